@@ -1,0 +1,159 @@
+//! Calls that wait for their replies.
+//!
+//! A call's number is a slot of the node's call table, so a late or a second reply finds nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode, encode_into};
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::peer::{Peer, header};
+use crate::runtime::Runtime;
+use crate::wait::Waiter;
+
+/// Why a call brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The actor called has ended.
+    #[error("the actor called has ended")]
+    Gone,
+    /// The connection to the actor's node broke, or that node has ended.
+    #[error("the node of the actor called has ended")]
+    Disconnected,
+    /// No answer came in time. Whether the call was carried out is not known.
+    #[error("no answer within the deadline; whether the call was carried out is not known")]
+    TimedOut,
+    /// The answer could not be read.
+    #[error("the answer could not be read: {0}")]
+    BadReply(String),
+}
+
+type Answer = Result<Vec<u8>, CallError>;
+pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
+
+struct Pending {
+    peer: NodeId,
+    on_reply: OnReply,
+}
+
+/// The calls of one node that have no reply yet.
+#[derive(Default)]
+pub(crate) struct Calls(Mutex<Slots<Pending>>);
+
+impl Calls {
+    pub(crate) fn begin(&self, peer: NodeId, on_reply: OnReply) -> u64 {
+        let slot = self.0.lock().insert(Pending { peer, on_reply });
+        (u64::from(slot.generation) << 32) | u64::from(slot.index)
+    }
+
+    /// The pending call `word`, if `from` is who was asked.
+    fn take(&self, word: u64, from: Option<NodeId>) -> Option<OnReply> {
+        let slot = Slot { index: word as u32, generation: (word >> 32) as u32 };
+        let mut calls = self.0.lock();
+        let asked = calls.get(slot)?.peer;
+        if from.is_some_and(|peer| peer != asked) {
+            return None;
+        }
+        calls.remove(slot).map(|pending| pending.on_reply)
+    }
+
+    /// Nobody waits for the answer to `word` any more.
+    pub(crate) fn forget(&self, word: u64) {
+        let forgotten = self.take(word, None);
+        drop(forgotten);
+    }
+
+    fn take_all_to(&self, peer: NodeId) -> Vec<OnReply> {
+        let mut calls = self.0.lock();
+        let words: Vec<Slot> =
+            calls.iter().filter(|(_, pending)| pending.peer == peer).map(|(slot, _)| slot).collect();
+        words.into_iter().filter_map(|slot| calls.remove(slot)).map(|p| p.on_reply).collect()
+    }
+}
+
+/// Where a waiting caller finds its answer.
+struct Answering {
+    answer: Mutex<Option<Answer>>,
+    waiter: Arc<Waiter>,
+}
+
+impl Runtime {
+    /// Sends `message` to `slot` at `peer` and runs `on_reply` on whichever thread brings the answer.
+    pub(crate) fn call_then<M: Serialize>(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        message: &M,
+        on_reply: impl FnOnce(&Arc<Runtime>, Answer) + Send + 'static,
+    ) -> u64 {
+        let mut body = Vec::with_capacity(64);
+        encode_into(message, &mut body).expect("our own messages can be encoded");
+        let word = self.calls.begin(peer.id, Box::new(on_reply));
+        peer.post(self, header(Kind::Call, slot, word), &body, Vec::new());
+        // The end may have come between the caller's look-up and the entry in the table.
+        if peer.has_ended() {
+            self.fail_calls_to(peer.id);
+        }
+        word
+    }
+
+    /// Calls `slot` at `peer` and waits for the answer.
+    pub(crate) fn call<M: Serialize, R: DeserializeOwned>(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        message: &M,
+        deadline: Option<Instant>,
+    ) -> Result<R, CallError> {
+        let waiter = Waiter::new();
+        let answering = Arc::new(Answering { answer: Mutex::new(None), waiter: Arc::clone(&waiter) });
+        let fills = Arc::clone(&answering);
+        let word = self.call_then(peer, slot, message, move |_, answer| {
+            *fills.answer.lock() = Some(answer);
+            fills.waiter.notify();
+        });
+        if !self.wait(&waiter, deadline, Some(peer)) && self.calls.take(word, None).is_some() {
+            return Err(CallError::TimedOut);
+        }
+        let answer = answering.answer.lock().take();
+        // None: the reply was taken from the table this very moment and is being filled in.
+        let answer = match answer {
+            Some(answer) => answer,
+            None => {
+                self.wait(&waiter, None, None);
+                answering.answer.lock().take().expect("notified only after the answer is there")
+            }
+        };
+        decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
+    }
+
+    /// Handles a reply frame.
+    pub(crate) fn replied(self: &Arc<Self>, from: NodeId, word: u64, flags: Flags, body: &[u8]) {
+        let Some(on_reply) = self.calls.take(word, Some(from)) else { return };
+        let failed = flags.contains(Flags::FAILED);
+        on_reply(self, if failed { Err(CallError::Gone) } else { Ok(body.to_vec()) });
+    }
+
+    /// Tells all who wait for answers from `peer` that none will come.
+    pub(crate) fn fail_calls_to(self: &Arc<Self>, peer: NodeId) {
+        for on_reply in self.calls.take_all_to(peer) {
+            on_reply(self, Err(CallError::Disconnected));
+        }
+    }
+}
+
+/// Answers call `word` of `peer`.
+pub(crate) fn reply<R: Serialize>(runtime: &Runtime, peer: &Peer, word: u64, answer: &R) {
+    let mut body = Vec::with_capacity(32);
+    encode_into(answer, &mut body).expect("our own answers can be encoded");
+    peer.post(runtime, header(Kind::Reply, Slot::default(), word), &body, Vec::new());
+}
+
+/// Answers call `word` of `peer` with the news that nobody is at the address.
+pub(crate) fn reply_gone(runtime: &Runtime, peer: &Peer, word: u64) {
+    let mut failed = header(Kind::Reply, Slot::default(), word);
+    failed.flags = Flags::FAILED;
+    peer.post(runtime, failed, &[], Vec::new());
+}

@@ -1,0 +1,51 @@
+//! What a slot of a node holds: something that handles one message at a time.
+//!
+//! The router calls it on whichever thread read the message; a cell locks itself and never calls user code.
+
+use std::any::Any;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use callboard_core::{Flags, Kind, NodeId};
+
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+/// A whole message as it came from a peer.
+pub(crate) struct Incoming<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) flags: Flags,
+    /// The number to answer a call with; for items what their protocol says.
+    pub(crate) word: u64,
+    pub(crate) body: &'a [u8],
+    pub(crate) rights: Vec<OwnedFd>,
+}
+
+/// What was wrong with a message; the connection it came on is closed with this text.
+pub(crate) type Violation = String;
+
+pub(crate) trait Cell: Send + Sync {
+    /// Handles a message from `from`, after all earlier ones from there.
+    ///
+    /// A message that can't be what a sound peer sends is a violation.
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation>;
+
+    /// Hears that `peer`, in which it had declared an interest, has ended; after the peer's last message.
+    fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {}
+
+    /// The time that it had asked for has come.
+    fn tick(&self, _runtime: &Arc<Runtime>) {}
+}
+
+/// This node's side of an object that is owned elsewhere or here; one for all its handles.
+pub(crate) trait Face: Send + Sync {
+    /// The object has ended; its node may live on.
+    fn gone(&self, runtime: &Arc<Runtime>);
+    /// For the typed handle that knows what it is.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}

@@ -1,0 +1,163 @@
+//! What nodes tell each other about themselves: introductions, adoption, stop, and news of the dead.
+//!
+//! Every node has this cell at the well-known slot [`CONTROL`]. At the root it also keeps the list of nodes.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use callboard_core::{Address, Decoder, Kind, NodeId, Slot, decode, encode_into};
+use callboard_ipc::{Connection, Handover, Side};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::call;
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::{Peer, Reading, header};
+use crate::runtime::Runtime;
+
+/// Where every node's control cell is.
+pub(crate) const CONTROL: Slot = Slot { index: 0, generation: 1 };
+
+/// The messages between control cells. Those marked "call" are answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Control {
+    /// To a node: here is your connection to `peer`. Two descriptors: socket and page.
+    Introduced { peer: NodeId, first: bool },
+    /// To the root: here is a connection to my new child. Two descriptors. Lets the root meet it.
+    Adopt { child: NodeId },
+    /// To the root, call: introduce me to `peer`. The answer is whether it is alive.
+    Introduce { peer: NodeId },
+    /// To a child: end soon, of your own accord.
+    Stop,
+    /// To whoever wrote to `slot`: nobody is there.
+    Gone { slot: Slot },
+    /// Call: answered when everything before it has been handled.
+    Sync,
+}
+
+/// The control cell. `members` is in use at the root only.
+#[derive(Default)]
+pub(crate) struct ControlCell {
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    /// Live nodes other than the root.
+    nodes: HashSet<NodeId>,
+    /// Pairs that have been introduced, the smaller first.
+    pairs: HashSet<(NodeId, NodeId)>,
+}
+
+impl ControlCell {
+    /// Notes a node that the root is connected to.
+    pub(crate) fn join(&self, node: NodeId) {
+        self.members.lock().nodes.insert(node);
+    }
+
+    pub(crate) fn leave(&self, node: NodeId) {
+        let mut members = self.members.lock();
+        members.nodes.remove(&node);
+        members.pairs.retain(|(a, b)| *a != node && *b != node);
+    }
+
+    /// Makes two nodes meet, once; whether `wanted` is alive.
+    fn introduce(&self, runtime: &Arc<Runtime>, asking: &Arc<Peer>, wanted: NodeId) -> bool {
+        let pair = (asking.id.min(wanted), asking.id.max(wanted));
+        {
+            let mut members = self.members.lock();
+            if !members.nodes.contains(&wanted) || asking.id == wanted {
+                return false;
+            }
+            if !members.pairs.insert(pair) {
+                return true; // Both asked: the first request serves both.
+            }
+        }
+        let Some(other) = runtime.peer(wanted) else { return false };
+        match Connection::introduce() {
+            Ok((first, second)) => {
+                introduced(runtime, asking, wanted, true, first);
+                introduced(runtime, &other, asking.id, false, second);
+                true
+            }
+            Err(error) => {
+                runtime.complain(&format!("no descriptors left to introduce two nodes: {error}"));
+                self.members.lock().pairs.remove(&pair);
+                false
+            }
+        }
+    }
+}
+
+impl Cell for ControlCell {
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        let message: Control =
+            decode(incoming.body).map_err(|error| format!("a control message: {error}"))?;
+        match message {
+            Control::Introduced { peer, first } => {
+                trusted(runtime, from)?;
+                let side = if first { Side::First } else { Side::Second };
+                meet(runtime, peer, side, incoming.rights)?;
+            }
+            Control::Adopt { child } => {
+                self.join(child);
+                meet(runtime, child, Side::First, incoming.rights)?;
+            }
+            Control::Introduce { peer } if incoming.kind == Kind::Call => {
+                let alive = self.introduce(runtime, from, peer);
+                call::reply(runtime, from, incoming.word, &alive);
+            }
+            Control::Sync if incoming.kind == Kind::Call => {
+                call::reply(runtime, from, incoming.word, &());
+            }
+            Control::Introduce { .. } | Control::Sync => {
+                return Err("a control message that must be a call was cast".to_owned());
+            }
+            Control::Stop => {
+                trusted(runtime, from)?;
+                runtime.stop_asked();
+            }
+            Control::Gone { slot } => runtime.object_gone(Address { node: from.id, slot }),
+        }
+        Ok(())
+    }
+}
+
+/// Only the root introduces, and only a parent stops.
+fn trusted(runtime: &Runtime, from: &Peer) -> Result<(), Violation> {
+    if from.id == runtime.root || Some(from.id) == runtime.parent {
+        return Ok(());
+    }
+    Err(format!("node {} is neither the root nor the parent", from.id))
+}
+
+fn introduced(runtime: &Runtime, to: &Peer, peer: NodeId, first: bool, end: Handover) {
+    let mut body = Vec::with_capacity(32);
+    let message = Control::Introduced { peer, first };
+    encode_into(&message, &mut body).expect("our own messages can be encoded");
+    to.post(runtime, header(Kind::Cast, CONTROL, 0), &body, vec![end.socket, end.page]);
+}
+
+/// Connects to `peer` with the two descriptors that came.
+fn meet(runtime: &Arc<Runtime>, peer: NodeId, side: Side, rights: Vec<OwnedFd>) -> Result<(), Violation> {
+    let [socket, page] = <[OwnedFd; 2]>::try_from(rights)
+        .map_err(|came| format!("{} descriptors where 2 were expected", came.len()))?;
+    let connection = Handover { socket, page }
+        .accept(side)
+        .map_err(|error| format!("a connection that can't be used: {error}"))?;
+    runtime.connect(peer, connection, Reading::new(Decoder::new(), Default::default()));
+    Ok(())
+}
+
+/// Appends a control message for `peer`.
+pub(crate) fn cast(runtime: &Runtime, peer: &Peer, message: &Control) {
+    let mut body = Vec::with_capacity(32);
+    encode_into(message, &mut body).expect("our own messages can be encoded");
+    peer.cast(runtime, CONTROL, &body);
+}

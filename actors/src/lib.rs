@@ -1,0 +1,26 @@
+//! Programs made of several processes that share queues by name, and nothing that hangs when one of them dies.
+//!
+//! A [`Node`] is this process as a member of a job. It spawns functions in processes of their own, and creates and
+//! opens objects that all of them share.
+
+mod call;
+mod cell;
+mod control;
+mod names;
+mod node;
+mod outbox;
+mod peer;
+mod process;
+mod registry;
+mod router;
+mod runtime;
+mod scope;
+mod wait;
+
+pub use callboard_core::{Address, BodyError, NodeId};
+pub use names::{NameError, Object};
+pub use node::{Node, StartError};
+pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
+
+#[doc(hidden)]
+pub mod door;

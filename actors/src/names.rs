@@ -1,0 +1,218 @@
+//! Creating and opening objects by name.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, decode};
+use parking_lot::Mutex;
+
+use crate::call::CallError;
+use crate::node::Node;
+use crate::registry::{self, Answer, Ask, Entry, MAX_NAME_BYTES, REGISTRY};
+use crate::runtime::Runtime;
+use crate::wait::Waiter;
+
+/// How long a node waits for the root's registry, which answers at once unless the root is stopped.
+const REGISTRY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why a name gave no object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The name already stands for an object of this type.
+    #[error("the name {name} is taken by a {found}")]
+    Taken {
+        /// The name asked for.
+        name: String,
+        /// What it stands for.
+        found: String,
+    },
+    /// The name stands for nothing, or did not within the timeout.
+    #[error("the name {0} stands for nothing")]
+    NotFound(String),
+    /// The name stands for an object of another type.
+    #[error("the name {name} stands for a {found}, not for a {expected}")]
+    WrongType {
+        /// The name asked for.
+        name: String,
+        /// The type asked for.
+        expected: String,
+        /// The type that the object has.
+        found: String,
+    },
+    /// A name is 1 to 255 bytes of text without control characters.
+    #[error("{0:?} can't be a name: 1 to 255 bytes of text without control characters were expected")]
+    BadName(String),
+    /// The job's root has ended.
+    #[error("the root of the job has ended")]
+    Disconnected,
+    /// The job's root did not answer; it is stopped, or very busy.
+    #[error("the root of the job did not answer")]
+    Unresponsive,
+}
+
+/// Something that can be created, opened by name, and passed to other processes.
+///
+/// Implemented by the types of this crate only.
+pub trait Object: Sized + sealed::Sealed {
+    /// What it is created with.
+    type Options;
+
+    /// Creates one owned by `node`.
+    #[doc(hidden)]
+    fn build(node: &Node, options: Self::Options) -> Self;
+
+    /// The handle to the one at `address`.
+    #[doc(hidden)]
+    fn at(node: &Node, address: Address) -> Self;
+
+    /// Where it lives.
+    #[doc(hidden)]
+    fn address(&self) -> Address;
+
+    /// What its users call its type, with the types it holds.
+    #[doc(hidden)]
+    fn type_name() -> String;
+
+    /// Removes one that was just built and that nobody else knows.
+    #[doc(hidden)]
+    fn discard(self, node: &Node);
+}
+
+pub(crate) mod sealed {
+    /// Keeps `Object` to this crate, so that it can grow.
+    #[expect(unnameable_types, reason = "that is the point")]
+    pub trait Sealed {}
+}
+
+pub(crate) fn create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
+    check(name)?;
+    let object = O::build(node, options);
+    match register::<O>(node, name, &object) {
+        Ok(None) => Ok(object),
+        Ok(Some(stands)) => {
+            object.discard(node);
+            Err(NameError::Taken { name: name.to_owned(), found: stands.type_name })
+        }
+        Err(error) => {
+            object.discard(node);
+            Err(error)
+        }
+    }
+}
+
+pub(crate) fn get_or_create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
+    check(name)?;
+    let object = O::build(node, options);
+    match register::<O>(node, name, &object) {
+        Ok(None) => Ok(object),
+        Ok(Some(stands)) => {
+            object.discard(node);
+            typed(node, name, &stands)
+        }
+        Err(error) => {
+            object.discard(node);
+            Err(error)
+        }
+    }
+}
+
+pub(crate) fn open<O: Object>(node: &Node, name: &str, timeout: Option<Duration>) -> Result<O, NameError> {
+    check(name)?;
+    let wait = timeout.is_some_and(|timeout| !timeout.is_zero());
+    let look = Ask::Lookup { name: name.to_owned(), wait };
+    let within = if wait { timeout.unwrap_or_default() } else { REGISTRY_WITHIN };
+    match ask(node.runtime(), look, within) {
+        Ok(Answer::Stands(entry)) => typed(node, name, &entry),
+        Ok(_) => Err(NameError::NotFound(name.to_owned())),
+        Err(CallError::TimedOut) if wait => Err(NameError::NotFound(name.to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Registers `object`; none if that went well, else what the name stands for.
+fn register<O: Object>(node: &Node, name: &str, object: &O) -> Result<Option<Entry>, NameError> {
+    let entry = Entry { address: object.address(), type_name: O::type_name() };
+    let request = Ask::Register { name: name.to_owned(), entry };
+    match ask(node.runtime(), request, REGISTRY_WITHIN)? {
+        Answer::Stands(entry) => Ok(Some(entry)),
+        Answer::Registered | Answer::Unknown => Ok(None),
+    }
+}
+
+fn typed<O: Object>(node: &Node, name: &str, entry: &Entry) -> Result<O, NameError> {
+    let expected = O::type_name();
+    if entry.type_name == expected {
+        return Ok(O::at(node, entry.address));
+    }
+    let found = entry.type_name.clone();
+    Err(NameError::WrongType { name: name.to_owned(), expected, found })
+}
+
+fn check(name: &str) -> Result<(), NameError> {
+    let long = name.is_empty() || name.len() > MAX_NAME_BYTES;
+    if long || name.chars().any(char::is_control) {
+        return Err(NameError::BadName(name.to_owned()));
+    }
+    Ok(())
+}
+
+impl From<CallError> for NameError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::TimedOut => NameError::Unresponsive,
+            CallError::Gone | CallError::Disconnected | CallError::BadReply(_) => NameError::Disconnected,
+        }
+    }
+}
+
+/// Asks the registry, wherever the root is.
+fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, CallError> {
+    let waiter = Waiter::new();
+    let answered = Arc::new(Mutex::new(None));
+    let on_reply = {
+        let (waiter, answered) = (Arc::clone(&waiter), Arc::clone(&answered));
+        move |_: &Arc<Runtime>, answer| {
+            *answered.lock() = Some(answer);
+            waiter.notify();
+        }
+    };
+    let name = match &ask {
+        Ask::Lookup { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let peer = runtime.peer(runtime.root);
+    let word = match (&peer, runtime.registry()) {
+        (Some(root), _) => runtime.call_then(root, REGISTRY, &ask, on_reply),
+        (None, Some(registry)) => {
+            let word = runtime.calls.begin(runtime.id, Box::new(on_reply));
+            registry::ask_here(runtime, &registry, word, ask);
+            word
+        }
+        (None, None) => return Err(CallError::Disconnected),
+    };
+    if !runtime.wait(&waiter, Instant::now().checked_add(within), peer.as_ref()) {
+        runtime.calls.forget(word);
+        if let Some(name) = name {
+            forget(runtime, Ask::Forget { name, word });
+        }
+    }
+    let answer = answered.lock().take().unwrap_or(Err(CallError::TimedOut));
+    decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
+}
+
+/// Tells the registry something that has no answer.
+fn forget(runtime: &Arc<Runtime>, ask: Ask) {
+    if let Some(registry) = runtime.registry() {
+        registry::ask_here(runtime, &registry, 0, ask);
+    } else if let Some(root) = runtime.peer(runtime.root) {
+        let mut body = Vec::new();
+        callboard_core::encode_into(&ask, &mut body).expect("our own messages can be encoded");
+        root.cast(runtime, REGISTRY, &body);
+        root.flush_by_need(runtime);
+    }
+}
+
+/// Frees `name` if it still stands for `address`.
+pub(crate) fn unregister(runtime: &Arc<Runtime>, name: String, address: Address) {
+    forget(runtime, Ask::Unregister { name, address });
+}

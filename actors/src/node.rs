@@ -1,0 +1,242 @@
+//! The composition root: a node is made here, and what users ask of one starts here.
+
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Decoder, EventLoop, NodeId};
+use callboard_ipc::{Connection, Side, poller};
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::names::{self, NameError, Object};
+use crate::peer::Reading;
+use crate::process::{Process, Spawn, SpawnError, child, worker};
+use crate::runtime::{Identity, Runtime};
+
+/// How long a node that ends waits until its killed children are gone.
+const REAP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system gave no descriptor, memory or thread.
+    #[error("the system has no room for another node")]
+    System(#[from] io::Error),
+    /// This is a spawned child, and `Node::start` was reached only after another thread had been started.
+    #[error("Node::start at {place} must be the first thing main does: this child has {threads} threads")]
+    TooLate {
+        /// File, line and column of the call.
+        place: String,
+        /// How many threads there are.
+        threads: usize,
+    },
+    /// This is a spawned child, and what it was given does not hold together.
+    #[error("this process was started as a child but can't begin: {0}")]
+    Bootstrap(#[from] callboard_ipc::BootstrapError),
+}
+
+/// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
+///
+/// Clones are the same node. When the last one is dropped the node ends, and with it all children it has
+/// spawned: no process outlives its job.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    runtime: Arc<Runtime>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({} {})", self.name(), self.id())
+    }
+}
+
+impl Node {
+    /// Starts the root node of a new job; in a spawned child, runs the call it was spawned for and never returns.
+    ///
+    /// Call it first in `main`: a child runs `main` up to here, with the parent's arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    #[track_caller]
+    pub fn start() -> Result<Self, StartError> {
+        let place = Location::caller();
+        if let Some(bootstrap) = callboard_ipc::take_bootstrap()? {
+            let threads = callboard_ipc::thread_count()?;
+            if threads > 1 {
+                return Err(StartError::TooLate { place: place.to_string(), threads });
+            }
+            worker::run(bootstrap);
+        }
+        let id = new_id()?;
+        Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })
+    }
+
+    /// The node of a spawned child.
+    pub(crate) fn for_child(who: Identity) -> Result<Self, StartError> {
+        Self::new(who)
+    }
+
+    fn new(who: Identity) -> Result<Self, StartError> {
+        let (poll, shared) = poller::open_poll()?;
+        let event_loop = EventLoop::new(poll)?;
+        let runtime = Runtime::new(who, &event_loop, shared)?;
+        let runs = Arc::clone(&runtime);
+        let thread =
+            std::thread::Builder::new().name("callboard".to_owned()).spawn(move || runs.run(event_loop))?;
+        Ok(Self(Arc::new(Inner { runtime, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Starts another node of this job in this very process, for tests that want several nodes and no process.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::System`].
+    #[doc(hidden)]
+    pub fn start_beside(&self, name: &str) -> Result<Self, StartError> {
+        let ours = self.runtime();
+        let id = new_id()?;
+        let who = Identity { id, root: ours.root, parent: Some(ours.id), name: name.to_owned(), sole: false };
+        let node = Self::new(who)?;
+        let root = if ours.id == ours.root {
+            Arc::clone(ours)
+        } else {
+            return Err(io::Error::other("only beside the root").into());
+        };
+        let (first, second) = Connection::introduce()?;
+        let fresh = || Reading::new(Decoder::new(), Default::default());
+        root.control.join(id);
+        root.connect(id, first.accept(Side::First)?, fresh());
+        node.runtime().connect(root.id, second.accept(Side::Second)?, fresh());
+        Ok(node)
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.0.runtime
+    }
+
+    /// This node's id, which no other node ever has.
+    pub fn id(&self) -> NodeId {
+        self.0.runtime.id
+    }
+
+    /// The name given at the spawn; `root` at the root.
+    pub fn name(&self) -> &str {
+        &self.0.runtime.name
+    }
+
+    /// Whether this node is the root of its job.
+    pub fn is_root(&self) -> bool {
+        self.0.runtime.id == self.0.runtime.root
+    }
+
+    // ---- processes -------------------------------------------------------------------------------
+
+    /// Runs `f(node, args)` in a new process; see [`Spawn::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Spawn::spawn`].
+    pub fn spawn<A, R>(&self, name: &str, f: fn(&Node, A) -> R, args: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.process(name).spawn(f, args)
+    }
+
+    /// Describes a process to be spawned: its environment, working directory and standard streams.
+    pub fn process(&self, name: &str) -> Spawn<'_> {
+        Spawn::new(self, name)
+    }
+
+    /// Whether this process has been asked to end; see [`Process::terminate`].
+    pub fn stopping(&self) -> bool {
+        self.0.runtime.is_stop_asked()
+    }
+
+    /// Waits up to `timeout` until this process is asked to end; whether it was. A sleep that a
+    /// [`Process::terminate`] cuts short.
+    pub fn wait_stopping(&self, timeout: Duration) -> bool {
+        self.0.runtime.wait_for_stop(Instant::now().checked_add(timeout))
+    }
+
+    /// Ends all children now, and waits until they are gone.
+    pub(crate) fn end_children(&self) {
+        child::end_all(&self.0.runtime.children(), REAP_WITHIN);
+    }
+
+    // ---- objects ---------------------------------------------------------------------------------
+
+    /// Creates an object without a name. It lives until it is closed or this node ends; hand it on as a value.
+    pub fn anonymous<O: Object>(&self, options: O::Options) -> O {
+        O::build(self, options)
+    }
+
+    /// Creates an object under `name`, owned by this node.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError::Taken`] if the name stands for something; [`NameError::BadName`];
+    /// [`NameError::Disconnected`].
+    pub fn create<O: Object>(&self, name: &str, options: O::Options) -> Result<O, NameError> {
+        names::create(self, name, options)
+    }
+
+    /// Opens the object that `name` stands for, wherever it lives.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError::NotFound`]; [`NameError::WrongType`] if it is of another type;
+    /// [`NameError::BadName`]; [`NameError::Disconnected`].
+    #[doc(alias = "lookup")]
+    pub fn open<O: Object>(&self, name: &str) -> Result<O, NameError> {
+        names::open(self, name, None)
+    }
+
+    /// Opens the object that `name` stands for, waiting up to `timeout` until there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); [`NameError::NotFound`] only after `timeout`.
+    pub fn open_timeout<O: Object>(&self, name: &str, timeout: Duration) -> Result<O, NameError> {
+        names::open(self, name, Some(timeout))
+    }
+
+    /// Opens the object that `name` stands for, or creates it here. Of several nodes that do this at once exactly
+    /// one creates it.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError::WrongType`]; [`NameError::BadName`]; [`NameError::Disconnected`].
+    pub fn get_or_create<O: Object>(&self, name: &str, options: O::Options) -> Result<O, NameError> {
+        names::get_or_create(self, name, options)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let runtime = &self.runtime;
+        runtime.flush_listed();
+        runtime.end_loop();
+        child::end_all(&runtime.children(), REAP_WITHIN);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            runtime.complain("the loop thread had panicked");
+        }
+        runtime.disconnect_all();
+    }
+}
+
+fn new_id() -> io::Result<NodeId> {
+    NodeId::new(callboard_ipc::random_u64()).ok_or(io::Error::other("the kernel gave no randomness"))
+}

@@ -1,0 +1,185 @@
+//! Frames waiting to be written to one peer.
+//!
+//! Any thread appends; one thread at a time writes (`begin`, then `finish`). Frames leave in the order they
+//! were appended, control frames before data frames that still wait. Nothing here looks inside a body.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+use callboard_core::{Flags, HEADER_BYTES, Header, Kind, Slot, append_message, limits, push_bytes};
+
+/// Keeps a merged items frame small enough to be one chunk, and the writer's batches cache friendly.
+const OPEN_FRAME_BYTES: usize = 32 * 1024;
+/// A buffer that a burst made larger than this is given back to the allocator.
+const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// Bytes in order, and the descriptors that go with some of them.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub(crate) bytes: Vec<u8>,
+    /// Position of a frame's first byte, and its descriptors; ascending.
+    pub(crate) rights: VecDeque<(usize, Vec<OwnedFd>)>,
+    /// How much of `bytes` has been written.
+    pub(crate) at: usize,
+}
+
+impl Lane {
+    fn is_done(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn reset(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BUFFER_BYTES);
+        self.rights.clear();
+        self.at = 0;
+    }
+}
+
+/// How one round of writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    All,
+    /// The socket is full; a writable event resumes.
+    Full,
+    /// The other side takes no more bytes. What it sent can still be read.
+    Broken,
+}
+
+/// The items frame at the end of the data lane that further items may join.
+#[derive(Debug)]
+struct Open {
+    at: usize,
+    header: Header,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    control: Lane,
+    data: Lane,
+    writing: Lane,
+    open: Option<Open>,
+    busy: bool,
+    blocked: bool,
+    broken: bool,
+    /// Counts writable events, so that one which comes between a full write and the note of it is not missed.
+    writable: u64,
+}
+
+impl Outbox {
+    /// Appends a message, in chunks if it is large.
+    pub(crate) fn message(&mut self, header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+        if self.broken {
+            return;
+        }
+        self.close_open();
+        append(&mut self.data, header, body, rights);
+    }
+
+    /// Appends a message that overtakes the data still waiting.
+    pub(crate) fn control(&mut self, header: Header, body: &[u8]) {
+        if self.broken {
+            return;
+        }
+        append(&mut self.control, header, body, Vec::new());
+    }
+
+    /// Appends one item for `slot`, to the last frame where that is of the same kind.
+    ///
+    /// `word` counts for a new frame only: items that join a frame continue its numbering.
+    pub(crate) fn item(&mut self, slot: Slot, flags: Flags, word: u64, item: &[u8]) {
+        if self.broken {
+            return;
+        }
+        let need = item.len() + 5;
+        if need > limits::MAX_FRAME_BODY_BYTES {
+            let header = Header { length: 0, kind: Kind::Items, flags, descriptors: 0, slot, word };
+            let mut body = Vec::with_capacity(need);
+            push_bytes(&mut body, item);
+            return self.message(header, &body, Vec::new());
+        }
+        let joins = self.open.as_ref().is_some_and(|open| {
+            let h = &open.header;
+            h.slot == slot && h.flags == flags && self.data.bytes.len() - open.at < OPEN_FRAME_BYTES
+        });
+        if !joins {
+            let header = Header { length: 0, kind: Kind::Items, flags, descriptors: 0, slot, word };
+            self.open = Some(Open { at: self.data.bytes.len(), header });
+            self.data.bytes.extend_from_slice(&header.encode());
+        }
+        push_bytes(&mut self.data.bytes, item);
+    }
+
+    /// Gives the frame that items may still join its length, and joins nothing more to it.
+    fn close_open(&mut self) {
+        if let Some(Open { at, .. }) = self.open.take() {
+            let length = (self.data.bytes.len() - at - HEADER_BYTES) as u32;
+            self.data.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    /// Takes what is to be written next; none if there is nothing or another thread is writing.
+    pub(crate) fn begin(&mut self) -> Option<(Lane, u64)> {
+        if self.busy || self.blocked || self.broken {
+            return None;
+        }
+        if self.writing.is_done() {
+            self.writing.reset();
+            self.close_open();
+            let lane = if self.control.bytes.is_empty() { &mut self.data } else { &mut self.control };
+            if lane.bytes.is_empty() {
+                return None;
+            }
+            std::mem::swap(&mut self.writing, lane);
+        }
+        self.busy = true;
+        Some((std::mem::take(&mut self.writing), self.writable))
+    }
+
+    /// Gives back what [`begin`](Self::begin) took; true if there may be more to write now.
+    pub(crate) fn finish(&mut self, lane: Lane, wrote: Wrote, writable_then: u64) -> bool {
+        self.busy = false;
+        self.writing = lane;
+        match wrote {
+            Wrote::All => true,
+            Wrote::Full if self.writable != writable_then => true,
+            Wrote::Full => {
+                self.blocked = true;
+                false
+            }
+            Wrote::Broken => {
+                self.discard();
+                false
+            }
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub(crate) fn writable(&mut self) {
+        self.writable += 1;
+        self.blocked = false;
+    }
+
+    /// Drops everything and accepts nothing more.
+    pub(crate) fn discard(&mut self) {
+        self.broken = true;
+        self.open = None;
+        self.control = Lane::default();
+        self.data = Lane::default();
+        self.writing = Lane::default();
+    }
+
+    /// Whether every byte appended has been handed to the kernel.
+    pub(crate) fn is_empty(&self) -> bool {
+        let waiting = self.control.bytes.len() + self.data.bytes.len();
+        self.broken || (!self.busy && waiting == 0 && self.writing.is_done())
+    }
+}
+
+fn append(lane: &mut Lane, mut header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+    if !rights.is_empty() {
+        header.descriptors = rights.len() as u16;
+        lane.rights.push_back((lane.bytes.len(), rights));
+    }
+    append_message(&mut lane.bytes, header, body);
+}

@@ -1,0 +1,378 @@
+//! Another node seen from here: its connection, what waits to be written to it, and who is to be told of its end.
+//!
+//! A peer is `Meeting` until its connection arrives, `Connected`, then `Ended` for good. Whichever thread is
+//! there reads; frames are handled in order, one reader at a time.
+
+use std::collections::{HashSet, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use callboard_core::{
+    Assembler, Decoder, Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token, Wants,
+};
+use callboard_ipc::{Connection, DESCRIPTORS_PER_WRITE, Received, Sent};
+use parking_lot::Mutex;
+
+use crate::outbox::{Lane, Outbox, Wrote};
+use crate::router;
+use crate::runtime::{Ending, Runtime};
+
+/// After this many reads a caller leaves the rest to the loop thread, so that it gets back to its own work.
+const READS_PER_TURN: usize = 16;
+
+/// What a reader keeps between reads.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) decoder: Decoder,
+    assembler: Assembler,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Reading {
+    pub(crate) fn new(decoder: Decoder, descriptors: VecDeque<OwnedFd>) -> Self {
+        Self { decoder, assembler: Assembler::new(), descriptors }
+    }
+}
+
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    runtime: Weak<Runtime>,
+    connection: OnceLock<Connection>,
+    token: OnceLock<Token>,
+    outbox: Mutex<Outbox>,
+    /// Lock order: before every cell and outbox.
+    reading: Mutex<Option<Reading>>,
+    /// Readiness not yet looked at. Whoever raises it from zero reads; see `readable`.
+    unread: AtomicU32,
+    /// In the runtime's list of peers to flush.
+    listed: AtomicBool,
+    ended: AtomicBool,
+    /// Cells that hold state for this peer and must hear of its end.
+    interest: Mutex<HashSet<Slot>>,
+    /// Free and next never used counters of our side of the link page.
+    counters: Mutex<(Vec<u32>, u32)>,
+}
+
+impl Peer {
+    pub(crate) fn new(id: NodeId, runtime: &Arc<Runtime>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            runtime: Arc::downgrade(runtime),
+            connection: OnceLock::new(),
+            token: OnceLock::new(),
+            outbox: Mutex::default(),
+            reading: Mutex::new(None),
+            unread: AtomicU32::new(0),
+            listed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            interest: Mutex::default(),
+            counters: Mutex::default(),
+        })
+    }
+
+    /// Gives the peer its connection: what waited leaves, what has come is handled.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime>,
+        connection: Connection,
+        reading: Reading,
+    ) -> std::io::Result<()> {
+        *self.reading.lock() = Some(reading);
+        if self.connection.set(connection).is_err() {
+            return Ok(()); // Met already: the second connection closes as it is dropped.
+        }
+        let connection = self.connection.get().expect("set just above");
+        let source = Arc::clone(self) as Arc<dyn Source>;
+        let token = runtime.reactor.register(connection.as_fd(), Wants::ReadingAndWriting, source)?;
+        let _ = self.token.set(token);
+        self.readable(runtime);
+        self.flush(runtime);
+        Ok(())
+    }
+
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        self.connection.get()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Marks the end; true for the first caller, who then does what follows from it.
+    pub(crate) fn end(&self, runtime: &Runtime) -> bool {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.outbox.lock().discard();
+        if let (Some(connection), Some(token)) = (self.connection.get(), self.token.get()) {
+            runtime.reactor.deregister(connection.as_fd(), *token);
+            connection.shutdown();
+        }
+        true
+    }
+
+    /// Remembers that the cell at `slot` must hear of this peer's end.
+    pub(crate) fn interests(&self, slot: Slot) {
+        self.interest.lock().insert(slot);
+    }
+
+    pub(crate) fn take_interests(&self) -> HashSet<Slot> {
+        std::mem::take(&mut self.interest.lock())
+    }
+
+    /// Reserves one of our counters in the link page; none if all are in use or there is no connection yet.
+    pub(crate) fn reserve_counter(&self) -> Option<u32> {
+        let link = self.connection.get()?.link();
+        let mut counters = self.counters.lock();
+        let index = counters.0.pop().unwrap_or_else(|| {
+            counters.1 += 1;
+            counters.1 - 1
+        });
+        let counter = link.counter(link.side(), index)?;
+        counter.taken.store(0, Ordering::SeqCst);
+        counter.finished.store(0, Ordering::SeqCst);
+        counter.poke.store(0, Ordering::SeqCst);
+        Some(index)
+    }
+
+    pub(crate) fn release_counter(&self, index: u32) {
+        self.counters.lock().0.push(index);
+    }
+
+    // ---- writing -------------------------------------------------------------------------------
+
+    /// Appends a message that leaves with the next flush.
+    pub(crate) fn post(&self, runtime: &Runtime, header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+        self.outbox.lock().message(header, body, rights);
+        self.list(runtime);
+    }
+
+    /// Appends a message without a reply, addressed to `slot`.
+    pub(crate) fn cast(&self, runtime: &Runtime, slot: Slot, body: &[u8]) {
+        self.post(runtime, header(Kind::Cast, slot, 0), body, Vec::new());
+    }
+
+    /// Appends a message that overtakes waiting data.
+    pub(crate) fn cast_control(&self, runtime: &Runtime, slot: Slot, body: &[u8]) {
+        self.outbox.lock().control(header(Kind::Cast, slot, 0), body);
+        self.list(runtime);
+    }
+
+    /// Appends one item for `slot`.
+    pub(crate) fn item(&self, runtime: &Runtime, slot: Slot, flags: Flags, word: u64, item: &[u8]) {
+        self.outbox.lock().item(slot, flags, word, item);
+        self.list(runtime);
+    }
+
+    fn list(&self, runtime: &Runtime) {
+        if !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::AcqRel) {
+            runtime.list_to_flush(self.id);
+        }
+    }
+
+    /// Writes at once if the reader on the other side waits; otherwise the bytes stay and leave with others.
+    pub(crate) fn flush_by_need(&self, runtime: &Runtime) {
+        let Some(connection) = self.connection.get() else { return };
+        if connection.link().must_flush() {
+            self.flush(runtime);
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    pub(crate) fn flush(&self, _runtime: &Runtime) {
+        let Some(connection) = self.connection.get() else { return };
+        // Cleared before the bytes are taken: an append that comes later lists the peer again.
+        self.listed.store(false, Ordering::Release);
+        loop {
+            let begun = {
+                let mut outbox = self.outbox.lock();
+                connection.link().flushing();
+                outbox.begin()
+            };
+            let Some((mut lane, writable_then)) = begun else { return };
+            let wrote = write_lane(connection, &mut lane);
+            if !self.outbox.lock().finish(lane, wrote, writable_then) {
+                return;
+            }
+        }
+    }
+
+    /// Whether everything appended so far has been handed to the kernel.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.lock().is_empty()
+    }
+
+    // ---- reading -------------------------------------------------------------------------------
+
+    /// Reads and handles what has come, unless another thread does so already.
+    ///
+    /// The count is raised before the reader looks, and the reader leaves only if nobody has raised it since
+    /// it last began to look: so an edge that another thread saw is never lost.
+    pub(crate) fn readable(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        if self.unread.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.read_turns(runtime);
+        }
+    }
+
+    /// Reads what has come if nobody else is reading; for a caller that looks before it sleeps.
+    pub(crate) fn look(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        let idle = self.unread.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed);
+        if idle.is_ok() {
+            self.read_turns(runtime);
+        }
+    }
+
+    fn read_turns(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        loop {
+            let seen = self.unread.load(Ordering::Acquire);
+            let left = self.read_all(runtime);
+            let done = self.unread.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+            if done.is_ok() {
+                runtime.flush_listed();
+                if left {
+                    runtime.leave_to_loop(self.id);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Reads until nothing is left; true if it stopped early.
+    fn read_all(self: &Arc<Self>, runtime: &Arc<Runtime>) -> bool {
+        let mut guard = self.reading.lock();
+        let (Some(reading), Some(connection)) = (guard.as_mut(), self.connection.get()) else {
+            return false;
+        };
+        if self.has_ended() {
+            return false;
+        }
+        let mut was_busy = false;
+        // What bootstrap read beyond its own message comes first.
+        let mut outcome = self.handle_frames(runtime, reading);
+        for _ in 0..READS_PER_TURN {
+            if outcome.is_err() {
+                break;
+            }
+            let got = connection.receive(reading.decoder.spare(), &mut reading.descriptors);
+            match got {
+                Ok(Received::Bytes(n)) => {
+                    if !was_busy {
+                        was_busy = true;
+                        connection.link().reader_busy();
+                    }
+                    reading.decoder.filled(n);
+                    outcome = self.handle_frames(runtime, reading);
+                }
+                Ok(Received::Nothing) => {
+                    drop(guard);
+                    if was_busy {
+                        self.reader_sleeps(runtime, connection);
+                    }
+                    return false;
+                }
+                Ok(Received::End) => outcome = Err(Ending::Closed),
+                Err(error) => outcome = Err(Ending::Broken(error.to_string())),
+            }
+        }
+        drop(guard);
+        match outcome {
+            Ok(()) => true,
+            Err(ending) => {
+                runtime.peer_ended(self, &ending);
+                false
+            }
+        }
+    }
+
+    fn handle_frames(self: &Arc<Self>, runtime: &Arc<Runtime>, reading: &mut Reading) -> Result<(), Ending> {
+        let Reading { decoder, assembler, descriptors } = reading;
+        while let Some(frame) = decoder.next().map_err(|e| self.refuse(runtime, e.to_string()))? {
+            if usize::from(frame.header.descriptors) > descriptors.len() {
+                let text = "a frame announced more descriptors than came with it".to_owned();
+                return Err(self.refuse(runtime, text));
+            }
+            let whole = assembler
+                .accept(frame.header, frame.body)
+                .map_err(|e| self.refuse(runtime, e.to_string()))?;
+            if let Some(message) = whole {
+                let count = usize::from(message.header.descriptors);
+                let rights = descriptors.drain(..count).collect();
+                router::route(runtime, self, &message.header, message.body, rights)
+                    .map_err(|text| self.refuse(runtime, text))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer why its connection is about to be closed.
+    fn refuse(&self, runtime: &Runtime, reason: String) -> Ending {
+        let header = header(Kind::Refuse, Slot::default(), 0);
+        self.post(runtime, header, reason.as_bytes(), Vec::new());
+        self.flush(runtime);
+        Ending::Broken(reason)
+    }
+
+    /// Before nobody looks at this connection any more: fetch what the peer holds back for a busy reader.
+    fn reader_sleeps(&self, runtime: &Runtime, connection: &Connection) {
+        if connection.link().reader_waits() {
+            let bell = header(Kind::Doorbell, Slot::default(), 0);
+            self.outbox.lock().control(bell, &[]);
+            self.flush(runtime);
+        }
+    }
+}
+
+impl Source for Peer {
+    fn ready(&self, readiness: Readiness) {
+        let Some(runtime) = self.runtime.upgrade() else { return };
+        let Some(this) = runtime.peer(self.id) else { return };
+        if readiness.writable {
+            self.outbox.lock().writable();
+            self.flush(&runtime);
+        }
+        if readiness.readable {
+            this.readable(&runtime);
+        }
+    }
+}
+
+/// A header whose length is filled in when the body is appended.
+pub(crate) fn header(kind: Kind, slot: Slot, word: u64) -> Header {
+    Header { length: 0, kind, flags: Flags::default(), descriptors: 0, slot, word }
+}
+
+/// Writes a lane, each frame with descriptors starting a write of its own.
+fn write_lane(connection: &Connection, lane: &mut Lane) -> Wrote {
+    while lane.at < lane.bytes.len() {
+        let carries = lane.rights.front().is_some_and(|(at, _)| *at == lane.at);
+        let sent = if carries {
+            send_rights(connection, lane)
+        } else {
+            let end = lane.rights.front().map_or(lane.bytes.len(), |(at, _)| *at);
+            connection.send(&lane.bytes[lane.at..end], &[])
+        };
+        match sent {
+            Ok(Sent::Bytes(n)) => lane.at += n,
+            Ok(Sent::Full) => return Wrote::Full,
+            Err(_) => return Wrote::Broken,
+        }
+    }
+    Wrote::All
+}
+
+/// Sends the descriptors of the frame that begins here, with one byte of it for each write the kernel allows.
+fn send_rights(connection: &Connection, lane: &mut Lane) -> std::io::Result<Sent> {
+    let (at, rights) = lane.rights.front_mut().expect("the caller saw one");
+    let take = rights.len().min(DESCRIPTORS_PER_WRITE);
+    let borrowed: Vec<BorrowedFd<'_>> = rights[..take].iter().map(AsFd::as_fd).collect();
+    let sent = connection.send(&lane.bytes[*at..=*at], &borrowed)?;
+    if let Sent::Bytes(_) = sent {
+        rights.drain(..take);
+        *at += 1;
+        if rights.is_empty() {
+            lane.rights.pop_front();
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,232 @@
+//! Functions that run in processes of their own: the parent's side.
+//!
+//! `Spawn` starts this program again and sends it the call; [`Process`] is what the parent holds. What the child
+//! does with the call is in `process/worker.rs`, what both say to each other in `process/wire.rs`.
+
+pub(crate) mod child;
+pub(crate) mod entry;
+mod reason;
+pub(crate) mod wire;
+pub(crate) mod worker;
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::NodeId;
+use callboard_ipc::{ChildSpec, Connection, StdStream};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::reason::{ChildPanic, JoinError, SpawnError};
+
+use self::child::ChildCell;
+use crate::node::Node;
+use crate::runtime::Runtime;
+use crate::scope::Scope;
+
+/// A process to be started, with what it gets besides its arguments.
+///
+/// Made by [`Node::process`]. By default the child inherits the environment, the working directory, standard
+/// output and standard error; its standard input is empty.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    node: &'a Node,
+    name: String,
+    env: Vec<(OsString, Option<OsString>)>,
+    cwd: Option<PathBuf>,
+    stdin: Option<OwnedFd>,
+    stdout: StdStream,
+    stderr: StdStream,
+}
+
+impl<'a> Spawn<'a> {
+    pub(crate) fn new(node: &'a Node, name: &str) -> Self {
+        Self {
+            node,
+            name: name.to_owned(),
+            env: Vec::new(),
+            cwd: None,
+            stdin: None,
+            stdout: StdStream::Inherit,
+            stderr: StdStream::Inherit,
+        }
+    }
+
+    /// Sets a variable of the child's environment.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Removes a variable from the child's environment.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Sets the child's working directory.
+    #[must_use]
+    #[doc(alias = "current_dir")]
+    pub fn cwd(mut self, path: impl AsRef<Path>) -> Self {
+        self.cwd = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Gives the child a standard input: a file, or the reading end of a pipe.
+    #[must_use]
+    pub fn stdin(mut self, from: impl Into<OwnedFd>) -> Self {
+        self.stdin = Some(from.into());
+        self
+    }
+
+    /// Sends the child's standard output to a file or pipe.
+    #[must_use]
+    pub fn stdout(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.stdout = StdStream::Fd(to.into());
+        self
+    }
+
+    /// Discards the child's standard output.
+    #[must_use]
+    pub fn stdout_null(mut self) -> Self {
+        self.stdout = StdStream::Null;
+        self
+    }
+
+    /// Sends the child's standard error to a file or pipe.
+    #[must_use]
+    pub fn stderr(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.stderr = StdStream::Fd(to.into());
+        self
+    }
+
+    /// Discards the child's standard error.
+    #[must_use]
+    pub fn stderr_null(mut self) -> Self {
+        self.stderr = StdStream::Null;
+        self
+    }
+
+    /// Runs `f(node, args)` in a new process of this program and returns at once.
+    ///
+    /// `f` is a plain function or a closure that captures nothing; what it needs travels in `args`. It runs on the
+    /// child's main thread with a node of its own. The child ends when `f` returns, when this process ends
+    /// for whatever reason, or when it is [killed](Process::kill).
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]: the arguments can't be encoded, `f` is not part of the main program, or the system can't
+    /// start a process. What goes wrong later is told by [`Process::join`].
+    ///
+    /// Source: `Process(target=f, args=...)` of Python's `multiprocessing`.
+    pub fn spawn<A, R>(self, f: fn(&Node, A) -> R, args: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let runtime = self.node.runtime();
+        let call = {
+            let _scope = Scope::enter(runtime);
+            entry::prepare(f, &args)?
+        };
+        let child = NodeId::new(callboard_ipc::random_u64()).ok_or(SpawnError::NoRandomness)?;
+        let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
+        let mut spec = ChildSpec::new(&self.name, end.socket);
+        spec.env = self.env;
+        spec.cwd = self.cwd;
+        spec.stdout = self.stdout;
+        spec.stderr = self.stderr;
+        let process = callboard_ipc::start(spec)?;
+        let cell = ChildCell::adopt(runtime, &self.name, child, process)?;
+        wire::send_boot(runtime, &cell, connection, end.page, self.stdin, call)
+            .map_err(|error| cell.abandon(error))?;
+        Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
+    }
+}
+
+/// A child process that runs a function, as its parent holds it.
+///
+/// Dropping it changes nothing for the child: it runs on until its function returns or its parent ends.
+#[derive(Debug)]
+pub struct Process<R> {
+    runtime: Arc<Runtime>,
+    cell: Arc<ChildCell>,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<R: DeserializeOwned> Process<R> {
+    /// Waits until the child has ended and returns what its function returned.
+    ///
+    /// When this returns, everything the child had put into queues is there.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] says how the child ended instead, or that its puts could not all be confirmed.
+    pub fn join(&self) -> Result<R, JoinError> {
+        self.cell.wait(&self.runtime, None);
+        self.value()
+    }
+
+    /// Waits up to `timeout` for the child's end. Zero means do not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join); [`JoinError::TimedOut`] if the child still runs. It may be joined again.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<R, JoinError> {
+        if !self.cell.wait(&self.runtime, Instant::now().checked_add(timeout)) {
+            return Err(JoinError::TimedOut);
+        }
+        self.value()
+    }
+
+    fn value(&self) -> Result<R, JoinError> {
+        let value = self.cell.value()?;
+        let _scope = Scope::enter(&self.runtime);
+        callboard_core::decode(&value).map_err(|error| JoinError::BadValue(error.to_string()))
+    }
+}
+
+impl<R> Process<R> {
+    /// The process id. It stays this child's until the child has ended and is then free for others.
+    pub fn pid(&self) -> u32 {
+        self.cell.pid()
+    }
+
+    /// The name given at the spawn. Names of processes need not differ.
+    pub fn name(&self) -> &str {
+        self.cell.name()
+    }
+
+    /// The id of the child's node.
+    pub fn node_id(&self) -> NodeId {
+        self.cell.node_id()
+    }
+
+    /// Whether the child has not ended yet.
+    pub fn is_alive(&self) -> bool {
+        !self.cell.has_ended()
+    }
+
+    /// Ends the child and all its descendants now, with SIGKILL. Returns before they are gone; does nothing
+    /// if the child has ended.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, for instance when the child has changed its user.
+    pub fn kill(&self) -> io::Result<()> {
+        self.cell.kill()
+    }
+
+    /// Asks the child to end, and kills it if it has not after `grace`. Returns at once.
+    ///
+    /// The child sees the request in [`Node::stopping`].
+    pub fn terminate(&self, grace: Duration) {
+        self.cell.terminate(&self.runtime, grace);
+    }
+}

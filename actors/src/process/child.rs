@@ -1,0 +1,270 @@
+//! One child process as its parent's node sees it.
+//!
+//! Two things tell that a child has ended: its pidfd, and the end of its connection. Its end counts when both
+//! have come, since the last report may still be in the socket when the process is gone.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use callboard_core::{NodeId, Readiness, Slot, Source, Token, Wants, decode};
+use callboard_ipc::{Child, Exit};
+use parking_lot::Mutex;
+
+use super::reason::{JoinError, SpawnError, signal_name};
+use super::wire::{self, Report};
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+use crate::wait::Waiter;
+
+/// A child, from its start until its end has been told.
+#[derive(Debug)]
+pub(crate) struct ChildCell {
+    name: String,
+    node: NodeId,
+    slot: Slot,
+    process: Child,
+    runtime: Weak<Runtime>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Token>,
+    exit: Option<Exit>,
+    report: Option<Report>,
+    disconnected: bool,
+    /// The end was asked for, so it needs no line on standard error.
+    asked: bool,
+    waiters: Vec<Arc<Waiter>>,
+}
+
+impl State {
+    fn has_ended(&self) -> bool {
+        self.exit.is_some() && self.disconnected
+    }
+}
+
+impl ChildCell {
+    /// Watches a process that has just been started.
+    pub(crate) fn adopt(
+        runtime: &Arc<Runtime>,
+        name: &str,
+        node: NodeId,
+        process: Child,
+    ) -> Result<Arc<Self>, SpawnError> {
+        let mut made = None;
+        runtime.add_cell(|slot| {
+            let cell = Arc::new(Self {
+                name: name.to_owned(),
+                node,
+                slot,
+                process,
+                runtime: Arc::downgrade(runtime),
+                state: Mutex::default(),
+            });
+            made = Some(Arc::clone(&cell));
+            cell
+        });
+        let cell = made.expect("the closure has run");
+        let source = Arc::clone(&cell) as Arc<dyn Source>;
+        match runtime.reactor.register(cell.process.as_fd(), Wants::Reading, source) {
+            Ok(token) => cell.state.lock().token = Some(token),
+            Err(error) => return Err(cell.abandon(error)),
+        }
+        runtime.add_child(&cell);
+        // It may have ended before it was watched.
+        cell.reap(runtime);
+        Ok(cell)
+    }
+
+    /// Kills a child that could not be set up, and reaps it.
+    pub(crate) fn abandon(self: &Arc<Self>, error: io::Error) -> SpawnError {
+        self.state.lock().asked = true;
+        let _ = self.process.kill();
+        if let Some(runtime) = self.runtime.upgrade() {
+            self.peer_ended(&runtime, self.node);
+        }
+        SpawnError::Start(error)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.lock().has_ended()
+    }
+
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        self.state.lock().asked = true;
+        self.process.kill()
+    }
+
+    pub(crate) fn terminate(&self, runtime: &Runtime, grace: Duration) {
+        self.state.lock().asked = true;
+        wire::ask_to_stop(runtime, self.node);
+        if let Some(at) = Instant::now().checked_add(grace) {
+            runtime.tick_at(at, self.slot);
+        }
+    }
+
+    /// Waits for the end; whether it has come.
+    pub(crate) fn wait(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> bool {
+        let waiter = Waiter::new();
+        {
+            let mut state = self.state.lock();
+            if state.has_ended() {
+                return true;
+            }
+            state.waiters.push(Arc::clone(&waiter));
+        }
+        let ended = runtime.wait(&waiter, deadline, None);
+        self.state.lock().waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
+        ended
+    }
+
+    /// The value, encoded, or why there is none. To be asked after the end.
+    pub(crate) fn value(&self) -> Result<Vec<u8>, JoinError> {
+        let state = self.state.lock();
+        match &state.report {
+            Some(Report::Returned { value, unconfirmed: 0 }) => Ok(value.to_vec()),
+            Some(Report::Returned { unconfirmed, .. }) => Err(JoinError::Unconfirmed(*unconfirmed)),
+            Some(Report::Panicked(panic)) => Err(JoinError::Panicked(panic.clone())),
+            Some(Report::FailedStart(reason)) => Err(JoinError::FailedStart(reason.clone())),
+            None => Err(match state.exit {
+                Some(Exit::Signal { signal, core_dumped }) => {
+                    JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
+                }
+                Some(Exit::Code(code)) => JoinError::Exited(code),
+                Some(Exit::Unknown) => JoinError::Vanished,
+                None => JoinError::TimedOut,
+            }),
+        }
+    }
+
+    /// Takes the exit status if the process has ended.
+    fn reap(&self, runtime: &Arc<Runtime>) {
+        let exit = match self.process.try_reap() {
+            Ok(Some(exit)) => exit,
+            Ok(None) => return,
+            Err(error) => {
+                runtime.complain(&format!("process {} can't be reaped: {error}", self.name));
+                return;
+            }
+        };
+        let token = {
+            let mut state = self.state.lock();
+            if state.exit.is_some() {
+                return;
+            }
+            state.exit = Some(exit);
+            state.token.take()
+        };
+        if let Some(token) = token {
+            runtime.reactor.deregister(self.process.as_fd(), token);
+        }
+        // What it wrote last may not have been read yet; the connection's end comes after it.
+        match runtime.peer(self.node) {
+            Some(peer) => peer.readable(runtime),
+            None => self.peer_ended(runtime, self.node),
+        }
+        self.announce(runtime);
+    }
+
+    /// Wakes those who wait once the end is known whole.
+    fn announce(&self, runtime: &Arc<Runtime>) {
+        let (waiters, unexpected) = {
+            let mut state = self.state.lock();
+            if !state.has_ended() {
+                return;
+            }
+            let unexpected = !std::mem::replace(&mut state.asked, true);
+            (std::mem::take(&mut state.waiters), unexpected)
+        };
+        if unexpected
+            && !runtime.is_ending()
+            && let Err(reason) = self.value()
+        {
+            runtime.complain(&format!("process {} (pid {}): {reason}", self.name, self.pid()));
+        }
+        for waiter in waiters {
+            waiter.notify();
+        }
+        runtime.remove_cell(self.slot);
+        runtime.remove_child(self.slot);
+    }
+}
+
+impl Cell for ChildCell {
+    fn receive(
+        &self,
+        _runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        if from.id != self.node {
+            return Err("a report from a node that is not the child".to_owned());
+        }
+        let report: Report = decode(incoming.body).map_err(|error| format!("a child's report: {error}"))?;
+        self.state.lock().report = Some(report);
+        Ok(())
+    }
+
+    fn peer_ended(&self, runtime: &Arc<Runtime>, _peer: NodeId) {
+        self.state.lock().disconnected = true;
+        self.announce(runtime);
+    }
+
+    /// The grace of a `terminate` is over.
+    fn tick(&self, runtime: &Arc<Runtime>) {
+        if !self.has_ended()
+            && let Err(error) = self.process.kill()
+        {
+            runtime.complain(&format!("process {} can't be killed: {error}", self.name));
+        }
+    }
+}
+
+impl Source for ChildCell {
+    fn ready(&self, _readiness: Readiness) {
+        if let Some(runtime) = self.runtime.upgrade() {
+            self.reap(&runtime);
+        }
+    }
+}
+
+/// Kills and reaps all children; for a node that ends. A child in an uninterruptible wait is left to the kernel.
+pub(crate) fn end_all(children: &[Arc<ChildCell>], patience: Duration) {
+    for child in children {
+        child.state.lock().asked = true;
+        let _ = child.process.kill();
+    }
+    let deadline = Instant::now() + patience;
+    for child in children {
+        while child.state.lock().exit.is_none() {
+            match child.process.try_reap() {
+                Ok(Some(exit)) => child.state.lock().exit = Some(exit),
+                Ok(None) if Instant::now() < deadline => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let _ = callboard_ipc::wait_readable(child.process.as_fd(), Some(left));
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A function call as two offsets and a hash, and back.
+//!
+//! The parent sends where `f` and `run::<A, R>` lie in the program, and a hash of the names of `A` and `R`. The child,
+//! which has proved to be the same program, turns the offsets into functions; `run` compares the hash
+//! with its own types before it decodes anything.
+
+use callboard_core::{decode, encode_into};
+use callboard_ipc::{CodeOffset, locate, resolve, type_hash};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_bytes::ByteBuf;
+
+use super::reason::SpawnError;
+use crate::node::Node;
+
+/// A call on its way to a child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    function: u64,
+    run: u64,
+    types: u64,
+    args: ByteBuf,
+}
+
+/// What a child does with a call: decode, run, encode. The error text is a failed start.
+type Run = fn(&Node, *const (), u64, &[u8]) -> Result<Vec<u8>, String>;
+
+/// Prepares `f(args)` to be run by another process of this program.
+pub(crate) fn prepare<A, R>(f: fn(&Node, A) -> R, args: &A) -> Result<Call, SpawnError>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    let mut bytes = Vec::new();
+    encode_into(args, &mut bytes).map_err(SpawnError::Arguments)?;
+    let run: Run = run::<A, R>;
+    Ok(Call {
+        function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
+        run: locate(run as *const ()).map_err(SpawnError::Function)?.get(),
+        types: types_of::<A, R>(),
+        args: ByteBuf::from(bytes),
+    })
+}
+
+/// Runs a call that the parent prepared; the encoded value, or why it could not begin.
+pub(crate) fn perform(node: &Node, call: &Call) -> Result<Vec<u8>, String> {
+    let find = |raw| resolve(CodeOffset::from_raw(raw)).map_err(|error| error.to_string());
+    let (function, run) = (find(call.function)?, find(call.run)?);
+    // SAFETY: the parent took this offset of a `Run` in the same program: the hello compared the build, and
+    // `resolve` found the place inside its code.
+    let run: Run = unsafe { std::mem::transmute(run) };
+    run(node, function, call.types, &call.args)
+}
+
+fn run<A, R>(node: &Node, f: *const (), types: u64, args: &[u8]) -> Result<Vec<u8>, String>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    if types != types_of::<A, R>() {
+        return Err("parent and child disagree about the types of the call".to_owned());
+    }
+    // SAFETY: the same call carried `f` beside this instance of `run`, whose types the hash has just
+    // confirmed; `prepare` is the only place that makes such pairs, from an `fn(&Node, A) -> R`.
+    let f: fn(&Node, A) -> R = unsafe { std::mem::transmute(f) };
+    let args = decode(args).map_err(|error| format!("the arguments can't be read: {error}"))?;
+    let value = f(node, args);
+    let mut bytes = Vec::new();
+    match encode_into(&value, &mut bytes) {
+        Ok(_) => Ok(bytes),
+        // A panic has message and place, which is what the author of such a type needs.
+        Err(error) => panic!("the value that the function returned can't be sent: {error}"),
+    }
+}
+
+fn types_of<A, R>() -> u64 {
+    type_hash(std::any::type_name::<(A, R)>())
+}

@@ -1,0 +1,121 @@
+//! What a parent and its child say to each other.
+//!
+//! The parent's first frame is a hello that carries [`Boot`]: who the child is, what it shall run, and the
+//! descriptors it needs. The child answers with [`Report`]s to the slot that the hello named.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use callboard_core::{Decoder, Kind, NodeId, Slot, encode_into};
+use callboard_ipc::{Connection, image_id};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::child::ChildCell;
+use super::entry::Call;
+use crate::control::{CONTROL, Control};
+use crate::peer::{Reading, header};
+use crate::runtime::{Identity, Runtime};
+
+/// Begins the word of every hello: "callbd", then two bytes of protocol version.
+pub(crate) const HELLO_WORD: u64 = 0x6361_6c6c_6264_0001;
+
+/// All that a child needs to know to begin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Boot {
+    /// The build of the program: a child of another build refuses.
+    pub(crate) image: ByteBuf,
+    pub(crate) node: NodeId,
+    pub(crate) parent: NodeId,
+    pub(crate) root: NodeId,
+    pub(crate) name: String,
+    /// After the page of this connection come: socket and page of one to the root, if the parent is another.
+    pub(crate) has_root: bool,
+    /// Last comes standard input, if it was given one.
+    pub(crate) has_stdin: bool,
+    pub(crate) call: Call,
+}
+
+impl Boot {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            id: self.node,
+            root: self.root,
+            parent: Some(self.parent),
+            name: self.name.clone(),
+            sole: true,
+        }
+    }
+}
+
+/// What a child tells its parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// It could not begin.
+    FailedStart(String),
+    /// The function returned; how many connections did not confirm what was sent.
+    Returned { value: ByteBuf, unconfirmed: usize },
+    /// The function panicked.
+    Panicked(super::ChildPanic),
+}
+
+/// Sends the hello to a child that has just been started, and connects it to parent and root.
+pub(crate) fn send_boot(
+    runtime: &Arc<Runtime>,
+    cell: &ChildCell,
+    connection: Connection,
+    page: OwnedFd,
+    stdin: Option<OwnedFd>,
+    call: Call,
+) -> std::io::Result<()> {
+    let child = cell.node_id();
+    let mut rights = vec![page];
+    let is_root = runtime.id == runtime.root;
+    if !is_root {
+        let (ours, theirs) = Connection::introduce()?;
+        let root = runtime.peer(runtime.root).ok_or(std::io::ErrorKind::NotConnected)?;
+        let mut body = Vec::new();
+        encode_into(&Control::Adopt { child }, &mut body).expect("our own messages can be encoded");
+        let adopt = header(Kind::Cast, CONTROL, 0);
+        root.post(runtime, adopt, &body, vec![ours.socket, ours.page]);
+        root.flush(runtime);
+        rights.extend([theirs.socket, theirs.page]);
+    }
+    let has_stdin = stdin.is_some();
+    rights.extend(stdin);
+    let boot = Boot {
+        image: ByteBuf::from(image_id().as_bytes().to_vec()),
+        node: child,
+        parent: runtime.id,
+        root: runtime.root,
+        name: cell.name().to_owned(),
+        has_root: !is_root,
+        has_stdin,
+        call,
+    };
+    let mut body = Vec::new();
+    encode_into(&boot, &mut body).expect("our own messages can be encoded");
+    runtime.control.join(child);
+    runtime.connect(child, connection, Reading::new(Decoder::new(), Default::default()));
+    let peer = runtime.peer(child).ok_or(std::io::ErrorKind::NotConnected)?;
+    peer.interests(cell.slot());
+    peer.post(runtime, header(Kind::Hello, cell.slot(), HELLO_WORD), &body, rights);
+    peer.flush(runtime);
+    Ok(())
+}
+
+/// Asks a child to end of its own accord.
+pub(crate) fn ask_to_stop(runtime: &Runtime, child: NodeId) {
+    if let Some(peer) = runtime.peer(child) {
+        runtime.control_now(&peer, &Control::Stop);
+    }
+}
+
+/// Tells the parent how the call went.
+pub(crate) fn report(runtime: &Runtime, parent: NodeId, slot: Slot, report: &Report) {
+    let Some(peer) = runtime.peer(parent) else { return };
+    let mut body = Vec::new();
+    encode_into(report, &mut body).expect("our own messages can be encoded");
+    peer.cast(runtime, slot, &body);
+    peer.flush(runtime);
+}

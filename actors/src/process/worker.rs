@@ -1,0 +1,187 @@
+//! Functions that run in processes of their own: the child's side.
+//!
+//! Reads the hello, becomes a node, runs the call, has everything it put confirmed, reports, ends.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use callboard_core::{Assembler, Decoder, Header, Kind, Slot, decode};
+use callboard_ipc::{Bootstrap, Connection, Handover, Link, Received, Side, fd_pass, image_id};
+use serde_bytes::ByteBuf;
+
+use super::entry;
+use super::reason::ChildPanic;
+use super::wire::{self, Boot, HELLO_WORD, Report};
+use crate::call::CallError;
+use crate::control::{CONTROL, Control};
+use crate::node::Node;
+use crate::peer::Reading;
+
+/// How long a child waits for its parent's hello; the parent sends it right after the start.
+const HELLO_WITHIN: Duration = Duration::from_secs(60);
+/// How long a child waits until its puts are confirmed, and again until its report is.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
+/// The exit code of a child whose function panicked, as of any Rust program.
+const PANICKED: i32 = 101;
+/// The exit code of a child that could not begin.
+const FAILED_START: i32 = 102;
+
+/// Runs the call that this process was started for, and ends the process.
+pub(crate) fn run(bootstrap: Bootstrap) -> ! {
+    let code = match begin(bootstrap) {
+        Ok((node, boot, slot)) => perform(&node, &boot, slot),
+        Err(reason) => {
+            eprintln!("callboard: a child process could not begin: {reason}");
+            FAILED_START
+        }
+    };
+    std::process::exit(code)
+}
+
+/// What came before the node exists.
+struct Hello {
+    header: Header,
+    body: Vec<u8>,
+    rights: VecDeque<OwnedFd>,
+    reading: Reading,
+}
+
+fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
+    let Hello { header, body, mut rights, reading } = read_hello(&bootstrap.socket)?;
+    if header.kind != Kind::Hello || header.word != HELLO_WORD {
+        return Err("the parent speaks another protocol".to_owned());
+    }
+    let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
+    let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
+    let page = next()?;
+    let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
+    let to_parent = Connection::new(bootstrap.socket, link).map_err(|e| e.to_string())?;
+    let to_root = if boot.has_root {
+        let end = Handover { socket: next()?, page: next()? };
+        Some(end.accept(Side::Second).map_err(|e| e.to_string())?)
+    } else {
+        None
+    };
+    if boot.has_stdin {
+        callboard_ipc::set_stdin(next()?).map_err(|e| format!("standard input: {e}"))?;
+    }
+    let node = Node::for_child(boot.identity()).map_err(|error| error.to_string())?;
+    let runtime = node.runtime();
+    runtime.connect(boot.parent, to_parent, reading);
+    if let Some(connection) = to_root {
+        runtime.connect(boot.root, connection, Reading::new(Decoder::new(), VecDeque::new()));
+    }
+    if boot.image != *image_id().as_bytes() {
+        let reason = "the program was replaced by another build while it ran".to_owned();
+        wire::report(runtime, boot.parent, header.slot, &Report::FailedStart(reason.clone()));
+        confirm_with_parent(&node, &boot);
+        return Err(reason);
+    }
+    Ok((node, boot, header.slot))
+}
+
+fn read_hello(socket: &OwnedFd) -> Result<Hello, String> {
+    let mut decoder = Decoder::new();
+    let mut assembler = Assembler::new();
+    let mut rights = VecDeque::new();
+    let deadline = Instant::now() + HELLO_WITHIN;
+    loop {
+        match fd_pass::receive(socket.as_fd(), decoder.spare(), &mut rights) {
+            Ok(Received::Bytes(n)) => decoder.filled(n),
+            Ok(Received::Nothing) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err("the parent sent no hello".to_owned());
+                }
+                callboard_ipc::wait_readable(socket.as_fd(), Some(left)).map_err(|e| e.to_string())?;
+                continue;
+            }
+            // The parent has ended: so does its child, without a word.
+            Ok(Received::End) => callboard_ipc::exit_now(0),
+            Err(error) => return Err(error.to_string()),
+        }
+        while let Some(frame) = decoder.next().map_err(|error| error.to_string())? {
+            let whole = assembler.accept(frame.header, frame.body).map_err(|e| e.to_string())?;
+            if let Some(message) = whole {
+                let (header, body) = (message.header, message.body.to_vec());
+                let count = usize::from(header.descriptors).min(rights.len());
+                let later = rights.split_off(count);
+                return Ok(Hello { header, body, rights, reading: Reading::new(decoder, later) });
+            }
+        }
+    }
+}
+
+/// Runs the call and reports; the exit code.
+fn perform(node: &Node, boot: &Boot, slot: Slot) -> i32 {
+    catch_panics();
+    let outcome = catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call)));
+    let (report, code) = match outcome {
+        Ok(Ok(value)) => {
+            let unconfirmed = confirm_all(node);
+            (Report::Returned { value: ByteBuf::from(value), unconfirmed }, 0)
+        }
+        Ok(Err(reason)) => (Report::FailedStart(reason), FAILED_START),
+        Err(_) => {
+            confirm_all(node);
+            (Report::Panicked(last_panic()), PANICKED)
+        }
+    };
+    node.end_children();
+    wire::report(node.runtime(), boot.parent, slot, &report);
+    confirm_with_parent(node, boot);
+    code
+}
+
+/// Waits until every peer has handled what was sent to it; how many did not within the limit.
+fn confirm_all(node: &Node) -> usize {
+    let runtime = node.runtime();
+    let deadline = Instant::now() + CONFIRM_WITHIN;
+    let mut missing = 0;
+    for peer in runtime.peers() {
+        let confirmed: Result<(), _> = runtime.call(&peer, CONTROL, &Control::Sync, Some(deadline));
+        if matches!(confirmed, Err(CallError::TimedOut)) {
+            missing += 1;
+        }
+    }
+    missing
+}
+
+fn confirm_with_parent(node: &Node, boot: &Boot) {
+    let runtime = node.runtime();
+    if let Some(parent) = runtime.peer(boot.parent) {
+        let deadline = Instant::now() + CONFIRM_WITHIN;
+        // If it does not answer, it learns of this end by itself.
+        let _: Result<(), _> = runtime.call(&parent, CONTROL, &Control::Sync, Some(deadline));
+    }
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<Option<ChildPanic>> = const { RefCell::new(None) };
+}
+
+/// Keeps what is known of a panic on this thread, for the parent; other threads' panics are printed as ever.
+fn catch_panics() {
+    let main = std::thread::current().id();
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() != main {
+            return print(info);
+        }
+        let message = info.payload_as_str().unwrap_or("a value that is not text").to_owned();
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::force_capture().to_string();
+        LAST_PANIC.set(Some(ChildPanic { message, place, backtrace }));
+    }));
+}
+
+fn last_panic() -> ChildPanic {
+    LAST_PANIC.take().unwrap_or_else(|| ChildPanic {
+        message: "a panic that ran no hook".to_owned(),
+        place: String::new(),
+        backtrace: String::new(),
+    })
+}

@@ -1,0 +1,248 @@
+//! Names to addresses, kept by the root for the whole job.
+//!
+//! `Registry` is a pure machine; `RegistryCell` puts it at the well-known slot [`REGISTRY`] of the root. A name is bound
+//! to the life of the node that owns its object, and free again before anybody hears of that node's end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use callboard_core::{Address, Kind, NodeId, Slot, decode, encode_into};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::call;
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+/// Where the root's registry is.
+pub(crate) const REGISTRY: Slot = Slot { index: 1, generation: 1 };
+
+/// The longest name, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 255;
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) address: Address,
+    /// The object's type as its users write it, for instance `Queue<u64>`.
+    pub(crate) type_name: String,
+}
+
+/// What nodes ask of the registry. All but `Forget` and `Unregister` are answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    Register {
+        name: String,
+        entry: Entry,
+    },
+    /// `wait`: answer when the name is there, however long that takes.
+    Lookup {
+        name: String,
+        wait: bool,
+    },
+    /// The asker of waiting look-up `word` waits no more.
+    Forget {
+        name: String,
+        word: u64,
+    },
+    Unregister {
+        name: String,
+        address: Address,
+    },
+}
+
+/// What the registry answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    Registered,
+    /// The name stands for this. An answer to both questions.
+    Stands(Entry),
+    Unknown,
+}
+
+/// Somebody who waits for an answer: a node and the number of its call.
+type Asker = (NodeId, u64);
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    names: HashMap<String, Entry>,
+    waiting: HashMap<String, Vec<Asker>>,
+}
+
+impl Registry {
+    /// Handles one request; the answers to give now, in order.
+    pub(crate) fn ask(&mut self, asker: Asker, ask: Ask) -> Vec<(Asker, Answer)> {
+        match ask {
+            Ask::Register { name, entry } => self.register(asker, name, entry),
+            Ask::Lookup { name, wait } => match self.names.get(&name) {
+                Some(entry) => vec![(asker, Answer::Stands(entry.clone()))],
+                None if wait => {
+                    self.waiting.entry(name).or_default().push(asker);
+                    Vec::new()
+                }
+                None => vec![(asker, Answer::Unknown)],
+            },
+            Ask::Forget { name, word } => {
+                self.forget(&name, |waiting| *waiting == (asker.0, word));
+                Vec::new()
+            }
+            Ask::Unregister { name, address } => {
+                if self.names.get(&name).is_some_and(|entry| entry.address == address) {
+                    self.names.remove(&name);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn register(&mut self, asker: Asker, name: String, entry: Entry) -> Vec<(Asker, Answer)> {
+        if let Some(stands) = self.names.get(&name) {
+            return vec![(asker, Answer::Stands(stands.clone()))];
+        }
+        let waiting = self.waiting.remove(&name).unwrap_or_default();
+        let news = waiting.into_iter().map(|who| (who, Answer::Stands(entry.clone())));
+        let answers = std::iter::once((asker, Answer::Registered)).chain(news).collect();
+        self.names.insert(name, entry);
+        answers
+    }
+
+    /// Frees the names of a node that has ended and forgets whom it made wait.
+    pub(crate) fn node_ended(&mut self, node: NodeId) {
+        self.names.retain(|_, entry| entry.address.node != node);
+        let names: Vec<String> = self.waiting.keys().cloned().collect();
+        for name in names {
+            self.forget(&name, |(waiting, _)| *waiting == node);
+        }
+    }
+
+    fn forget(&mut self, name: &str, whom: impl Fn(&Asker) -> bool) {
+        if let Some(waiting) = self.waiting.get_mut(name) {
+            waiting.retain(|asker| !whom(asker));
+            if waiting.is_empty() {
+                self.waiting.remove(name);
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct RegistryCell(Mutex<Registry>);
+
+impl RegistryCell {
+    fn handle(&self, runtime: &Arc<Runtime>, asker: Asker, ask: Ask) {
+        // Answers are posted before the lock is released, which fixes their order; those to this node
+        // itself run a caller's closure, so they come after it.
+        let mut to_self = Vec::new();
+        {
+            let mut registry = self.0.lock();
+            for (asker, answer) in registry.ask(asker, ask) {
+                if asker.0 == runtime.id {
+                    to_self.push((asker.1, answer));
+                } else if let Some(peer) = runtime.peer(asker.0) {
+                    call::reply(runtime, &peer, asker.1, &answer);
+                }
+            }
+        }
+        for (word, answer) in to_self {
+            let mut body = Vec::new();
+            encode_into(&answer, &mut body).expect("our own answers can be encoded");
+            runtime.replied(runtime.id, word, Default::default(), &body);
+        }
+    }
+}
+
+impl Cell for RegistryCell {
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        let ask: Ask = decode(incoming.body).map_err(|e| format!("a registry message: {e}"))?;
+        let answered = matches!(ask, Ask::Register { .. } | Ask::Lookup { .. });
+        if answered != (incoming.kind == Kind::Call) {
+            return Err("a registry message of the wrong kind".to_owned());
+        }
+        self.handle(runtime, (from.id, incoming.word), ask);
+        Ok(())
+    }
+
+    fn peer_ended(&self, _runtime: &Arc<Runtime>, peer: NodeId) {
+        self.0.lock().node_ended(peer);
+    }
+}
+
+/// Asks the root's registry from within the root.
+pub(crate) fn ask_here(runtime: &Arc<Runtime>, registry: &RegistryCell, word: u64, ask: Ask) {
+    registry.handle(runtime, (runtime.id, word), ask);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn entry(id: u64) -> Entry {
+        let slot = Slot { index: 5, generation: 1 };
+        Entry { address: Address { node: node(id), slot }, type_name: "Queue<u64>".into() }
+    }
+
+    fn register(registry: &mut Registry, id: u64, name: &str) -> Vec<(Asker, Answer)> {
+        registry.ask((node(id), 1), Ask::Register { name: name.into(), entry: entry(id) })
+    }
+
+    #[test]
+    fn the_first_to_register_a_name_wins_and_the_second_learns_who_did() {
+        let mut registry = Registry::default();
+        assert_eq!(register(&mut registry, 1, "/a"), [((node(1), 1), Answer::Registered)]);
+        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
+    }
+
+    #[test]
+    fn a_lookup_that_waits_is_answered_when_the_name_comes() {
+        let mut registry = Registry::default();
+        let waits = Ask::Lookup { name: "/a".into(), wait: true };
+        assert!(registry.ask((node(3), 9), waits).is_empty());
+        let answers = register(&mut registry, 1, "/a");
+        assert_eq!(answers[1], ((node(3), 9), Answer::Stands(entry(1))));
+    }
+
+    #[test]
+    fn a_lookup_given_up_or_whose_asker_died_is_not_answered() {
+        let mut registry = Registry::default();
+        for id in [3, 4] {
+            let waits = Ask::Lookup { name: "/a".into(), wait: true };
+            assert!(registry.ask((node(id), 9), waits).is_empty());
+        }
+        registry.ask((node(3), 0), Ask::Forget { name: "/a".into(), word: 9 });
+        registry.node_ended(node(4));
+        assert!(registry.waiting.is_empty());
+        assert_eq!(register(&mut registry, 1, "/a").len(), 1);
+    }
+
+    #[test]
+    fn names_are_free_after_their_node_ended_and_others_stay() {
+        let mut registry = Registry::default();
+        register(&mut registry, 1, "/a");
+        register(&mut registry, 2, "/b");
+        registry.node_ended(node(1));
+        let look = |name: &str| Ask::Lookup { name: name.into(), wait: false };
+        assert_eq!(registry.ask((node(2), 1), look("/a"))[0].1, Answer::Unknown);
+        assert_eq!(registry.ask((node(2), 1), look("/b"))[0].1, Answer::Stands(entry(2)));
+    }
+
+    #[test]
+    fn only_the_address_that_holds_a_name_can_give_it_up() {
+        let mut registry = Registry::default();
+        register(&mut registry, 1, "/a");
+        let other = Ask::Unregister { name: "/a".into(), address: entry(2).address };
+        registry.ask((node(2), 0), other);
+        assert_eq!(registry.names.len(), 1);
+        registry.ask((node(1), 0), Ask::Unregister { name: "/a".into(), address: entry(1).address });
+        assert!(registry.names.is_empty());
+    }
+}

@@ -1,0 +1,409 @@
+//! One node from the inside: who it is, whom it knows, what waits.
+//!
+//! Public handles, peers and cells all reach each other through here. It holds lists and locks, no
+//! protocol. Lock order: a peer's reading, a cell, a face, an outbox, the lists of this file; of the
+//! last, never two at once.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, EventLoop, NodeId, Reactor, Slot, Slots, Source, Timers, Wants};
+use callboard_ipc::Connection;
+use parking_lot::{Mutex, RwLock};
+
+use crate::call::Calls;
+use crate::cell::{Cell, Face};
+use crate::control::{self, CONTROL, Control, ControlCell};
+use crate::peer::{Peer, Reading};
+use crate::process::child::ChildCell;
+use crate::registry::{REGISTRY, RegistryCell};
+use crate::wait::{Seat, Waiter};
+
+/// How many peers a caller looks at while it waits for nothing in particular.
+const RECENT_PEERS: usize = 4;
+
+/// Who a node is.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: NodeId,
+    pub(crate) root: NodeId,
+    /// None at the root.
+    pub(crate) parent: Option<NodeId>,
+    pub(crate) name: String,
+    /// Whether this process is there for this node alone, and ends with the node's parent or root.
+    pub(crate) sole: bool,
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The other side closed it or died.
+    Closed,
+    /// It can't be used any more, for the reason given.
+    Broken(String),
+}
+
+pub(crate) struct Runtime {
+    pub(crate) id: NodeId,
+    pub(crate) root: NodeId,
+    pub(crate) parent: Option<NodeId>,
+    pub(crate) name: String,
+    sole: bool,
+    pub(crate) reactor: Arc<Reactor>,
+    /// The epoll that the loop thread waits on; callers wait on it too.
+    pub(crate) poll: OwnedFd,
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) calls: Calls,
+    peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
+    cells: RwLock<Slots<Arc<dyn Cell>>>,
+    faces: Mutex<HashMap<Address, Arc<dyn Face>>>,
+    pub(crate) control: Arc<ControlCell>,
+    /// At the root only.
+    registry: Option<Arc<RegistryCell>>,
+    children: Mutex<HashMap<Slot, Arc<ChildCell>>>,
+    to_flush: Mutex<Vec<NodeId>>,
+    /// Peers with unread bytes that a caller left to the loop thread.
+    backlog: Mutex<Vec<NodeId>>,
+    recent: Mutex<Vec<NodeId>>,
+    timers: Mutex<Timers<Slot>>,
+    stop: Mutex<StopAsked>,
+    ending: AtomicBool,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Runtime({} {})", self.name, self.id)
+    }
+}
+
+#[derive(Default)]
+struct StopAsked {
+    asked: bool,
+    waiters: Vec<Arc<Waiter>>,
+}
+
+impl Runtime {
+    pub(crate) fn new(who: Identity, event_loop: &EventLoop, poll: OwnedFd) -> std::io::Result<Arc<Self>> {
+        let seat = Arc::new(Seat::new()?);
+        let reactor = event_loop.reactor();
+        let source = Arc::clone(&seat) as Arc<dyn Source>;
+        reactor.register(seat.bell().as_fd(), Wants::Reading, source)?;
+        let control = Arc::new(ControlCell::default());
+        let mut cells: Slots<Arc<dyn Cell>> = Slots::default();
+        let at = cells.insert(Arc::clone(&control) as Arc<dyn Cell>);
+        debug_assert_eq!(at, CONTROL, "control is every node's first cell");
+        let mut registry = None;
+        if who.id == who.root {
+            let kept = Arc::new(RegistryCell::default());
+            let at = cells.insert(Arc::clone(&kept) as Arc<dyn Cell>);
+            debug_assert_eq!(at, REGISTRY, "the registry is the root's second cell");
+            registry = Some(kept);
+        }
+        Ok(Arc::new(Self {
+            id: who.id,
+            root: who.root,
+            parent: who.parent,
+            name: who.name,
+            sole: who.sole,
+            poll,
+            reactor,
+            seat,
+            calls: Calls::default(),
+            peers: RwLock::default(),
+            cells: RwLock::new(cells),
+            faces: Mutex::default(),
+            control,
+            registry,
+            children: Mutex::default(),
+            to_flush: Mutex::default(),
+            backlog: Mutex::default(),
+            recent: Mutex::default(),
+            timers: Mutex::new(Timers::default()),
+            stop: Mutex::default(),
+            ending: AtomicBool::new(false),
+        }))
+    }
+
+    /// The loop thread's life.
+    pub(crate) fn run(self: &Arc<Self>, mut event_loop: EventLoop) {
+        while !self.ending.load(Ordering::Acquire) {
+            let now = Instant::now();
+            loop {
+                let due = self.timers.lock().pop_due(now);
+                let Some(slot) = due else { break };
+                if let Some(cell) = self.cell(slot) {
+                    cell.tick(self);
+                }
+            }
+            let backlog = std::mem::take(&mut *self.backlog.lock());
+            for peer in backlog.iter().filter_map(|id| self.peer(*id)) {
+                peer.look(self);
+            }
+            self.flush_listed();
+            let idle = self.backlog.lock().is_empty();
+            let next = self.timers.lock().next_at();
+            let timeout = match next {
+                _ if !idle => Some(Duration::ZERO),
+                Some(at) => Some(at.saturating_duration_since(Instant::now())),
+                None => None,
+            };
+            if let Err(error) = event_loop.turn(timeout) {
+                self.complain(&format!("the event loop failed: {error}"));
+                return;
+            }
+        }
+    }
+
+    /// Makes the loop thread leave its loop.
+    pub(crate) fn end_loop(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.wake_loop();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn wake_loop(&self) {
+        if let Err(error) = self.reactor.wake() {
+            self.complain(&format!("the event loop can't be woken: {error}"));
+        }
+    }
+
+    /// Writes a line to standard error. For what nobody else can be told.
+    pub(crate) fn complain(&self, text: &str) {
+        eprintln!("callboard: {}: {text}", self.name);
+    }
+
+    // ---- peers ---------------------------------------------------------------------------------
+
+    pub(crate) fn peer(&self, id: NodeId) -> Option<Arc<Peer>> {
+        self.peers.read().get(&id).cloned()
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.peers.read().values().cloned().collect()
+    }
+
+    /// The peer `id`, met through the root if need be. None: it has ended, or is this node itself.
+    pub(crate) fn meet(self: &Arc<Self>, id: NodeId) -> Option<Arc<Peer>> {
+        if let Some(peer) = self.peer(id) {
+            return Some(peer);
+        }
+        // The root knows every live node: whom it has not met has ended. Nobody meets themselves.
+        let root = if id == self.id { None } else { self.peer(self.root) }?;
+        let (peer, is_new) = self.peer_or_new(id);
+        if is_new {
+            let wanted = Arc::clone(&peer);
+            self.call_then(&root, CONTROL, &Control::Introduce { peer: id }, move |rt, answer| {
+                let alive = answer.ok().and_then(|body| callboard_core::decode(&body).ok());
+                if alive != Some(true) {
+                    rt.peer_ended(&wanted, &Ending::Closed);
+                }
+            });
+            root.flush(self);
+        }
+        Some(peer)
+    }
+
+    fn peer_or_new(self: &Arc<Self>, id: NodeId) -> (Arc<Peer>, bool) {
+        let mut peers = self.peers.write();
+        let mut is_new = false;
+        let peer = peers.entry(id).or_insert_with(|| {
+            is_new = true;
+            Peer::new(id, self)
+        });
+        (Arc::clone(peer), is_new)
+    }
+
+    /// Connects to `id`, whether or not somebody here waits for it.
+    pub(crate) fn connect(self: &Arc<Self>, id: NodeId, connection: Connection, reading: Reading) {
+        let (peer, _) = self.peer_or_new(id);
+        if let Err(error) = peer.connect(self, connection, reading) {
+            let reason = format!("it can't be watched: {error}");
+            self.peer_ended(&peer, &Ending::Broken(reason));
+        }
+    }
+
+    /// All that follows from the end of a peer, after its last frame: its cells here, its names, its calls.
+    pub(crate) fn peer_ended(self: &Arc<Self>, peer: &Arc<Peer>, ending: &Ending) {
+        if !peer.end(self) {
+            return;
+        }
+        if self.sole && !self.is_ending() && (Some(peer.id) == self.parent || peer.id == self.root) {
+            // No process outlives its job, nor its parent.
+            callboard_ipc::exit_now(0);
+        }
+        if let Ending::Broken(reason) = ending {
+            self.complain(&format!("connection to node {} closed: {reason}", peer.id));
+        }
+        self.peers.write().remove(&peer.id);
+        let interested = peer.take_interests();
+        for cell in interested.into_iter().filter_map(|slot| self.cell(slot)) {
+            cell.peer_ended(self, peer.id);
+        }
+        self.control.leave(peer.id);
+        if let Some(registry) = &self.registry {
+            registry.peer_ended(self, peer.id);
+        }
+        self.fail_calls_to(peer.id);
+        self.flush_listed();
+    }
+
+    /// Closes all connections of a node that has ended.
+    pub(crate) fn disconnect_all(self: &Arc<Self>) {
+        for peer in self.peers() {
+            self.peer_ended(&peer, &Ending::Closed);
+        }
+    }
+
+    pub(crate) fn registry(&self) -> Option<Arc<RegistryCell>> {
+        self.registry.clone()
+    }
+
+    // ---- children --------------------------------------------------------------------------------
+
+    pub(crate) fn add_child(&self, child: &Arc<ChildCell>) {
+        self.children.lock().insert(child.slot(), Arc::clone(child));
+    }
+
+    pub(crate) fn remove_child(&self, slot: Slot) {
+        let removed = self.children.lock().remove(&slot);
+        drop(removed);
+    }
+
+    pub(crate) fn children(&self) -> Vec<Arc<ChildCell>> {
+        self.children.lock().values().cloned().collect()
+    }
+
+    // ---- what waits to be written or read --------------------------------------------------------
+
+    pub(crate) fn list_to_flush(&self, peer: NodeId) {
+        self.to_flush.lock().push(peer);
+    }
+
+    /// Writes all outboxes that have something.
+    pub(crate) fn flush_listed(&self) {
+        loop {
+            let listed = std::mem::take(&mut *self.to_flush.lock());
+            if listed.is_empty() {
+                return;
+            }
+            for peer in listed.into_iter().filter_map(|id| self.peer(id)) {
+                peer.flush(self);
+            }
+        }
+    }
+
+    /// Has the loop thread read on where a caller stopped.
+    pub(crate) fn leave_to_loop(&self, peer: NodeId) {
+        self.backlog.lock().push(peer);
+        self.wake_loop();
+    }
+
+    /// Notes a peer from which something may come soon.
+    pub(crate) fn expect_from(&self, peer: NodeId) {
+        let mut recent = self.recent.lock();
+        if recent.last() == Some(&peer) {
+            return;
+        }
+        recent.retain(|id| *id != peer);
+        if recent.len() == RECENT_PEERS {
+            recent.remove(0);
+        }
+        recent.push(peer);
+    }
+
+    pub(crate) fn look_at_recent(self: &Arc<Self>) {
+        let recent = self.recent.lock().clone();
+        for peer in recent.into_iter().filter_map(|id| self.peer(id)) {
+            peer.look(self);
+        }
+    }
+
+    // ---- cells and faces -------------------------------------------------------------------------
+
+    pub(crate) fn cell(&self, slot: Slot) -> Option<Arc<dyn Cell>> {
+        self.cells.read().get(slot).cloned()
+    }
+
+    pub(crate) fn add_cell(&self, make: impl FnOnce(Slot) -> Arc<dyn Cell>) -> Slot {
+        self.cells.write().insert_with(make)
+    }
+
+    pub(crate) fn remove_cell(&self, slot: Slot) {
+        // Bound first, so that the cell is dropped after the lock is released.
+        let removed = self.cells.write().remove(slot);
+        drop(removed);
+    }
+
+    /// The face of the object at `address`, made by `make` if there is none yet.
+    pub(crate) fn face(&self, address: Address, make: impl FnOnce() -> Arc<dyn Face>) -> Arc<dyn Face> {
+        Arc::clone(self.faces.lock().entry(address).or_insert_with(make))
+    }
+
+    pub(crate) fn remove_face(&self, address: Address) {
+        let removed = self.faces.lock().remove(&address);
+        drop(removed);
+    }
+
+    pub(crate) fn object_gone(self: &Arc<Self>, address: Address) {
+        let face = self.faces.lock().get(&address).cloned();
+        if let Some(face) = face {
+            face.gone(self);
+        }
+    }
+
+    // ---- time and stop ---------------------------------------------------------------------------
+
+    /// Has the cell at `slot` ticked at `at`.
+    pub(crate) fn tick_at(&self, at: Instant, slot: Slot) {
+        let sooner = {
+            let mut timers = self.timers.lock();
+            let sooner = timers.next_at().is_none_or(|next| at < next);
+            timers.insert(at, slot);
+            sooner
+        };
+        if sooner {
+            self.wake_loop();
+        }
+    }
+
+    pub(crate) fn stop_asked(&self) {
+        let mut stop = self.stop.lock();
+        stop.asked = true;
+        for waiter in stop.waiters.drain(..) {
+            waiter.notify();
+        }
+    }
+
+    pub(crate) fn is_stop_asked(&self) -> bool {
+        self.stop.lock().asked
+    }
+
+    /// Waits until this node is asked to stop; whether it was, within `deadline`.
+    pub(crate) fn wait_for_stop(self: &Arc<Self>, deadline: Option<Instant>) -> bool {
+        let waiter = Waiter::new();
+        {
+            let mut stop = self.stop.lock();
+            if stop.asked {
+                return true;
+            }
+            stop.waiters.push(Arc::clone(&waiter));
+        }
+        let asked = self.wait(&waiter, deadline, None);
+        self.stop.lock().waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
+        asked
+    }
+
+    /// Sends a control message that overtakes waiting data.
+    pub(crate) fn control_now(&self, peer: &Peer, message: &Control) {
+        let mut body = Vec::with_capacity(16);
+        callboard_core::encode_into(message, &mut body).expect("our own messages can be encoded");
+        peer.cast_control(self, control::CONTROL, &body);
+        peer.flush(self);
+    }
+}

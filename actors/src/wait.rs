@@ -1,0 +1,241 @@
+//! How a thread waits: it looks for itself, then sits down in the node's epoll, or parks beside it.
+//!
+//! Every blocking verb ends here. A [`Waiter`] is notified once by whoever handles the frame or the local
+//! call that it waits for.
+//!
+//! # Why no wake-up is lost
+//!
+//! At most one caller sits in the epoll (`Seat`), beside the loop thread, which is always there. `notify`
+//! and sitting down both happen under the waiter's own lock. A notification before it is seen there and the
+//! caller does not sit; one after it finds `seated` and rings the seat's bell. The bell is edge triggered,
+//! so the ring stays pending until some `epoll_wait` takes it. If the loop thread takes it, it is not
+//! itself waiting, sees that the seated waiter has been notified, and rings again: at the latest when the
+//! caller is in its own wait, which then is the latest, the kernel wakes it.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Readiness, Source};
+use callboard_ipc::{Bell, poller};
+use parking_lot::{Condvar, Mutex};
+
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+/// How long a caller looks for itself before it sleeps.
+const LOOK_FOR: Duration = Duration::from_micros(50);
+/// A yield that took longer than this gave the core to somebody with work of their own.
+const CORE_IS_TAKEN: Duration = Duration::from_micros(25);
+/// After this many looks in vain in a row, only every `TRY_AGAIN_EVERY`th wait looks first.
+const GIVE_UP_AFTER: u32 = 8;
+const TRY_AGAIN_EVERY: u32 = 16;
+
+/// One thread's wait for one thing.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    state: Mutex<State>,
+    parked: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    notified: bool,
+    seated: Option<Arc<Bell>>,
+}
+
+impl Waiter {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Ends the wait; further calls change nothing.
+    pub(crate) fn notify(&self) {
+        let mut state = self.state.lock();
+        if std::mem::replace(&mut state.notified, true) {
+            return;
+        }
+        match state.seated.clone() {
+            Some(bell) => {
+                drop(state);
+                bell.ring();
+            }
+            None => {
+                self.parked.notify_one();
+            }
+        }
+    }
+
+    pub(crate) fn is_notified(&self) -> bool {
+        self.state.lock().notified
+    }
+
+    /// Makes the waiter usable for another wait.
+    pub(crate) fn reset(&self) {
+        self.state.lock().notified = false;
+    }
+
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        while !state.notified {
+            match deadline {
+                Some(at) => {
+                    if self.parked.wait_until(&mut state, at).timed_out() {
+                        break;
+                    }
+                }
+                None => self.parked.wait(&mut state),
+            }
+        }
+        state.notified
+    }
+
+    fn sit(&self, bell: Option<Arc<Bell>>) -> bool {
+        let mut state = self.state.lock();
+        if state.notified && bell.is_some() {
+            return false;
+        }
+        state.seated = bell;
+        true
+    }
+}
+
+/// The one place beside the loop thread in a node's epoll.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    bell: Arc<Bell>,
+    taken: Mutex<Option<(ThreadId, Arc<Waiter>)>>,
+    looks: Mutex<Looks>,
+}
+
+/// Whether looking before sleeping has paid lately.
+#[derive(Debug, Default)]
+struct Looks {
+    in_vain: u32,
+    skipped: u32,
+}
+
+impl Seat {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let bell = Arc::new(Bell::new()?);
+        Ok(Self { bell, taken: Mutex::default(), looks: Mutex::default() })
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    fn take(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut taken = self.taken.lock();
+        if taken.is_some() {
+            return false;
+        }
+        *taken = Some((std::thread::current().id(), Arc::clone(waiter)));
+        true
+    }
+
+    fn leave(&self) {
+        *self.taken.lock() = None;
+    }
+
+    fn should_look(&self) -> bool {
+        let mut looks = self.looks.lock();
+        if looks.in_vain < GIVE_UP_AFTER {
+            return true;
+        }
+        looks.skipped += 1;
+        looks.skipped.is_multiple_of(TRY_AGAIN_EVERY)
+    }
+
+    fn looked(&self, found: bool) {
+        let mut looks = self.looks.lock();
+        looks.in_vain = if found { 0 } else { looks.in_vain.saturating_add(1) };
+    }
+}
+
+impl Source for Seat {
+    /// The bell rang. Passes the ring on if it reached another thread than the one it was for.
+    fn ready(&self, _readiness: Readiness) {
+        let taken = self.taken.lock().clone();
+        let Some((thread, waiter)) = taken else { return };
+        if thread != std::thread::current().id() && waiter.is_notified() {
+            self.bell.ring();
+        }
+    }
+}
+
+impl Runtime {
+    /// Waits until `waiter` is notified or `deadline` has passed; whether it was notified.
+    ///
+    /// No deadline waits for ever. `from` is the peer whose frame is expected, if one is. No lock may be held.
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        from: Option<&Arc<Peer>>,
+    ) -> bool {
+        self.flush_listed();
+        if waiter.is_notified() || self.look_first(waiter, deadline, from) {
+            return true;
+        }
+        if !self.seat.take(waiter) {
+            return waiter.park(deadline);
+        }
+        if waiter.sit(Some(Arc::clone(&self.seat.bell))) {
+            self.wait_seated(waiter, deadline);
+            waiter.sit(None);
+        }
+        self.seat.leave();
+        waiter.is_notified()
+    }
+
+    fn wait_seated(self: &Arc<Self>, waiter: &Waiter, deadline: Option<Instant>) {
+        while !waiter.is_notified() {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return;
+            }
+            if let Err(error) = poller::wait_once(self.poll.as_fd(), &self.reactor, left) {
+                // The loop thread goes on; only this caller's short cut is closed.
+                debug_assert!(false, "waiting on our own epoll: {error}");
+                waiter.sit(None);
+                waiter.park(deadline);
+                return;
+            }
+        }
+    }
+
+    /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.
+    fn look_first(
+        self: &Arc<Self>,
+        waiter: &Waiter,
+        deadline: Option<Instant>,
+        from: Option<&Arc<Peer>>,
+    ) -> bool {
+        if !self.seat.should_look() {
+            return false;
+        }
+        let begun = Instant::now();
+        let mut now = begun;
+        let until = deadline.map_or(begun + LOOK_FOR, |at| at.min(begun + LOOK_FOR));
+        while now < until {
+            match from {
+                Some(peer) => peer.look(self),
+                None => self.look_at_recent(),
+            }
+            if waiter.is_notified() {
+                self.seat.looked(true);
+                return true;
+            }
+            std::thread::yield_now();
+            let after = Instant::now();
+            if after - now > CORE_IS_TAKEN {
+                break;
+            }
+            now = after;
+        }
+        self.seat.looked(false);
+        false
+    }
+}

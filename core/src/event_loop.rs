@@ -1,0 +1,149 @@
+//! One epoll, the sources in it, and the thread that waits.
+//!
+//! The loop thread calls [`EventLoop::turn`] again and again. Other threads register sources with the shared
+//! [`Reactor`], and may wait on the same epoll by other means and hand what they get to [`Reactor::dispatch`].
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Poll, Registry};
+use parking_lot::Mutex;
+use slab::Slab;
+
+use crate::source::{Readiness, Source, Wants};
+use crate::waker::Waker;
+
+const WAKE: mio::Token = mio::Token(usize::MAX);
+const EVENTS_PER_TURN: usize = 256;
+
+/// A source's place in a reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token(usize);
+
+/// The sources of an event loop, shared by all threads that wait on it.
+pub struct Reactor {
+    registry: Registry,
+    /// Held only to look up, never while a source runs.
+    sources: Mutex<Slab<Arc<dyn Source>>>,
+    waker: Waker,
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reactor({} sources)", self.sources.lock().len())
+    }
+}
+
+impl Reactor {
+    /// Watches `fd`, which must stay open until [`deregister`](Self::deregister).
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, for instance that it can't be watched.
+    pub fn register(&self, fd: BorrowedFd<'_>, wants: Wants, source: Arc<dyn Source>) -> io::Result<Token> {
+        // The source is in the table before the kernel knows it: its first event may come at once.
+        let token = self.sources.lock().insert(source);
+        let raw = fd.as_raw_fd();
+        let registered = self.registry.register(&mut SourceFd(&raw), mio::Token(token), wants.interest());
+        if let Err(error) = registered {
+            let removed = self.sources.lock().try_remove(token);
+            drop(removed);
+            return Err(error);
+        }
+        Ok(Token(token))
+    }
+
+    /// Stops watching. An event that another thread has in hand may still come.
+    pub fn deregister(&self, fd: BorrowedFd<'_>, token: Token) {
+        // It fails only for a descriptor that is not watched, which is what was asked for.
+        let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        let removed = self.sources.lock().try_remove(token.0);
+        drop(removed);
+    }
+
+    /// Hands an event to its source. One of a source that was removed is ignored; if its place has been taken since,
+    /// the newcomer looks and finds nothing.
+    ///
+    /// For threads beside the loop thread. A wake-up meant for the loop thread is passed on: this thread is not
+    /// waiting now, so at the latest when it does, the loop thread is among those whom the kernel chooses from.
+    pub fn dispatch(&self, token: usize, readiness: Readiness) {
+        if token == WAKE.0 {
+            // It failed for want of nothing that could be had: the event descriptor exists and is not full.
+            let _ = self.waker.again();
+            return;
+        }
+        self.hand_out(token, readiness);
+    }
+
+    fn hand_out(&self, token: usize, readiness: Readiness) {
+        let source = self.sources.lock().get(token).cloned();
+        if let Some(source) = source {
+            source.ready(readiness);
+        }
+    }
+
+    /// Makes the loop thread finish its turn.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn wake(&self) -> io::Result<()> {
+        self.waker.wake()
+    }
+}
+
+/// The loop thread's end of an epoll.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    events: Events,
+    reactor: Arc<Reactor>,
+}
+
+impl EventLoop {
+    /// Makes a loop of `poll`, which the caller has opened.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when descriptors run out.
+    pub fn new(poll: Poll) -> io::Result<Self> {
+        let registry = poll.registry().try_clone()?;
+        let waker = Waker::new(&registry, WAKE)?;
+        let reactor = Arc::new(Reactor { registry, sources: Mutex::default(), waker });
+        Ok(Self { poll, events: Events::with_capacity(EVENTS_PER_TURN), reactor })
+    }
+
+    /// Where sources are registered.
+    pub fn reactor(&self) -> Arc<Reactor> {
+        Arc::clone(&self.reactor)
+    }
+
+    /// Waits until something is ready, the loop is woken, or `timeout` has passed; hands out what came. No timeout
+    /// waits for ever. How many events that were.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says; an interrupted wait is no error.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(0),
+            other => other?,
+        }
+        self.reactor.waker.woken();
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            if event.token() == WAKE {
+                continue;
+            }
+            let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
+            let readiness =
+                Readiness { readable: event.is_readable() || ended, writable: event.is_writable() || ended };
+            self.reactor.hand_out(event.token().0, readiness);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,24 @@
+//! Every limit of the wire, in one place, each with its reason.
+
+/// The size of a frame's header.
+pub const HEADER_BYTES: usize = 24;
+
+/// The most body bytes in one frame; a longer message travels in several. Small enough that a large message
+/// holds up others on the same connection for well under a millisecond.
+pub const MAX_FRAME_BODY_BYTES: usize = 256 * 1024;
+
+/// The longest message, all its frames together. A receiver reserves memory as the bytes come, never by announcement.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most descriptors that one message carries; most systems allow a process 1,024.
+pub const MAX_FRAME_DESCRIPTORS: usize = 1024;
+
+/// The most messages of one connection that may have come in part. A sender finishes one per destination
+/// before it begins the next, so this bounds destinations.
+pub const MAX_UNFINISHED_MESSAGES: usize = 64;
+
+/// The size that a connection's read buffer starts with: what one read brings at full rate.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How deep values may be nested in a body: deeper ones would overflow the stack of who decodes them.
+pub const MAX_BODY_DEPTH: usize = 128;

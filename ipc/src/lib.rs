@@ -1,0 +1,26 @@
+//! The door to the kernel: processes, connections, shared memory.
+
+mod bootstrap;
+mod connection;
+mod door;
+pub mod fd_pass;
+mod link;
+pub mod poller;
+mod process;
+mod region;
+mod system;
+
+pub use bootstrap::{Bootstrap, BootstrapError, take_bootstrap};
+pub use connection::{Connection, Handover, socket_pair};
+pub use door::DOOR_FAILED_CODE;
+#[doc(hidden)]
+pub use door::enter_door;
+pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
+pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
+pub use poller::Bell;
+pub use process::{
+    Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, SpawnError, StdStream,
+    executable, exit_now, image_id, locate, resolve, start, thread_count, type_hash,
+};
+pub use region::Region;
+pub use system::{random_u64, set_stdin, wait_readable};

@@ -1,0 +1,217 @@
+//! The page of shared memory beside each connection.
+//!
+//! It holds what must be readable without the help of the other process: whether a side's reader waits,
+//! whether a side has bytes it has not written yet, and counters that outlive a kill. All of it is plain
+//! numbers in atomics: whatever a peer writes there is only ever a wrong number.
+//!
+//! # When to write: the protocol of the two flags
+//!
+//! A side's `reader` word says whether its node may be asleep with respect to this connection (`WAITS`) or
+//! has promised to look again (`BUSY`). The other side, the writer, does after it appended to its outbox:
+//!
+//! ```text
+//! writer                               reader, before it sleeps
+//! W1  unflushed := 1                   R1  reader := WAITS
+//! W2  if reader.swap(BUSY) == WAITS    R2  if unflushed == 1
+//!         flush at once                        ring the door-bell
+//! ```
+//!
+//! All four are sequentially consistent. If W2 reads `BUSY`, then R1 comes later in their one order, so R2
+//! sees W1 and rings: the writer's loop thread flushes. If W2 reads `WAITS`, the writer flushes. Either way
+//! no frame is left asleep. `unflushed` is cleared before the bytes are written, so a ring may be superfluous, never missing.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+
+use crate::region::Region;
+
+/// The size of a link page; pages that are never touched cost nothing.
+pub const LINK_BYTES: usize = 64 * 1024;
+const COUNTERS_AT: usize = 1024;
+const COUNTER_BYTES: usize = 32;
+/// How many counters each side of a connection may hand out.
+pub const COUNTERS_PER_SIDE: usize = (LINK_BYTES - COUNTERS_AT) / COUNTER_BYTES / 2;
+
+const WAITS: u32 = 0;
+const BUSY: u32 = 1;
+
+/// Which end of a connection this process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The end of the process that made the pair, or that was handed the first end.
+    First,
+    /// The other end.
+    Second,
+}
+
+impl Side {
+    fn index(self) -> usize {
+        match self {
+            Side::First => 0,
+            Side::Second => 1,
+        }
+    }
+
+    /// The side that the peer holds.
+    pub fn other(self) -> Self {
+        match self {
+            Side::First => Side::Second,
+            Side::Second => Side::First,
+        }
+    }
+}
+
+/// One side's view of a link page.
+#[derive(Debug)]
+pub struct Link {
+    region: Region,
+    side: Side,
+}
+
+/// What a side publishes about one of its consumers, readable after its death.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Counter {
+    /// How many items have been handed to user code, ever.
+    pub taken: AtomicU64,
+    /// How many of those user code has finished with; for consumers that say so.
+    pub finished: AtomicU64,
+    /// Not 0: the owner asks to be told at the next take.
+    pub poke: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Counter>() <= COUNTER_BYTES);
+
+impl Link {
+    /// Creates a page for a new connection and the descriptor that carries it to the peer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::create`].
+    pub fn create(side: Side) -> io::Result<(Self, OwnedFd)> {
+        let (region, fd) = Region::create(LINK_BYTES)?;
+        Ok((Self { region, side }, fd))
+    }
+
+    /// Maps the page that came with a connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::open`].
+    pub fn open(fd: &OwnedFd, side: Side) -> io::Result<Self> {
+        Ok(Self { region: Region::open(fd, LINK_BYTES)?, side })
+    }
+
+    /// The end that this process holds.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Says that bytes wait in our outbox, and reports whether they must be written at once.
+    pub fn must_flush(&self) -> bool {
+        self.unflushed(self.side).store(1, SeqCst); // W1
+        let reader = self.reader(self.side.other());
+        // A plain load first: while the peer stays busy the line need not change hands.
+        reader.load(SeqCst) == WAITS && reader.swap(BUSY, SeqCst) == WAITS // W2
+    }
+
+    /// Says that everything in our outbox is about to be written.
+    pub fn flushing(&self) {
+        self.unflushed(self.side).store(0, SeqCst);
+    }
+
+    /// Says that our node has begun to read this connection and will look again before it sleeps.
+    pub fn reader_busy(&self) {
+        self.reader(self.side).store(BUSY, SeqCst);
+    }
+
+    /// Says that our node may sleep; true if the peer then still has unwritten bytes (R1, R2).
+    pub fn reader_waits(&self) -> bool {
+        self.reader(self.side).store(WAITS, SeqCst);
+        self.peer_holds_back()
+    }
+
+    /// Whether the peer has bytes it has not written yet.
+    pub fn peer_holds_back(&self) -> bool {
+        self.unflushed(self.side.other()).load(SeqCst) != 0
+    }
+
+    /// Counter `index` of `side`; none beyond [`COUNTERS_PER_SIDE`].
+    pub fn counter(&self, side: Side, index: u32) -> Option<&Counter> {
+        let index = usize::try_from(index).ok().filter(|i| *i < COUNTERS_PER_SIDE)?;
+        let at = COUNTERS_AT + (side.index() * COUNTERS_PER_SIDE + index) * COUNTER_BYTES;
+        // SAFETY: `at + COUNTER_BYTES <= LINK_BYTES == region.len()`, since `index` is in range.
+        let place = unsafe { self.region.base().add(at) };
+        // SAFETY: the place is inside the mapping that `self` keeps, aligned to 32 bytes (page-aligned
+        // base, `COUNTERS_AT` and `COUNTER_BYTES` multiples of 32), and `Counter` is atomics only.
+        Some(unsafe { place.cast::<Counter>().as_ref() })
+    }
+
+    fn reader(&self, side: Side) -> &AtomicU32 {
+        self.word(side.index() * 128)
+    }
+
+    fn unflushed(&self, side: Side) -> &AtomicU32 {
+        self.word(side.index() * 128 + 64)
+    }
+
+    /// Each word has a cache line of its own.
+    fn word(&self, at: usize) -> &AtomicU32 {
+        debug_assert!(at + 4 <= COUNTERS_AT, "a flag lies before the counters");
+        // SAFETY: `at` is below `COUNTERS_AT`, which is below the region's length.
+        let place = unsafe { self.region.base().add(at) };
+        // SAFETY: inside the mapping that `self` keeps, 64-byte aligned, and an atomic.
+        unsafe { place.cast::<AtomicU32>().as_ref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_sides() -> (Link, Link) {
+        let (first, fd) = Link::create(Side::First).unwrap();
+        let second = Link::open(&fd, Side::Second).unwrap();
+        (first, second)
+    }
+
+    #[test]
+    fn the_first_frame_for_a_waiting_reader_is_written_at_once_and_later_ones_gather() {
+        let (writer, reader) = two_sides();
+        assert!(writer.must_flush());
+        assert!(!writer.must_flush());
+        assert!(reader.reader_waits(), "the writer still holds bytes back");
+        writer.flushing();
+        assert!(!reader.reader_waits());
+        assert!(writer.must_flush());
+    }
+
+    #[test]
+    fn a_reader_that_goes_to_sleep_sees_what_a_writer_held_back() {
+        for _ in 0..20_000 {
+            let (writer, reader) = two_sides();
+            reader.reader_busy();
+            let flushed = std::thread::scope(|scope| {
+                let writes = scope.spawn(|| writer.must_flush());
+                let rings = reader.reader_waits();
+                (writes.join().unwrap(), rings)
+            });
+            assert!(flushed.0 || flushed.1, "neither side would move the frame");
+            if cfg!(miri) {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn counters_of_both_sides_are_distinct_and_bounded() {
+        let (first, second) = two_sides();
+        first.counter(Side::First, 3).unwrap().taken.store(7, SeqCst);
+        assert_eq!(second.counter(Side::First, 3).unwrap().taken.load(SeqCst), 7);
+        assert_eq!(second.counter(Side::Second, 3).unwrap().taken.load(SeqCst), 0);
+        let last = u32::try_from(COUNTERS_PER_SIDE).unwrap();
+        assert!(first.counter(Side::Second, last - 1).is_some());
+        assert!(first.counter(Side::First, last).is_none());
+    }
+}

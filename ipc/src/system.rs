@@ -1,0 +1,55 @@
+//! Small questions to the kernel that fit nowhere else.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::rand::GetRandomFlags;
+
+/// A random number that is never zero; zero if the kernel has no randomness.
+pub fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    loop {
+        match rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty()) {
+            Ok(8) => {}
+            Ok(_) | Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => return 0,
+        }
+        let number = u64::from_ne_bytes(bytes);
+        if number != 0 {
+            return number;
+        }
+    }
+}
+
+/// Waits until `fd` can be read, or has ended; whether it can, within `timeout`. None waits for ever.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        });
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        match rustix::event::poll(&mut fds, left.as_ref()) {
+            Ok(n) => return Ok(n > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Makes `fd` this process's standard input.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn set_stdin(fd: OwnedFd) -> io::Result<()> {
+    Ok(rustix::stdio::dup2_stdin(fd)?)
+}
