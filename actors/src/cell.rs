@@ -35,6 +35,9 @@ pub(crate) trait Cell: Send + Sync {
         incoming: Incoming<'_>,
     ) -> Result<(), Violation>;
 
+    /// For the typed handle of an object on this node.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+
     /// Hears that `peer`, in which it had declared an interest, has ended; after the peer's last message.
     fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {}
 

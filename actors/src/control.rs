@@ -91,6 +91,10 @@ impl ControlCell {
 }
 
 impl Cell for ControlCell {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
     fn receive(
         &self,
         runtime: &Arc<Runtime>,

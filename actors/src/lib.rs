@@ -11,6 +11,7 @@ mod node;
 mod outbox;
 mod peer;
 mod process;
+mod protocol;
 mod registry;
 mod router;
 mod runtime;
@@ -21,6 +22,9 @@ pub use callboard_core::{Address, BodyError, NodeId};
 pub use names::{NameError, Object};
 pub use node::{Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
+pub use protocol::queue::{
+    DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
+};
 
 #[doc(hidden)]
 pub mod door;

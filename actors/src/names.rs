@@ -211,8 +211,3 @@ fn forget(runtime: &Arc<Runtime>, ask: Ask) {
         root.flush_by_need(runtime);
     }
 }
-
-/// Frees `name` if it still stands for `address`.
-pub(crate) fn unregister(runtime: &Arc<Runtime>, name: String, address: Address) {
-    forget(runtime, Ask::Unregister { name, address });
-}

@@ -100,9 +100,11 @@ impl Outbox {
         }
         let joins = self.open.as_ref().is_some_and(|open| {
             let h = &open.header;
-            h.slot == slot && h.flags == flags && self.data.bytes.len() - open.at < OPEN_FRAME_BYTES
+            let fits = self.data.bytes.len() - open.at + need <= OPEN_FRAME_BYTES;
+            h.slot == slot && h.flags == flags && fits
         });
         if !joins {
+            self.close_open();
             let header = Header { length: 0, kind: Kind::Items, flags, descriptors: 0, slot, word };
             self.open = Some(Open { at: self.data.bytes.len(), header });
             self.data.bytes.extend_from_slice(&header.encode());
@@ -167,12 +169,6 @@ impl Outbox {
         self.control = Lane::default();
         self.data = Lane::default();
         self.writing = Lane::default();
-    }
-
-    /// Whether every byte appended has been handed to the kernel.
-    pub(crate) fn is_empty(&self) -> bool {
-        let waiting = self.control.bytes.len() + self.data.bytes.len();
-        self.broken || (!self.busy && waiting == 0 && self.writing.is_done())
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use callboard_core::{
     Assembler, Decoder, Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token, Wants,
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use crate::outbox::{Lane, Outbox, Wrote};
 use crate::router;
 use crate::runtime::{Ending, Runtime};
+use crate::wait::Waiter;
 
 /// After this many reads a caller leaves the rest to the loop thread, so that it gets back to its own work.
 const READS_PER_TURN: usize = 16;
@@ -35,11 +37,19 @@ impl Reading {
     }
 }
 
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Peer({})", self.id)
+    }
+}
+
 pub(crate) struct Peer {
     pub(crate) id: NodeId,
     runtime: Weak<Runtime>,
     connection: OnceLock<Connection>,
     token: OnceLock<Token>,
+    /// Threads that wait for the connection.
+    meeting: Mutex<Vec<Arc<Waiter>>>,
     outbox: Mutex<Outbox>,
     /// Lock order: before every cell and outbox.
     reading: Mutex<Option<Reading>>,
@@ -61,6 +71,7 @@ impl Peer {
             runtime: Arc::downgrade(runtime),
             connection: OnceLock::new(),
             token: OnceLock::new(),
+            meeting: Mutex::default(),
             outbox: Mutex::default(),
             reading: Mutex::new(None),
             unread: AtomicU32::new(0),
@@ -86,6 +97,7 @@ impl Peer {
         let source = Arc::clone(self) as Arc<dyn Source>;
         let token = runtime.reactor.register(connection.as_fd(), Wants::ReadingAndWriting, source)?;
         let _ = self.token.set(token);
+        self.met();
         self.readable(runtime);
         self.flush(runtime);
         Ok(())
@@ -105,11 +117,33 @@ impl Peer {
             return false;
         }
         self.outbox.lock().discard();
+        self.met();
         if let (Some(connection), Some(token)) = (self.connection.get(), self.token.get()) {
             runtime.reactor.deregister(connection.as_fd(), *token);
             connection.shutdown();
         }
         true
+    }
+
+    /// Waits until the connection has come; false if the peer has ended, or at the deadline.
+    pub(crate) fn wait_connected(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> bool {
+        if self.connection.get().is_some() {
+            return true;
+        }
+        let waiter = Waiter::new();
+        self.meeting.lock().push(Arc::clone(&waiter));
+        if self.connection.get().is_none() && !self.has_ended() {
+            runtime.wait(&waiter, deadline, None);
+        }
+        self.meeting.lock().retain(|other| !Arc::ptr_eq(other, &waiter));
+        self.connection.get().is_some()
+    }
+
+    /// Tells those who wait for the connection that it has come, or never will.
+    fn met(&self) {
+        for waiter in self.meeting.lock().drain(..) {
+            waiter.notify();
+        }
     }
 
     /// Remembers that the cell at `slot` must hear of this peer's end.
@@ -165,6 +199,24 @@ impl Peer {
         self.list(runtime);
     }
 
+    /// Appends several items for `slot`; the first has the number `word`.
+    pub(crate) fn items<'a>(
+        &self,
+        runtime: &Runtime,
+        slot: Slot,
+        flags: Flags,
+        word: u64,
+        items: impl Iterator<Item = &'a [u8]>,
+    ) {
+        {
+            let mut outbox = self.outbox.lock();
+            for (number, item) in items.enumerate() {
+                outbox.item(slot, flags, word + number as u64, item);
+            }
+        }
+        self.list(runtime);
+    }
+
     fn list(&self, runtime: &Runtime) {
         if !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::AcqRel) {
             runtime.list_to_flush(self.id);
@@ -196,11 +248,6 @@ impl Peer {
                 return;
             }
         }
-    }
-
-    /// Whether everything appended so far has been handed to the kernel.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.outbox.lock().is_empty()
     }
 
     // ---- reading -------------------------------------------------------------------------------

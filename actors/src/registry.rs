@@ -153,6 +153,10 @@ impl RegistryCell {
 }
 
 impl Cell for RegistryCell {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
     fn receive(
         &self,
         runtime: &Arc<Runtime>,

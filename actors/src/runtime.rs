@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, EventLoop, NodeId, Reactor, Slot, Slots, Source, Timers, Wants};
@@ -21,9 +21,6 @@ use crate::peer::{Peer, Reading};
 use crate::process::child::ChildCell;
 use crate::registry::{REGISTRY, RegistryCell};
 use crate::wait::{Seat, Waiter};
-
-/// How many peers a caller looks at while it waits for nothing in particular.
-const RECENT_PEERS: usize = 4;
 
 /// Who a node is.
 #[derive(Clone, Debug)]
@@ -59,15 +56,16 @@ pub(crate) struct Runtime {
     pub(crate) calls: Calls,
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
     cells: RwLock<Slots<Arc<dyn Cell>>>,
-    faces: Mutex<HashMap<Address, Arc<dyn Face>>>,
+    faces: Mutex<HashMap<Address, Weak<dyn Face>>>,
     pub(crate) control: Arc<ControlCell>,
     /// At the root only.
     registry: Option<Arc<RegistryCell>>,
     children: Mutex<HashMap<Slot, Arc<ChildCell>>>,
     to_flush: Mutex<Vec<NodeId>>,
+    /// Whether that list may hold something.
+    any_to_flush: AtomicBool,
     /// Peers with unread bytes that a caller left to the loop thread.
     backlog: Mutex<Vec<NodeId>>,
-    recent: Mutex<Vec<NodeId>>,
     timers: Mutex<Timers<Slot>>,
     stop: Mutex<StopAsked>,
     ending: AtomicBool,
@@ -119,8 +117,8 @@ impl Runtime {
             registry,
             children: Mutex::default(),
             to_flush: Mutex::default(),
+            any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),
-            recent: Mutex::default(),
             timers: Mutex::new(Timers::default()),
             stop: Mutex::default(),
             ending: AtomicBool::new(false),
@@ -283,11 +281,15 @@ impl Runtime {
 
     pub(crate) fn list_to_flush(&self, peer: NodeId) {
         self.to_flush.lock().push(peer);
+        self.any_to_flush.store(true, Ordering::Release);
     }
 
     /// Writes all outboxes that have something.
     pub(crate) fn flush_listed(&self) {
         loop {
+            if !self.any_to_flush.swap(false, Ordering::AcqRel) {
+                return;
+            }
             let listed = std::mem::take(&mut *self.to_flush.lock());
             if listed.is_empty() {
                 return;
@@ -298,30 +300,21 @@ impl Runtime {
         }
     }
 
+    /// Writes the outboxes whose readers wait; the others' leave with more.
+    pub(crate) fn flush_listed_by_need(&self) {
+        if !self.any_to_flush.load(Ordering::Acquire) {
+            return;
+        }
+        let listed = self.to_flush.lock().clone();
+        for peer in listed.into_iter().filter_map(|id| self.peer(id)) {
+            peer.flush_by_need(self);
+        }
+    }
+
     /// Has the loop thread read on where a caller stopped.
     pub(crate) fn leave_to_loop(&self, peer: NodeId) {
         self.backlog.lock().push(peer);
         self.wake_loop();
-    }
-
-    /// Notes a peer from which something may come soon.
-    pub(crate) fn expect_from(&self, peer: NodeId) {
-        let mut recent = self.recent.lock();
-        if recent.last() == Some(&peer) {
-            return;
-        }
-        recent.retain(|id| *id != peer);
-        if recent.len() == RECENT_PEERS {
-            recent.remove(0);
-        }
-        recent.push(peer);
-    }
-
-    pub(crate) fn look_at_recent(self: &Arc<Self>) {
-        let recent = self.recent.lock().clone();
-        for peer in recent.into_iter().filter_map(|id| self.peer(id)) {
-            peer.look(self);
-        }
     }
 
     // ---- cells and faces -------------------------------------------------------------------------
@@ -340,18 +333,34 @@ impl Runtime {
         drop(removed);
     }
 
-    /// The face of the object at `address`, made by `make` if there is none yet.
+    /// The face of the object at `address`, made by `make` if there is none.
+    ///
+    /// The list does not keep a face alive: it goes with the last handle.
     pub(crate) fn face(&self, address: Address, make: impl FnOnce() -> Arc<dyn Face>) -> Arc<dyn Face> {
-        Arc::clone(self.faces.lock().entry(address).or_insert_with(make))
+        if let Some(face) = self.faces.lock().get(&address).and_then(Weak::upgrade) {
+            return face;
+        }
+        // Made without the lock, as making one takes others. If another thread was faster, its face is used.
+        let made = make();
+        let mut faces = self.faces.lock();
+        if let Some(face) = faces.get(&address).and_then(Weak::upgrade) {
+            drop(faces);
+            return face;
+        }
+        faces.insert(address, Arc::downgrade(&made));
+        made
     }
 
+    /// Forgets the face at `address` if its last handle is gone.
     pub(crate) fn remove_face(&self, address: Address) {
-        let removed = self.faces.lock().remove(&address);
-        drop(removed);
+        let mut faces = self.faces.lock();
+        if faces.get(&address).is_some_and(|face| face.strong_count() == 0) {
+            faces.remove(&address);
+        }
     }
 
     pub(crate) fn object_gone(self: &Arc<Self>, address: Address) {
-        let face = self.faces.lock().get(&address).cloned();
+        let face = self.faces.lock().get(&address).and_then(Weak::upgrade);
         if let Some(face) = face {
             face.gone(self);
         }

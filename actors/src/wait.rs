@@ -206,6 +206,11 @@ impl Runtime {
         }
     }
 
+    fn look_at_all(self: &Arc<Self>) {
+        let looked = poller::wait_once(self.poll.as_fd(), &self.reactor, Some(Duration::ZERO));
+        debug_assert!(looked.is_ok(), "looking at our own epoll: {looked:?}");
+    }
+
     /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.
     fn look_first(
         self: &Arc<Self>,
@@ -222,7 +227,8 @@ impl Runtime {
         while now < until {
             match from {
                 Some(peer) => peer.look(self),
-                None => self.look_at_recent(),
+                // Nobody in particular: whatever comes is in the epoll.
+                None => self.look_at_all(),
             }
             if waiter.is_notified() {
                 self.seat.looked(true);

@@ -159,20 +159,21 @@ impl ChildCell {
 
     /// Takes the exit status if the process has ended.
     fn reap(&self, runtime: &Arc<Runtime>) {
-        let exit = match self.process.try_reap() {
-            Ok(Some(exit)) => exit,
-            Ok(None) => return,
-            Err(error) => {
-                runtime.complain(&format!("process {} can't be reaped: {error}", self.name));
-                return;
-            }
-        };
         let token = {
+            // Locked over the question: a second thread that asks would be told that the status is gone.
             let mut state = self.state.lock();
             if state.exit.is_some() {
                 return;
             }
-            state.exit = Some(exit);
+            match self.process.try_reap() {
+                Ok(Some(exit)) => state.exit = Some(exit),
+                Ok(None) => return,
+                Err(error) => {
+                    drop(state);
+                    runtime.complain(&format!("process {} can't be reaped: {error}", self.name));
+                    return;
+                }
+            }
             state.token.take()
         };
         if let Some(token) = token {
@@ -211,6 +212,10 @@ impl ChildCell {
 }
 
 impl Cell for ChildCell {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
     fn receive(
         &self,
         _runtime: &Arc<Runtime>,

@@ -1,0 +1,4 @@
+//! What processes share, each protocol in three rooms: `wire`, its messages; `owner`, a pure machine; the handle
+//! that users hold, with what it needs on its node.
+
+pub(crate) mod queue;

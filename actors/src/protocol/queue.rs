@@ -1,0 +1,22 @@
+//! Queues: items from many producers to many consumers, each item to one of them.
+//!
+//! `Queue` is the handle. All handles of one node share a face, which keeps the node's credit (`producer`) and
+//! prefetched items (`consumer`). `cell` puts the owner's machine into a slot of the node that created the queue,
+//! and `line` carries what faces and cell say to each other, in one process or between two.
+
+mod cell;
+mod client;
+mod consumer;
+mod error;
+mod face;
+mod handle;
+mod inbox;
+mod lease;
+mod line;
+mod owner;
+mod producer;
+mod wire;
+
+pub use error::{GetError, LeaseError, PutError, QueueError, TryGetError};
+pub use handle::{Iter, Queue, QueueOptions};
+pub use lease::{DeadLetter, Lease};

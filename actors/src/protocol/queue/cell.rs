@@ -1,0 +1,428 @@
+//! The owner's machine in a slot of the node that created the queue.
+//!
+//! Messages from other nodes come through `receive`, those of this node's own handles through the methods named
+//! `_here`. Effects for peers are appended to their outboxes while the cell is locked, which fixes their order; threads of
+//! this node are woken after it.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, ByteStrings, Flags, Kind, NodeId, Slot, decode};
+use callboard_ipc::Counter;
+use parking_lot::Mutex;
+
+use super::client::{After, Client};
+use super::inbox::write_leased;
+use super::line::{self, Envelope, LEASED, OFFERED, slot_of};
+use super::owner::{ClientId, Owner, Settings, World};
+use super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
+use crate::call;
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+/// How long a consumer waits beside items that others have prefetched and do not take, before they are called back.
+const RECALL_AFTER: Duration = Duration::from_millis(2);
+
+/// Where a client is.
+enum Place {
+    Here(Weak<Client>),
+    There { peer: Arc<Peer>, counter: Option<u32> },
+}
+
+struct State {
+    owner: Owner,
+    places: HashMap<ClientId, Place>,
+    /// The tick that has been asked for, to ask only for earlier ones.
+    armed: Option<Instant>,
+    /// When idle holders are looked for, while somebody starves.
+    recall_at: Option<Instant>,
+}
+
+pub(super) struct QueueCell {
+    address: Address,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for QueueCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QueueCell({})", self.address)
+    }
+}
+
+impl QueueCell {
+    /// Creates a queue on this node.
+    pub(super) fn create(runtime: &Arc<Runtime>, settings: Settings) -> Arc<Self> {
+        let mut made = None;
+        runtime.add_cell(|slot| {
+            let cell = Arc::new(Self {
+                address: Address { node: runtime.id, slot },
+                state: Mutex::new(State {
+                    owner: Owner::new(settings),
+                    places: HashMap::new(),
+                    armed: None,
+                    recall_at: None,
+                }),
+            });
+            made = Some(Arc::clone(&cell));
+            cell
+        });
+        made.expect("the closure has run")
+    }
+
+    /// The queue in a slot of this node, if that is what it holds.
+    pub(super) fn of(cell: Arc<dyn Cell>) -> Option<Arc<Self>> {
+        cell.into_any().downcast().ok()
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Runs the owner on behalf of `client`, then what must happen outside the lock.
+    ///
+    /// `place` says where the client is, if it has not been heard of before.
+    fn run<R>(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: ClientId,
+        place: impl FnOnce() -> Place,
+        with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
+    ) -> R {
+        let mut after = After::default();
+        let (result, tick) = {
+            let mut state = self.state.lock();
+            let State { owner, places, .. } = &mut *state;
+            places.entry(client).or_insert_with(place);
+            let result = with(owner, &mut Effects { runtime, places, after: &mut after });
+            (result, state.next_tick())
+        };
+        if let Some(at) = tick {
+            runtime.tick_at(at, self.address.slot);
+        }
+        after.run(runtime);
+        result
+    }
+
+    // ---- this node's own clients -----------------------------------------------------------------
+
+    /// Puts an item for a client of this node, which has spent credit for it.
+    pub(super) fn put_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) {
+        let put = self
+            .run_here(runtime, client, |owner, effects| owner.put(client.id, std::iter::once(item), effects));
+        debug_assert!(put.is_ok(), "our own handles keep to the rules: {put:?}");
+    }
+
+    /// Offers an item for a client of this node.
+    pub(super) fn offer_here(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        item: &[u8],
+        number: impl FnOnce() -> u64,
+    ) -> u64 {
+        self.run_here(runtime, client, |owner, effects| {
+            let number = number();
+            let offered = owner.offer(client.id, std::iter::once(item), effects);
+            debug_assert!(offered.is_ok(), "our own handles keep to the rules: {offered:?}");
+            number
+        })
+    }
+
+    /// Handles a message of a client of this node; the reply, if it has one.
+    pub(super) fn handle_here(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        message: ToOwner,
+    ) -> Option<Reply> {
+        let handled =
+            self.run_here(runtime, client, |owner, effects| owner.handle(client.id, message, effects));
+        debug_assert!(handled.is_ok(), "our own handles keep to the rules: {handled:?}");
+        handled.ok().flatten()
+    }
+
+    /// Forgets a client of this node.
+    pub(super) fn detach_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>) {
+        self.run_here(runtime, client, |owner, effects| owner.down(client.id, effects));
+        self.state.lock().places.remove(&client.id);
+    }
+
+    fn run_here<R>(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
+    ) -> R {
+        let result = self.run(runtime, client.id, || Place::Here(Arc::downgrade(client)), with);
+        // What the owner sent to other nodes was appended in this thread, which may not wait for long.
+        runtime.flush_listed_by_need();
+        result
+    }
+
+    // ---- clients of other nodes ------------------------------------------------------------------
+
+    fn items(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Violation> {
+        let client = Address { node: from.id, slot: slot_of(incoming.word) };
+        // Checked whole before any of it counts.
+        for item in ByteStrings::new(incoming.body) {
+            item.map_err(|error| format!("items for a queue: {error}"))?;
+        }
+        let items = ByteStrings::new(incoming.body).map_while(Result::ok);
+        let done = self.run_there(runtime, from, client, |owner, effects| {
+            if incoming.flags.contains(OFFERED) {
+                owner.offer(client, items, effects)
+            } else {
+                owner.put(client, items, effects)
+            }
+        });
+        done.map_err(|error| format!("a client of a queue {error}"))
+    }
+
+    fn say(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        client: ClientId,
+        message: ToOwner,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), Violation> {
+        // The reply is posted under the lock, right behind the effects that belong to it.
+        let handled = self.run_there(runtime, from, client, |owner, effects| {
+            let reply = owner.handle(client, message, effects)?;
+            if let (Some(reply), Kind::Call) = (reply, incoming.kind) {
+                call::reply(runtime, from, incoming.word, &reply);
+            }
+            Ok::<(), super::owner::Violation>(())
+        });
+        handled.map_err(|error| format!("a client of a queue {error}"))
+    }
+
+    fn run_there<R>(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        client: ClientId,
+        with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
+    ) -> R {
+        let place = || {
+            from.interests(self.address.slot);
+            Place::There { peer: Arc::clone(from), counter: None }
+        };
+        self.run(runtime, client, place, with)
+    }
+
+    fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) {
+        from.interests(self.address.slot);
+        let place = Place::There { peer: Arc::clone(from), counter: Some(counter) };
+        self.state.lock().places.insert(client, place);
+    }
+
+    fn down(&self, runtime: &Arc<Runtime>, clients: &[ClientId]) {
+        for client in clients {
+            let gone = || Place::Here(Weak::new());
+            self.run(runtime, *client, gone, |owner, effects| owner.down(*client, effects));
+            self.state.lock().places.remove(client);
+        }
+    }
+}
+
+impl Cell for QueueCell {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        if incoming.kind == Kind::Items {
+            return self.items(runtime, from, &incoming);
+        }
+        let envelope: Envelope =
+            decode(incoming.body).map_err(|error| format!("a message for a queue: {error}"))?;
+        let at = |slot: Slot| Address { node: from.id, slot };
+        match envelope {
+            Envelope::Attach { client, counter } => {
+                self.attach(from, at(client), counter);
+                Ok(())
+            }
+            Envelope::Say { client, message } => self.say(runtime, from, at(client), message, &incoming),
+            Envelope::Detach { client } => {
+                self.down(runtime, &[at(client)]);
+                call::reply(runtime, from, incoming.word, &());
+                Ok(())
+            }
+        }
+    }
+
+    fn peer_ended(&self, runtime: &Arc<Runtime>, peer: NodeId) {
+        let gone: Vec<ClientId> =
+            self.state.lock().places.keys().filter(|client| client.node == peer).copied().collect();
+        self.down(runtime, &gone);
+    }
+
+    fn tick(&self, runtime: &Arc<Runtime>) {
+        let mut after = After::default();
+        let tick = {
+            let mut state = self.state.lock();
+            state.armed = None;
+            let State { owner, places, recall_at, .. } = &mut *state;
+            let mut effects = Effects { runtime, places, after: &mut after };
+            owner.tick(&mut effects);
+            if recall_at.is_some_and(|at| at <= Instant::now()) {
+                *recall_at = None;
+                for client in owner.idle_holders(&effects) {
+                    effects.tell(client, ToClient::Recall);
+                }
+            }
+            state.next_tick()
+        };
+        if let Some(at) = tick {
+            runtime.tick_at(at, self.address.slot);
+        }
+        after.run(runtime);
+    }
+}
+
+impl State {
+    /// The time of a tick to ask for, if none that early has been asked for.
+    fn next_tick(&mut self) -> Option<Instant> {
+        if self.recall_at.is_none() && self.owner.is_starving() {
+            self.recall_at = Some(Instant::now() + RECALL_AFTER);
+        }
+        let at = [self.owner.next_deadline(), self.recall_at].into_iter().flatten().min()?;
+        if self.armed.is_some_and(|armed| armed <= at) {
+            return None;
+        }
+        self.armed = Some(at);
+        self.armed
+    }
+}
+
+/// What the owner does to its clients.
+pub(super) struct Effects<'a> {
+    runtime: &'a Arc<Runtime>,
+    places: &'a HashMap<ClientId, Place>,
+    /// What is to happen on this node after the lock is released.
+    after: &'a mut After,
+}
+
+impl Effects<'_> {
+    fn tell(&mut self, client: ClientId, message: ToClient) {
+        match self.places.get(&client) {
+            Some(Place::Here(here)) => {
+                if let Some(here) = here.upgrade() {
+                    here.told(message, self.after);
+                }
+            }
+            Some(Place::There { peer, .. }) => line::tell(self.runtime, peer, client.slot, &message),
+            None => {}
+        }
+    }
+
+    fn with_counter<R>(&self, client: ClientId, with: impl FnOnce(&Counter) -> R) -> Option<R> {
+        match self.places.get(&client)? {
+            Place::Here(here) => Some(with(here.upgrade()?.consumer.own_counter())),
+            Place::There { peer, counter } => {
+                let link = peer.connection()?.link();
+                link.counter(link.side().other(), (*counter)?).map(with)
+            }
+        }
+    }
+}
+
+impl World for Effects<'_> {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn taken(&self, client: ClientId) -> u64 {
+        self.with_counter(client, |counter| counter.taken.load(SeqCst)).unwrap_or(0)
+    }
+
+    fn watch(&mut self, client: ClientId) {
+        // Pairs with the take: the client raises `taken`, then looks at `poke`; both sequentially consistent.
+        self.with_counter(client, |counter| counter.poke.store(1, SeqCst));
+    }
+
+    fn deliver<'a>(&mut self, to: ClientId, first_seq: u64, items: impl ExactSizeIterator<Item = &'a [u8]>) {
+        match self.places.get(&to) {
+            Some(Place::Here(here)) => {
+                let here = here.upgrade();
+                // Without a client the items are still walked: the owner counts them as they pass.
+                match here {
+                    Some(here) => {
+                        here.consumer.delivered(|inbox| inbox.extend_with(items), &mut self.after.woken)
+                    }
+                    None => items.for_each(drop),
+                }
+            }
+            Some(Place::There { peer, .. }) => {
+                peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
+            }
+            None => items.for_each(drop),
+        }
+    }
+
+    fn deliver_leased<'a>(
+        &mut self,
+        to: ClientId,
+        first_seq: u64,
+        items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
+    ) {
+        let mut leased = Vec::new();
+        for (number, (item, attempt)) in items.enumerate() {
+            write_leased(&mut leased, attempt, item);
+            let one = std::iter::once(&leased[..]);
+            match self.places.get(&to) {
+                Some(Place::Here(here)) => {
+                    if let Some(here) = here.upgrade() {
+                        here.consumer.delivered(|inbox| inbox.extend_with(one), &mut self.after.woken);
+                    }
+                }
+                Some(Place::There { peer, .. }) => {
+                    peer.items(self.runtime, to.slot, LEASED, first_seq + number as u64, one);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn grant(&mut self, to: ClientId, credit: Amount) {
+        self.tell(to, ToClient::Grant(credit));
+    }
+
+    fn revoke(&mut self, from: ClientId) {
+        self.tell(from, ToClient::Revoke);
+    }
+
+    fn admitted(&mut self, to: ClientId, below: u64) {
+        self.tell(to, ToClient::Admitted { below });
+    }
+
+    fn refused(&mut self, to: ClientId, refusal: Refusal) {
+        self.tell(to, ToClient::Refused(refusal));
+    }
+
+    fn ended(&mut self, to: ClientId) {
+        self.tell(to, ToClient::Ended);
+    }
+
+    fn closed(&mut self, to: ClientId) {
+        self.tell(to, ToClient::Closed);
+    }
+
+    fn joined(&mut self, to: ClientId, token: u64) {
+        self.tell(to, ToClient::Joined { token });
+    }
+}

@@ -1,0 +1,168 @@
+//! One client of a queue: this node in the eyes of the owner, as a producer and as a consumer.
+//!
+//! A node has one for puts and plain gets, and a second one for leases if it takes any, since a client's items are
+//! counted as taken in the order delivered, whatever their terms.
+
+use std::sync::{Arc, Weak};
+
+use callboard_core::{Address, Kind, NodeId, decode};
+
+use super::consumer::Consumer;
+use super::inbox::Form;
+use super::line::Line;
+use super::owner::ClientId;
+use super::producer::Producer;
+use super::wire::{ToClient, ToOwner};
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+use crate::wait::Waiter;
+
+pub(super) struct Client {
+    me: Weak<Client>,
+    /// Where the owner finds it.
+    pub(super) id: ClientId,
+    /// The owner.
+    pub(super) queue: Address,
+    pub(super) line: Line,
+    pub(super) producer: Producer,
+    pub(super) consumer: Consumer,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({} of queue {})", self.id, self.queue)
+    }
+}
+
+impl Client {
+    /// A client of the queue at `queue`, with a slot of its own on this node.
+    pub(super) fn new(runtime: &Arc<Runtime>, queue: Address, line: Line, form: Form) -> Arc<Self> {
+        let mut made = None;
+        runtime.add_cell(|slot| {
+            let client = Arc::new_cyclic(|me| Self {
+                me: Weak::clone(me),
+                id: Address { node: runtime.id, slot },
+                queue,
+                line: line.clone(),
+                producer: Producer::default(),
+                consumer: Consumer::new(form),
+            });
+            made = Some(Arc::clone(&client));
+            client
+        });
+        let client = made.expect("the closure has run");
+        match &client.line {
+            Line::There { peer, .. } => {
+                peer.interests(client.id.slot);
+                // The end may have come between the look-up of the peer and the line above.
+                if peer.has_ended() {
+                    client.cut_off();
+                }
+            }
+            Line::Cut => client.cut_off(),
+            Line::Here(_) => {}
+        }
+        client
+    }
+
+    /// The owner has ended, or its node: nobody waits for it any longer.
+    pub(super) fn cut_off(&self) {
+        let mut after = After::default();
+        self.producer.cut_off(&mut after.woken);
+        self.consumer.cut_off(&mut after.woken);
+        after.wake();
+    }
+
+    /// Handles what the owner said; what follows from it goes to `after`.
+    pub(super) fn told(&self, message: ToClient, after: &mut After) {
+        match message {
+            ToClient::Grant(credit) => self.producer.granted(credit),
+            ToClient::Revoke => after.surrendering.extend(self.me.upgrade()),
+            ToClient::Recall => after.recalled.extend(self.me.upgrade()),
+            ToClient::Closed => {
+                self.producer.closed(&mut after.woken);
+                after.surrendering.extend(self.me.upgrade());
+            }
+            ToClient::Admitted { below } => self.producer.admitted(below, &mut after.woken),
+            ToClient::Refused(refusal) => self.producer.refused(refusal, &mut after.woken),
+            ToClient::Ended => self.consumer.ended(&mut after.woken),
+            ToClient::Joined { token } => self.consumer.joined(token, &mut after.woken),
+        }
+    }
+
+    /// Tells the owner that this client is no more. What it had prefetched goes back.
+    pub(super) fn detach(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        let this = Arc::clone(self);
+        self.line.detach(runtime, self, move |runtime| {
+            this.consumer.release_counter(&this.line);
+            runtime.remove_cell(this.id.slot);
+        });
+    }
+
+    /// Gives all credit back, as the owner asked.
+    fn surrender(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        let credit = self.producer.take_credit();
+        self.line.say(runtime, self, ToOwner::Surrender(credit));
+    }
+}
+
+/// What follows from messages to clients, once no cell is locked.
+#[derive(Default)]
+pub(super) struct After {
+    pub(super) woken: Vec<Arc<Waiter>>,
+    /// Clients that are to give their credit back.
+    surrendering: Vec<Arc<Client>>,
+    /// Clients that are to give back what they have not taken.
+    recalled: Vec<Arc<Client>>,
+}
+
+impl After {
+    pub(super) fn run(self, runtime: &Arc<Runtime>) {
+        for client in &self.surrendering {
+            client.surrender(runtime);
+        }
+        for client in &self.recalled {
+            client.recall(runtime);
+        }
+        self.wake();
+    }
+
+    fn wake(self) {
+        for waiter in self.woken {
+            waiter.notify();
+        }
+    }
+}
+
+impl Cell for Client {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        if from.id != self.queue.node {
+            return Err("a message to a queue's client from another than its owner".to_owned());
+        }
+        let mut after = After::default();
+        if incoming.kind == Kind::Items {
+            let received = self.consumer.received(incoming.body, &mut after.woken);
+            received.map_err(|error| format!("a delivery of a queue: {error}"))?;
+        } else {
+            let message: ToClient =
+                decode(incoming.body).map_err(|error| format!("a message to a queue's client: {error}"))?;
+            self.told(message, &mut after);
+        }
+        after.run(runtime);
+        Ok(())
+    }
+
+    fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {
+        self.cut_off();
+    }
+}

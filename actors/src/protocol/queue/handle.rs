@@ -1,0 +1,553 @@
+//! The queue as users hold it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, decode, encode_into, limits};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::cell::QueueCell;
+use super::consumer::NoItem;
+use super::error::{GetError, PutError, QueueError, TryGetError};
+use super::face::QueueFace;
+use super::lease::{DeadLetter, Lease};
+use super::owner::Settings;
+use super::producer::{self, ROUND_TRIP, Refused};
+use super::wire::{Amount, Length, Reply, Terms, ToOwner};
+use crate::names::{Object, sealed::Sealed};
+use crate::node::Node;
+use crate::runtime::Runtime;
+use crate::scope::{self, Scope};
+
+/// What a queue holds if nothing else is said.
+const DEFAULT_ITEMS: u64 = 1 << 20;
+const DEFAULT_BYTES: u64 = 256 << 20;
+
+/// How a queue is created.
+///
+/// By default it holds a million items (1,048,576) and 256 MiB of them as encoded, and redelivers without limit.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions {
+    settings: Settings,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        let capacity = Amount { items: DEFAULT_ITEMS, bytes: DEFAULT_BYTES };
+        Self { settings: Settings { capacity, max_attempts: None } }
+    }
+}
+
+impl QueueOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A queue that holds at most so many items; zero counts as one.
+    ///
+    /// Items count until a `get` has returned them, also while they are prefetched.
+    #[must_use]
+    #[doc(alias = "maxsize")]
+    pub fn capacity(mut self, items: u64) -> Self {
+        self.settings.capacity.items = items.max(1);
+        self
+    }
+
+    /// A queue whose items take at most so many bytes, as encoded. A larger item is refused.
+    #[must_use]
+    pub fn capacity_bytes(mut self, bytes: u64) -> Self {
+        self.settings.capacity.bytes = bytes;
+        self
+    }
+
+    /// After so many attempts a leased item that comes back becomes a dead letter; zero counts as one.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.max_attempts = NonZeroU32::new(attempts.max(1));
+        self
+    }
+}
+
+/// A queue of `T` between any threads of any processes of a job; each item goes to one getter.
+///
+/// The handle is a plain value: clone it, pass it to a child, put it into another queue. All work on the same queue,
+/// which lives in the process that created it until that process ends.
+///
+/// Items of one producer keep their order. Once [`closed`](Self::close), getters drain it and then see the end of
+/// the stream; no item is ever a mark for it.
+///
+/// Source: `Queue` and `JoinableQueue` of Python's `multiprocessing`.
+pub struct Queue<T> {
+    pub(super) face: Arc<QueueFace>,
+    items: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { face: Arc::clone(&self.face), items: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Queue<{}>({})", std::any::type_name::<T>(), self.face.address)
+    }
+}
+
+thread_local! {
+    /// A buffer to encode into or to decode from, taken while in use: a nested use gets a fresh one.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Scratch memory up to this size is kept by a thread.
+const KEPT_SCRATCH_BYTES: usize = 1024 * 1024;
+
+fn with_scratch<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let result = with(&mut scratch);
+    if scratch.capacity() <= KEPT_SCRATCH_BYTES {
+        SCRATCH.set(scratch);
+    }
+    result
+}
+
+impl<T: Serialize> Queue<T> {
+    /// Puts `item` at the tail, waiting for room.
+    ///
+    /// `Ok` means the item is on its way: the owner has it after [`flush`](Self::flush), and after the join of the
+    /// child that put it.
+    ///
+    /// # Errors
+    ///
+    /// Each hands `item` back: [`PutError::Closed`], [`PutError::Disconnected`], [`PutError::TooLarge`],
+    /// [`PutError::Encode`].
+    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_until(item, None)
+    }
+
+    /// Puts `item` at the tail if there is room now.
+    ///
+    /// It may take one round trip to the owner, of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put); [`PutError::Full`] if there is no room; [`PutError::Unresponsive`] if the owner
+    /// does not answer, and then the item may have been put.
+    #[doc(alias = "put_nowait")]
+    pub fn try_put(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_until(item, Some(Instant::now()))
+    }
+
+    /// Puts `item` at the tail, waiting up to `timeout` for room. Zero means do not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_put`](Self::try_put); [`PutError::Full`] after `timeout`.
+    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), PutError<T>> {
+        self.put_until(item, Instant::now().checked_add(timeout))
+    }
+
+    /// Puts `item` at the tail, waiting for room, and waits until the owner has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put). After [`PutError::Disconnected`] the item may have reached the owner before its end.
+    pub fn put_confirmed(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_encoded(&item, None, true).map_err(|why| why.with(item))
+    }
+
+    /// Puts the items of an iterator at the tail, waiting for room; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), for the first item that could not be put. Those before it have been.
+    pub fn put_many(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutError<T>> {
+        let mut count = 0;
+        for item in items {
+            self.put(item)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn put_until(&self, item: T, deadline: Option<Instant>) -> Result<(), PutError<T>> {
+        self.put_encoded(&item, deadline, false).map_err(|why| why.with(item))
+    }
+
+    fn put_encoded(&self, item: &T, deadline: Option<Instant>, confirm: bool) -> Result<(), NotPut> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        with_scratch(|scratch| {
+            encode_into(item, scratch).map_err(NotPut::Encode)?;
+            if scratch.len() > limits::MAX_MESSAGE_BYTES - limits::MAX_FRAME_BODY_BYTES {
+                return Err(NotPut::Refused(Refused::TooLarge));
+            }
+            producer::put(runtime, plain, scratch, deadline).map_err(NotPut::Refused)
+        })?;
+        if confirm {
+            return match self.confirm(None) {
+                Ok(()) => Ok(()),
+                Err(QueueError::Disconnected) => Err(NotPut::Refused(Refused::Disconnected)),
+                Err(QueueError::Unresponsive) => Err(NotPut::Refused(Refused::Unresponsive)),
+            };
+        }
+        plain.line.flush_by_need(runtime);
+        Ok(())
+    }
+}
+
+/// Why a put did not succeed, without the item.
+enum NotPut {
+    Encode(callboard_core::BodyError),
+    Refused(Refused),
+}
+
+impl NotPut {
+    fn with<T>(self, item: T) -> PutError<T> {
+        match self {
+            NotPut::Encode(error) => PutError::Encode(item, error),
+            NotPut::Refused(Refused::Full) => PutError::Full(item),
+            NotPut::Refused(Refused::Closed) => PutError::Closed(item),
+            NotPut::Refused(Refused::Disconnected) => PutError::Disconnected(item),
+            NotPut::Refused(Refused::Unresponsive) => PutError::Unresponsive(item),
+            NotPut::Refused(Refused::TooLarge) => PutError::TooLarge(item),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Queue<T> {
+    /// Takes the item at the head, waiting for one.
+    ///
+    /// From when it returns the item is the caller's: if this process is killed, it is gone with it. Who needs more takes a
+    /// [`lease`](Self::lease).
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Closed`] once the queue is closed and drained; [`GetError::Disconnected`];
+    /// [`GetError::Decode`].
+    pub fn get(&self) -> Result<T, GetError> {
+        self.get_until(None)
+    }
+
+    /// Takes the item at the head if there is one now.
+    ///
+    /// It may take one round trip to the owner, of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// [`TryGetError`].
+    #[doc(alias = "get_nowait")]
+    pub fn try_get(&self) -> Result<T, TryGetError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        with_scratch(|scratch| {
+            plain.try_get(runtime, scratch, Terms::Taken)?;
+            self.decode(scratch).map_err(TryGetError::Decode)
+        })
+    }
+
+    /// Takes the item at the head, waiting up to `timeout` for one. Zero means do not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); [`GetError::TimedOut`] after `timeout`.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        if timeout.is_zero() {
+            return self.try_get().map_err(|error| match error {
+                TryGetError::Empty | TryGetError::Unresponsive => GetError::TimedOut,
+                TryGetError::Closed => GetError::Closed,
+                TryGetError::Disconnected => GetError::Disconnected,
+                TryGetError::Decode(error) => GetError::Decode(error),
+                TryGetError::TooManyQueues => GetError::TooManyQueues,
+            });
+        }
+        self.get_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Takes up to `max` items, waiting for the first one only. None if `max` is zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for the first item. If a later one can't be decoded it is gone, and those before it
+    /// are returned.
+    pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        let mut items = Vec::new();
+        if max == 0 {
+            return Ok(items);
+        }
+        items.push(self.get()?);
+        while items.len() < max {
+            match self.get_here() {
+                Some(item) => items.push(item),
+                None => break,
+            }
+        }
+        Ok(items)
+    }
+
+    /// All items until the queue is closed and drained. Ends as well when the owner's node does or an item can't be
+    /// decoded; whoever needs to tell these apart calls [`get`](Self::get).
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: self }
+    }
+
+    /// An item that is here without asking anybody.
+    fn get_here(&self) -> Option<T> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        with_scratch(|scratch| {
+            plain.get_here(runtime, scratch, Terms::Taken)?;
+            self.decode(scratch).ok()
+        })
+    }
+
+    fn get_until(&self, deadline: Option<Instant>) -> Result<T, GetError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        with_scratch(|scratch| {
+            plain.get(runtime, scratch, Terms::Taken, deadline)?;
+            self.decode(scratch).map_err(GetError::Decode)
+        })
+    }
+
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
+        let _scope = Scope::enter(&self.face.runtime);
+        decode(bytes)
+    }
+
+    /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is
+    /// [acknowledged](Lease::ack). If this process ends before that, or drops the lease, the item goes back to the head.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn lease(&self) -> Result<Lease<T>, GetError> {
+        Lease::take(self, None, None)
+    }
+
+    /// As [`lease`](Self::lease), waiting up to `timeout` for an item.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_timeout`](Self::get_timeout).
+    pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, GetError> {
+        Lease::take(self, None, Some(timeout))
+    }
+
+    /// As [`lease`](Self::lease), for a lease that ends by itself after `lasting`, counted from the delivery. The
+    /// item then goes back, even if its holder is only slow.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn lease_for(&self, lasting: Duration) -> Result<Lease<T>, GetError> {
+        Lease::take(self, Some(lasting), None)
+    }
+
+    /// Takes what was given up after too many attempts, oldest first, and how many more were dropped for want of
+    /// room.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`]. A letter whose item can't be decoded has `None` for it.
+    pub fn dead_letters(&self) -> Result<(Vec<DeadLetter<T>>, u64), QueueError> {
+        match self.ask(ToOwner::DeadLetters)? {
+            Reply::DeadLetters { letters, dropped } => {
+                Ok((letters.into_iter().map(|letter| DeadLetter::new(self, &letter)).collect(), dropped))
+            }
+            _ => Err(QueueError::Disconnected),
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    /// How many items no `get` has returned yet, those prefetched anywhere included.
+    ///
+    /// Exact for everything whose put was confirmed, as after the join of the child that put it. Items
+    /// on a lease are not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`].
+    #[doc(alias = "qsize")]
+    pub fn len(&self) -> Result<usize, QueueError> {
+        Ok(usize::try_from(self.length()?.waiting.items).unwrap_or(usize::MAX))
+    }
+
+    /// Whether [`len`](Self::len) is zero.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`].
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> Result<bool, QueueError> {
+        Ok(self.len()? == 0)
+    }
+
+    fn length(&self) -> Result<Length, QueueError> {
+        match self.ask(ToOwner::Len)? {
+            Reply::Length(length) => Ok(length),
+            _ => Err(QueueError::Disconnected),
+        }
+    }
+
+    /// No more puts, from anybody: those waiting are refused, getters drain what is there and then see the end.
+    /// Closing again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`]; after [`QueueError::Unresponsive`] it will be closed as soon as the owner goes on.
+    #[doc(alias = "shutdown")]
+    pub fn close(&self) -> Result<(), QueueError> {
+        self.ask(ToOwner::Close).map(drop)
+    }
+
+    /// Waits until the owner has everything that this process has put.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Disconnected`].
+    #[doc(alias = "join_thread")]
+    pub fn flush(&self) -> Result<(), QueueError> {
+        self.confirm(None)
+    }
+
+    pub(super) fn confirm(&self, deadline: Option<Instant>) -> Result<(), QueueError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        plain.line.ask(runtime, plain, ToOwner::Confirm, deadline).map(drop)
+    }
+
+    /// Waits until everything put has been settled: got, or leased and acknowledged, or given up as a dead letter.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Disconnected`].
+    pub fn join(&self) -> Result<(), QueueError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        plain.join(runtime, None).map(drop).map_err(|_| QueueError::Disconnected)
+    }
+
+    /// Waits up to `timeout` until everything put has been settled; whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Disconnected`].
+    pub fn join_timeout(&self, timeout: Duration) -> Result<bool, QueueError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        let deadline = Instant::now().checked_add(timeout);
+        plain.join(runtime, deadline).map_err(|_| QueueError::Disconnected)
+    }
+
+    fn ask(&self, message: ToOwner) -> Result<Reply, QueueError> {
+        let QueueFace { runtime, plain, .. } = &*self.face;
+        plain.line.ask(runtime, plain, message, Instant::now().checked_add(ROUND_TRIP * 60))
+    }
+
+    fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
+        Self { face: QueueFace::of(runtime, address), items: PhantomData }
+    }
+}
+
+/// The items of a queue until its end; see [`Queue::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.queue.get().ok()
+    }
+}
+
+impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl From<NoItem> for GetError {
+    fn from(why: NoItem) -> Self {
+        match why {
+            NoItem::Nothing | NoItem::Unresponsive => GetError::TimedOut,
+            NoItem::Ended => GetError::Closed,
+            NoItem::CutOff => GetError::Disconnected,
+            NoItem::TooManyQueues => GetError::TooManyQueues,
+        }
+    }
+}
+
+impl From<NoItem> for TryGetError {
+    fn from(why: NoItem) -> Self {
+        match why {
+            NoItem::Nothing => TryGetError::Empty,
+            NoItem::Unresponsive => TryGetError::Unresponsive,
+            NoItem::Ended => TryGetError::Closed,
+            NoItem::CutOff => TryGetError::Disconnected,
+            NoItem::TooManyQueues => TryGetError::TooManyQueues,
+        }
+    }
+}
+
+impl<T> Sealed for Queue<T> {}
+
+impl<T> Object for Queue<T> {
+    type Options = QueueOptions;
+
+    fn build(node: &Node, options: QueueOptions) -> Self {
+        let cell = QueueCell::create(node.runtime(), options.settings);
+        Self::of(node.runtime(), cell.address())
+    }
+
+    fn at(node: &Node, address: Address) -> Self {
+        Self::of(node.runtime(), address)
+    }
+
+    fn address(&self) -> Address {
+        self.face.address
+    }
+
+    fn type_name() -> String {
+        format!("Queue<{}>", std::any::type_name::<T>())
+    }
+
+    fn discard(self, node: &Node) {
+        node.runtime().remove_cell(self.face.address.slot);
+    }
+}
+
+/// A handle as it travels: where the queue is, and a hash of its type, which the receiver compares.
+#[derive(Serialize, Deserialize)]
+struct Travelling(Address, u64);
+
+impl<T> Serialize for Queue<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Travelling(self.face.address, type_hash::<T>()).serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Queue<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Travelling(address, of_type) = Travelling::deserialize(deserializer)?;
+        if of_type != type_hash::<T>() {
+            let expected = std::any::type_name::<T>();
+            return Err(D::Error::custom(format!("a queue of another type than {expected}")));
+        }
+        let runtime = scope::current().ok_or_else(|| {
+            D::Error::custom("a queue can be decoded only where a node receives it, not from stored bytes")
+        })?;
+        Ok(Self::of(&runtime, address))
+    }
+}
+
+fn type_hash<T>() -> u64 {
+    callboard_ipc::type_hash(std::any::type_name::<T>())
+}

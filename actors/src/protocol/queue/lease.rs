@@ -1,0 +1,163 @@
+//! Items on a lease, and those given up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::client::Client;
+use super::error::{GetError, LeaseError, QueueError};
+use super::face::QueueFace;
+use super::handle::Queue;
+use super::producer::ROUND_TRIP;
+use super::wire::{self, Reply, Run, Terms, ToOwner};
+
+/// An item that goes back to its queue unless it is acknowledged.
+///
+/// It goes back when the lease is [`nack`](Self::nack)ed or dropped, when its time is over (see
+/// [`Queue::lease_for`]), and when this process ends for whatever reason. Then it is delivered again, perhaps after later
+/// items, and [`attempt`](Self::attempt) is one higher.
+#[derive(Debug)]
+pub struct Lease<T> {
+    item: T,
+    attempt: u32,
+    seq: u64,
+    /// None once the lease is settled.
+    face: Option<Arc<QueueFace>>,
+}
+
+impl<T: DeserializeOwned> Lease<T> {
+    pub(super) fn take(
+        queue: &Queue<T>,
+        lasting: Option<Duration>,
+        timeout: Option<Duration>,
+    ) -> Result<Self, GetError> {
+        let face = &queue.face;
+        let client = face.leased();
+        let terms = Terms::Leased { lasting };
+        let mut bytes = Vec::new();
+        let taken = match timeout {
+            Some(Duration::ZERO) => client.try_get(&face.runtime, &mut bytes, terms)?,
+            _ => {
+                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+                client.get(&face.runtime, &mut bytes, terms, deadline)?
+            }
+        };
+        match queue.decode(&bytes) {
+            Ok(item) => {
+                let face = Some(Arc::clone(face));
+                Ok(Self { item, attempt: taken.attempt, seq: taken.seq, face })
+            }
+            Err(error) => {
+                // Nobody can use it: delivered again it would only come back.
+                let runs = vec![Run { first: taken.seq, count: 1 }];
+                client.line.say(&face.runtime, client, ToOwner::Ack { runs });
+                Err(GetError::Decode(error))
+            }
+        }
+    }
+}
+
+impl<T> Lease<T> {
+    /// The item.
+    pub fn item(&self) -> &T {
+        &self.item
+    }
+
+    /// Which attempt at the item this is, counted from one.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Settles the item: it is done, and never delivered again.
+    ///
+    /// `Ok` means the word is on its way, in order with this process's puts to the same owner. If the lease
+    /// had ended before, the item is delivered again all the same; [`ack_confirmed`](Self::ack_confirmed) tells.
+    pub fn ack(mut self) {
+        self.say(|seq| ToOwner::Ack { runs: vec![Run { first: seq, count: 1 }] });
+    }
+
+    /// Settles the item and waits until the owner knows.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError`].
+    pub fn ack_confirmed(mut self) -> Result<(), LeaseError> {
+        let runs = vec![Run { first: self.seq, count: 1 }];
+        match self.face.take() {
+            Some(face) => settle(&face, ToOwner::Ack { runs }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the item to the head of the queue, to be delivered again after `delay`. Zero means at once.
+    pub fn nack(mut self, delay: Duration) {
+        self.say(|seq| ToOwner::Nack { seq, delay });
+    }
+
+    /// Makes the lease last `lasting` from now.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Expired`] if it had ended already; otherwise as for any lease.
+    pub fn extend(&self, lasting: Duration) -> Result<(), LeaseError> {
+        match &self.face {
+            Some(face) => settle(face, ToOwner::Extend { seq: self.seq, lasting }),
+            None => Ok(()),
+        }
+    }
+
+    fn say(&mut self, message: impl FnOnce(u64) -> ToOwner) {
+        let Some(face) = self.face.take() else { return };
+        let client: &Arc<Client> = face.leased();
+        client.line.say(&face.runtime, client, message(self.seq));
+        client.line.flush_by_need(&face.runtime);
+    }
+}
+
+impl<T> std::ops::Deref for Lease<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T> Drop for Lease<T> {
+    fn drop(&mut self) {
+        self.say(|seq| ToOwner::Nack { seq, delay: Duration::ZERO });
+    }
+}
+
+fn settle(face: &QueueFace, message: ToOwner) -> Result<(), LeaseError> {
+    let client = face.leased();
+    let deadline = Instant::now().checked_add(ROUND_TRIP * 60);
+    match client.line.ask(&face.runtime, client, message, deadline) {
+        Ok(Reply::Settled { stale: 0 }) => Ok(()),
+        Ok(_) => Err(LeaseError::Expired),
+        Err(QueueError::Disconnected) => Err(LeaseError::Disconnected),
+        Err(QueueError::Unresponsive) => Err(LeaseError::Unresponsive),
+    }
+}
+
+/// An item that was handed out too often, and why it came back the last time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter<T> {
+    /// The item; none if its bytes are no `T`.
+    pub item: Option<T>,
+    /// How often it is known to have been handed out.
+    pub attempts: u32,
+    /// What ended the last attempt.
+    pub cause: &'static str,
+}
+
+impl<T: DeserializeOwned> DeadLetter<T> {
+    pub(super) fn new(queue: &Queue<T>, letter: &wire::DeadLetter) -> Self {
+        let cause = match letter.cause {
+            wire::Cause::Nacked => "its consumer gave it up",
+            wire::Cause::Expired => "its time was over",
+            wire::Cause::ConsumerGone => "its consumer's process ended",
+        };
+        Self { item: queue.decode(&letter.item).ok(), attempts: letter.attempts, cause }
+    }
+}

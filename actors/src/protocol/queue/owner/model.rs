@@ -1,0 +1,228 @@
+//! The owner against a model: random schedules of clients whose messages are under way for as long
+//! as it pleases the schedule, with takes, deaths, a close and time in between.
+//!
+//! After every step the owner's books are checked against the model's (`check`), and whenever nothing
+//! is under way, nobody may wait who could go on. In the end everything is drained, and every
+//! item must have met exactly one fate.
+
+mod check;
+mod net;
+mod peer;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use self::net::Net;
+use super::super::wire::{Amount, Run, Terms, ToOwner};
+use super::{Owner, Settings};
+
+/// What happens next to one of the clients.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Put,
+    ToOwner,
+    ToClient,
+    Take,
+    Want,
+    Lease,
+    Unwant,
+    Fetch,
+    GiveBack,
+    Withdraw,
+    Ack,
+    Nack,
+    Extend,
+    Surrender,
+    Pass,
+    Join,
+    Letters,
+    Len,
+    Kill,
+    Close,
+    Quiet,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    verb: Verb,
+    peer: usize,
+    n: u8,
+}
+
+const PEERS: usize = 4;
+
+fn verb() -> impl Strategy<Value = Verb> {
+    prop_oneof![
+        12 => Just(Verb::Put),
+        16 => Just(Verb::ToOwner),
+        14 => Just(Verb::ToClient),
+        10 => Just(Verb::Take),
+        5 => Just(Verb::Want),
+        4 => Just(Verb::Lease),
+        1 => Just(Verb::Unwant),
+        2 => Just(Verb::Fetch),
+        1 => Just(Verb::GiveBack),
+        1 => Just(Verb::Withdraw),
+        3 => Just(Verb::Ack),
+        2 => Just(Verb::Nack),
+        1 => Just(Verb::Extend),
+        1 => Just(Verb::Surrender),
+        2 => Just(Verb::Pass),
+        1 => Just(Verb::Join),
+        1 => Just(Verb::Letters),
+        1 => Just(Verb::Len),
+        1 => Just(Verb::Kill),
+        1 => Just(Verb::Quiet),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (verb(), 0..PEERS, any::<u8>()).prop_map(|(verb, peer, n)| Step { verb, peer, n });
+    let closing = proptest::option::weighted(0.4, (0..PEERS, 0..200_usize));
+    (proptest::collection::vec(step, 1..200), closing).prop_map(|(mut steps, closing)| {
+        if let Some((peer, at)) = closing {
+            let verb = Verb::Close;
+            let at = at.min(steps.len());
+            steps.insert(at, Step { verb, peer, n: 0 });
+        }
+        steps
+    })
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let items = prop_oneof![1..4_u64, 4..40_u64, Just(10_000)];
+    let bytes = prop_oneof![20..200_u64, 200..4_000_u64, Just(1 << 24)];
+    (items, bytes, 0..4_u32).prop_map(|(items, bytes, attempts)| Settings {
+        capacity: Amount { items, bytes },
+        max_attempts: NonZeroU32::new(attempts),
+    })
+}
+
+/// The owner, and the clients around it.
+struct Scene {
+    owner: Owner,
+    net: Net,
+}
+
+impl Scene {
+    fn new(settings: Settings) -> Scene {
+        Scene { owner: Owner::new(settings), net: Net::new(PEERS) }
+    }
+
+    fn step(&mut self, Step { verb, peer, n }: Step) {
+        let few = u64::from(n % 6);
+        let lasting = Duration::from_millis(u64::from(n));
+        let at = &mut self.net.peers[peer];
+        match verb {
+            Verb::ToOwner => {
+                for _ in 0..=n % 3 {
+                    self.net.arrive(&mut self.owner, peer);
+                    self.check();
+                }
+            }
+            Verb::ToClient => (0..=n % 3).for_each(|_| self.net.bring_back(peer)),
+            Verb::Pass => self.net.pass(&mut self.owner, lasting),
+            Verb::Quiet => self.quiet(),
+            // A client that is killed sends and takes nothing any more.
+            _ if !at.is_alive => {}
+            Verb::Put => self.net.put(peer, 1 + few as usize, usize::from(n >> 2)),
+            Verb::Take => (0..=few).for_each(|_| self.net.take(peer)),
+            Verb::Want => at.want(few + 1, Terms::Taken),
+            Verb::Lease => {
+                let lasting = (n % 2 == 0).then_some(lasting);
+                at.want(few + 1, Terms::Leased { lasting });
+            }
+            Verb::Unwant => at.say(ToOwner::Unwant),
+            Verb::Fetch => at.say(ToOwner::Fetch { max: few + 1, terms: Terms::Taken }),
+            Verb::GiveBack => at.give_back(usize::from(n)),
+            Verb::Withdraw => at.withdraw(few),
+            Verb::Ack => at.ack(usize::from(n)),
+            Verb::Nack => at.nack(usize::from(n), lasting.saturating_sub(Duration::from_millis(99))),
+            Verb::Extend => at.extend(usize::from(n), lasting),
+            Verb::Surrender => at.surrender(few),
+            Verb::Join => at.join(u64::from(n)),
+            Verb::Letters => at.say(ToOwner::DeadLetters),
+            Verb::Len => at.say(ToOwner::Len),
+            Verb::Kill => self.net.kill(peer, usize::from(n % 4)),
+            Verb::Close => at.say(ToOwner::Close),
+        }
+        self.check();
+    }
+
+    fn check(&mut self) {
+        check::books(&self.owner, &self.net);
+        check::news(&self.owner, &mut self.net);
+    }
+
+    /// Lets everything under way arrive; then nobody may wait for something that is there.
+    fn quiet(&mut self) {
+        while self.net.peers.iter().any(|p| p.has_traffic()) {
+            for peer in 0..PEERS {
+                self.net.bring_back(peer);
+                self.net.arrive(&mut self.owner, peer);
+                self.check();
+            }
+        }
+        check::nobody_waits_in_vain(&self.owner, &self.net);
+    }
+
+    /// Everybody gets and settles all there is, until nothing is left.
+    fn drain(&mut self) {
+        self.quiet();
+        for round in 0.. {
+            assert!(round < 1_000, "the queue does not drain");
+            for peer in 0..PEERS {
+                let at = &mut self.net.peers[peer];
+                if at.is_alive {
+                    at.want(3, Terms::Taken);
+                    at.ack_all();
+                    at.say(ToOwner::DeadLetters);
+                }
+            }
+            self.quiet();
+            for peer in 0..PEERS {
+                while self.net.peers[peer].can_take() {
+                    self.net.take(peer);
+                }
+            }
+            self.net.pass(&mut self.owner, Duration::from_millis(500));
+            self.quiet();
+            if self.net.is_settled() {
+                break;
+            }
+        }
+        check::all_is_told(&self.owner, &self.net);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_schedule_loses_doubles_or_strands_an_item(settings in settings(), steps in steps()) {
+        let mut scene = Scene::new(settings);
+        for step in steps {
+            scene.step(step);
+        }
+        scene.drain();
+    }
+}
+
+#[test]
+fn the_last_run_number_does_not_overflow() {
+    let mut scene =
+        Scene::new(Settings { capacity: Amount { items: u64::MAX, bytes: u64::MAX }, max_attempts: None });
+    let run = Run { first: u64::MAX, count: u64::MAX };
+    let at = &mut scene.net.peers[0];
+    at.withdraw_run(run);
+    at.say(ToOwner::Len);
+    scene.quiet();
+    scene.net.put(0, 3, 8);
+    scene.drain();
+}

@@ -1,0 +1,225 @@
+//! Demand, deliveries, what comes back, the end.
+
+use super::super::limits::MAX_DEMAND_ITEMS;
+use super::*;
+
+/// A table with room for everybody and these items put.
+fn table(items: &str) -> Table {
+    let mut table = Table::new(1000, 1 << 20);
+    table.offer(1, items);
+    table
+}
+
+fn surrender_all(table: &mut Table, client: u64) -> Vec<Effect> {
+    let all = table.owner.ledger.lent;
+    table.say(client, ToOwner::Surrender(all))
+}
+
+#[test]
+fn a_put_goes_to_a_waiting_consumer_at_once() {
+    let mut table = table("a");
+    assert_eq!(table.want(2, 2), delivered(2, 0, "a"));
+    assert_eq!(table.put(1, "b c"), delivered(2, 1, "b"));
+    assert_eq!(table.want(2, 5), delivered(2, 2, "c"));
+}
+
+#[test]
+fn consumers_that_wait_share_a_batch() {
+    let mut table = table("");
+    table.offer(1, "x");
+    table.want(2, 100);
+    table.want(3, 100);
+    table.want(4, 1);
+    let effects = table.put(1, "a b c d e f g");
+    let shares = [(2, 1, "a b c"), (3, 0, "d e"), (4, 0, "f"), (2, 4, "g")];
+    let expected: Vec<_> = shares.map(|(to, at, w)| delivered(to, at, w)).concat();
+    assert_eq!(effects, expected);
+    assert_eq!(table.put(1, "h"), delivered(3, 2, "h"));
+    assert_eq!(table.put(1, "i"), delivered(2, 5, "i"));
+}
+
+#[test]
+fn unwant_takes_the_demand_back_and_leaves_deliveries() {
+    let mut table = table("a");
+    table.want(2, 2);
+    table.say(2, ToOwner::Unwant);
+    assert_eq!(table.put(1, "b"), []);
+    assert_eq!(table.want(3, 1), delivered(3, 0, "b"));
+}
+
+#[test]
+fn fetch_delivers_what_is_there_and_leaves_no_demand() {
+    let mut table = table("a b");
+    let fetch = ToOwner::Fetch { max: 3, terms: Terms::Taken };
+    let reply = table.ask(2, fetch.clone());
+    let none = Reply::Fetched { count: 0, ended: false };
+    assert_eq!(table.effects(), delivered(2, 0, "a b"));
+    assert!(matches!(reply, Reply::Fetched { count: 2, .. }));
+    assert_eq!(table.ask(2, fetch), none);
+    assert_eq!(table.put(1, "c"), []);
+}
+
+#[test]
+fn demand_has_a_limit() {
+    let mut table = table("");
+    table.want(2, MAX_DEMAND_ITEMS);
+    for count in [1, u64::MAX] {
+        let terms = Terms::Taken;
+        let outcome = table.try_say(2, ToOwner::Want { count, terms });
+        assert_eq!(outcome, Err(Violation::TooMuchDemand));
+    }
+}
+
+#[test]
+fn prefetched_items_count_until_user_code_has_them() {
+    let mut table = table("a b c");
+    table.want(2, 9);
+    assert_eq!(table.waiting_items(), 3);
+    table.take(2, 2);
+    assert_eq!(table.waiting_items(), 1);
+}
+
+#[test]
+fn given_back_items_go_to_the_head_in_order_and_numbers_start_there_again() {
+    let mut table = table("a b c d e");
+    table.want(2, 4);
+    table.take(2, 1);
+    let reply = table.ask(2, ToOwner::GiveBack { from_seq: 2 });
+    assert_eq!(reply, Reply::Returned { count: 2 });
+    assert_eq!(table.want(3, 3), delivered(3, 0, "c d e"));
+    assert_eq!(table.want(2, 1), []);
+    assert_eq!(table.put(1, "g"), delivered(2, 2, "g"));
+}
+
+#[test]
+fn giving_back_what_is_in_user_hands_or_was_never_there_is_a_violation() {
+    let mut table = table("a b");
+    table.want(2, 2);
+    table.take(2, 1);
+    for from_seq in [0, 3, u64::MAX] {
+        let outcome = table.try_say(2, ToOwner::GiveBack { from_seq });
+        assert_eq!(outcome, Err(Violation::WrongGiveBack));
+    }
+}
+
+#[test]
+fn a_dead_consumers_items_beyond_its_count_go_back_to_the_head_in_order() {
+    let mut table = table("a b c d");
+    table.want(2, 3);
+    table.take(2, 1);
+    table.down(2);
+    assert_eq!(table.want(3, 9), delivered(3, 0, "b c d"));
+}
+
+#[test]
+fn a_dead_consumers_items_go_to_those_who_wait() {
+    let mut table = table("a b");
+    table.want(2, 2);
+    table.want(3, 2);
+    assert_eq!(table.down(2), delivered(3, 0, "a b"));
+    assert_eq!(table.put(1, "c"), []);
+}
+
+#[test]
+fn a_wrong_count_harms_nobody_else() {
+    let mut table = table("a b c");
+    table.want(2, 1);
+    table.take(2, u64::MAX);
+    assert_eq!(table.waiting_items(), 2);
+    table.log.words.insert(id(2), 0);
+    assert_eq!(table.want(2, 1), delivered(2, 1, "b"));
+    table.down(2);
+    assert_eq!(table.want(3, 9), delivered(3, 0, "b c"));
+}
+
+#[test]
+fn a_consumer_is_watched_while_an_offer_waits_for_its_takes() {
+    let mut table = Table::new(2, 1000);
+    table.want(2, 9);
+    table.offer(1, "a b");
+    assert_eq!(table.offer(1, "c"), [Effect::Watch(2)]);
+    assert_eq!(table.offer(1, "d"), [], "one mark is enough");
+    table.take(2, 1);
+    let effects = table.say(2, ToOwner::Took);
+    let mut expected = vec![Effect::Admitted(1, 3)];
+    expected.extend(delivered(2, 2, "c"));
+    expected.push(Effect::Watch(2));
+    assert_eq!(effects, expected);
+}
+
+#[test]
+fn a_take_that_nobody_told_of_is_seen_before_an_offer_waits() {
+    let mut table = Table::new(1, 1000);
+    table.want(2, 9);
+    table.offer(1, "a");
+    table.take(2, 1);
+    let mut expected = vec![Effect::Admitted(1, 2)];
+    expected.extend(delivered(2, 1, "b"));
+    assert_eq!(table.offer(1, "b"), expected);
+}
+
+#[test]
+fn confirm_is_answered_when_what_came_before_is_handled() {
+    let mut table = table("a");
+    assert_eq!(table.ask(1, ToOwner::Confirm), Reply::Confirmed);
+}
+
+#[test]
+fn the_end_comes_when_the_queue_is_closed_and_drained() {
+    let mut table = table("a");
+    table.say(1, ToOwner::Close);
+    assert_eq!(surrender_all(&mut table, 1), []);
+    assert_eq!(table.want(2, 1), delivered(2, 0, "a"));
+    assert_eq!(table.want(3, 1), [Effect::Watch(2)]);
+    table.take(2, 1);
+    assert_eq!(table.say(2, ToOwner::Took), [Effect::Ended(3)]);
+    assert_eq!(table.want(2, 1), [Effect::Ended(2)]);
+    let fetch = ToOwner::Fetch { max: 1, terms: Terms::Taken };
+    let ended = Reply::Fetched { count: 0, ended: true };
+    assert_eq!(table.ask(3, fetch), ended);
+}
+
+#[test]
+fn the_end_waits_for_what_may_come_back() {
+    let mut table = table("a");
+    table.want(2, 1);
+    table.say(1, ToOwner::Close);
+    surrender_all(&mut table, 1);
+    assert_eq!(table.want(3, 1), [Effect::Watch(2)]);
+    assert_eq!(table.down(2), delivered(3, 0, "a"));
+}
+
+#[test]
+fn the_end_waits_for_what_may_still_come_for_credit() {
+    let mut table = table("");
+    table.offer(1, "a");
+    table.want(2, 9);
+    table.take(2, 1);
+    assert_eq!(table.say(3, ToOwner::Close), [1, 2, 3].map(Effect::Closed));
+    assert_eq!(table.put(1, "b")[0], delivered(2, 1, "b")[0]);
+    table.take(2, 1);
+    assert_eq!(surrender_all(&mut table, 1), [Effect::Ended(2)]);
+}
+
+#[test]
+fn join_is_told_when_everything_put_has_been_taken() {
+    let mut table = table("a b");
+    table.want(2, 1);
+    assert_eq!(table.say(3, ToOwner::Join { token: 7 }), []);
+    assert_eq!(table.want(2, 1), [delivered(2, 1, "b"), vec![Effect::Watch(2)]].concat());
+    table.take(2, 2);
+    assert_eq!(table.say(2, ToOwner::Took), [Effect::Joined(3, 7)]);
+    assert_eq!(table.say(3, ToOwner::Join { token: 8 }), [Effect::Joined(3, 8)]);
+}
+
+#[test]
+fn join_waits_for_offers_too() {
+    let mut table = Table::new(1, 100);
+    table.offer(1, "a b");
+    table.say(3, ToOwner::Join { token: 1 });
+    table.want(2, 2);
+    table.take(2, 1);
+    table.say(2, ToOwner::Took);
+    table.take(2, 1);
+    assert!(table.say(2, ToOwner::Took).contains(&Effect::Joined(3, 1)));
+}

@@ -1,0 +1,246 @@
+//! Putting, as far as it happens on the putter's node: credit, offers and what became of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::client::Client;
+use super::error::QueueError;
+use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
+use crate::runtime::Runtime;
+use crate::wait::Waiter;
+
+/// How long a `try_put`, or a put whose time is over, waits for the owner's word on its offer.
+pub(super) const ROUND_TRIP: Duration = Duration::from_secs(1);
+/// Offers of this node that may wait at the owner at a time; further threads wait here.
+const MAX_WAITING_OFFERS: usize = 256;
+/// Bytes in those offers. A single one may exceed it.
+const MAX_WAITING_BYTES: u64 = 512 * 1024;
+
+/// Why an encoded item was not put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Full,
+    Closed,
+    Disconnected,
+    Unresponsive,
+    TooLarge,
+}
+
+/// What became of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Waiting,
+    Admitted,
+    Refused(Refused),
+}
+
+#[derive(Debug)]
+struct Offer {
+    outcome: Outcome,
+    bytes: u64,
+    waiter: Arc<Waiter>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    credit: Amount,
+    next_offer: u64,
+    offers: BTreeMap<u64, Offer>,
+    offered_bytes: u64,
+    /// Threads that wait until they may offer.
+    gate: Vec<Arc<Waiter>>,
+    is_closed: bool,
+    is_cut_off: bool,
+}
+
+/// Threads of this node that put into one queue.
+#[derive(Debug, Default)]
+pub(super) struct Producer {
+    state: Mutex<State>,
+}
+
+impl Producer {
+    pub(super) fn granted(&self, credit: Amount) {
+        self.state.lock().credit += credit;
+    }
+
+    pub(super) fn take_credit(&self) -> Amount {
+        std::mem::take(&mut self.state.lock().credit)
+    }
+
+    pub(super) fn admitted(&self, below: u64, woken: &mut Vec<Arc<Waiter>>) {
+        let mut state = self.state.lock();
+        for (_, offer) in state.offers.range_mut(..below) {
+            if offer.outcome == Outcome::Waiting {
+                offer.outcome = Outcome::Admitted;
+                woken.push(Arc::clone(&offer.waiter));
+            }
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal, woken: &mut Vec<Arc<Waiter>>) {
+        let reason = match refusal.reason {
+            Reason::Closed => Refused::Closed,
+            Reason::TooLarge => Refused::TooLarge,
+        };
+        let mut state = self.state.lock();
+        let waiting = state.offers.range_mut(refusal.first..).filter(|(_, o)| o.outcome == Outcome::Waiting);
+        for (_, offer) in waiting.take(usize::try_from(refusal.count).unwrap_or(usize::MAX)) {
+            offer.outcome = Outcome::Refused(reason);
+            woken.push(Arc::clone(&offer.waiter));
+        }
+    }
+
+    pub(super) fn closed(&self, woken: &mut Vec<Arc<Waiter>>) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        woken.append(&mut state.gate);
+    }
+
+    pub(super) fn cut_off(&self, woken: &mut Vec<Arc<Waiter>>) {
+        let mut state = self.state.lock();
+        state.is_cut_off = true;
+        for offer in state.offers.values_mut().filter(|o| o.outcome == Outcome::Waiting) {
+            offer.outcome = Outcome::Refused(Refused::Disconnected);
+            woken.push(Arc::clone(&offer.waiter));
+        }
+        woken.append(&mut state.gate);
+    }
+
+    /// Puts an item if there is credit for it.
+    ///
+    /// The item is appended while the state is locked, so that items leave in the order of their credit.
+    fn put_for_credit(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        item: &[u8],
+    ) -> Result<bool, Refused> {
+        let mut state = self.state.lock();
+        state.check()?;
+        let cost = Amount::one(item.len() as u64);
+        if !state.credit.covers(cost) {
+            return Ok(false);
+        }
+        state.credit -= cost;
+        if client.line.is_here() {
+            // The cell answers under its own lock, which comes before this one.
+            drop(state);
+        }
+        client.line.put(runtime, client, item);
+        Ok(true)
+    }
+
+    /// Offers an item; its number. None while too many offers wait: then `gate` will be notified.
+    fn offer(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        item: &[u8],
+        waiter: &Arc<Waiter>,
+    ) -> Result<Option<u64>, Refused> {
+        let bytes = item.len() as u64;
+        let mut state = self.state.lock();
+        state.check()?;
+        let full = state.offers.len() >= MAX_WAITING_OFFERS
+            || (state.offered_bytes + bytes > MAX_WAITING_BYTES && !state.offers.is_empty());
+        if full {
+            state.gate.push(Arc::clone(waiter));
+            return Ok(None);
+        }
+        if client.line.is_here() {
+            drop(state);
+            return Ok(Some(
+                client.line.offer_numbered(runtime, client, item, || self.state.lock().note(bytes, waiter)),
+            ));
+        }
+        let number = state.note(bytes, waiter);
+        client.line.offer(runtime, client, item);
+        Ok(Some(number))
+    }
+
+    /// Takes the record of an offer out.
+    fn finish(&self, number: u64) -> Outcome {
+        let mut state = self.state.lock();
+        let Some(offer) = state.offers.remove(&number) else { return Outcome::Waiting };
+        state.offered_bytes -= offer.bytes;
+        for waiter in state.gate.drain(..) {
+            waiter.notify();
+        }
+        offer.outcome
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), Refused> {
+        if self.is_cut_off {
+            return Err(Refused::Disconnected);
+        }
+        if self.is_closed { Err(Refused::Closed) } else { Ok(()) }
+    }
+
+    fn note(&mut self, bytes: u64, waiter: &Arc<Waiter>) -> u64 {
+        let number = self.next_offer;
+        self.next_offer += 1;
+        self.offered_bytes += bytes;
+        let waiter = Arc::clone(waiter);
+        self.offers.insert(number, Offer { outcome: Outcome::Waiting, bytes, waiter });
+        number
+    }
+}
+
+/// Puts an encoded item, waiting for room until `deadline`; none waits for ever, one that is over does not wait.
+///
+/// Nothing is flushed when it went for credit: the caller does that by need.
+pub(super) fn put(
+    runtime: &Arc<Runtime>,
+    client: &Arc<Client>,
+    item: &[u8],
+    deadline: Option<Instant>,
+) -> Result<(), Refused> {
+    let producer = &client.producer;
+    if producer.put_for_credit(runtime, client, item)? {
+        return Ok(());
+    }
+    let waiter = Waiter::new();
+    let number = loop {
+        if let Some(number) = producer.offer(runtime, client, item, &waiter)? {
+            break number;
+        }
+        if !runtime.wait(&waiter, deadline, client.line.peer()) {
+            return Err(Refused::Full);
+        }
+        waiter.reset();
+    };
+    let settled = runtime.wait(&waiter, deadline, client.line.peer());
+    if settled {
+        return outcome_of(producer.finish(number), Refused::Disconnected);
+    }
+    withdraw(runtime, client, number)
+}
+
+/// Takes an offer back, or learns that it is too late for that.
+fn withdraw(runtime: &Arc<Runtime>, client: &Arc<Client>, number: u64) -> Result<(), Refused> {
+    let run = ToOwner::Withdraw(Run { first: number, count: 1 });
+    let deadline = Instant::now().checked_add(ROUND_TRIP);
+    let reply = client.line.ask(runtime, client, run, deadline);
+    let outcome = client.producer.finish(number);
+    match reply {
+        Ok(Reply::Withdrawn { count: 1 }) => Err(Refused::Full),
+        // Not there to be withdrawn: what became of it was told before the reply.
+        Ok(_) => outcome_of(outcome, Refused::Unresponsive),
+        Err(QueueError::Disconnected) => outcome_of(outcome, Refused::Disconnected),
+        Err(QueueError::Unresponsive) => outcome_of(outcome, Refused::Unresponsive),
+    }
+}
+
+fn outcome_of(outcome: Outcome, unknown: Refused) -> Result<(), Refused> {
+    match outcome {
+        Outcome::Admitted => Ok(()),
+        Outcome::Refused(why) => Err(why),
+        Outcome::Waiting => Err(unknown),
+    }
+}
