@@ -3,6 +3,8 @@
 //! A [`Node`] is this process as a member of a job. It spawns functions in processes of their own, and creates and
 //! opens objects that all of them share.
 
+#![warn(clippy::unwrap_used)]
+
 mod call;
 mod cell;
 mod control;

@@ -3,39 +3,25 @@
 //! A peer is `Meeting` until its connection arrives, `Connected`, then `Ended` for good. Whichever thread is
 //! there reads; frames are handled in order, one reader at a time.
 
-use std::collections::{HashSet, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod reading;
+mod writing;
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use callboard_core::{
-    Assembler, Decoder, Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token, Wants,
-};
-use callboard_ipc::{Connection, DESCRIPTORS_PER_WRITE, Received, Sent};
+use callboard_core::{Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token, Wants};
+use callboard_ipc::Connection;
 use parking_lot::Mutex;
 
-use crate::outbox::{Lane, Outbox, Wrote};
-use crate::router;
-use crate::runtime::{Ending, Runtime};
+use crate::outbox::Outbox;
+use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
-/// After this many reads a caller leaves the rest to the loop thread, so that it gets back to its own work.
-const READS_PER_TURN: usize = 16;
-
-/// What a reader keeps between reads.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    pub(crate) decoder: Decoder,
-    assembler: Assembler,
-    descriptors: VecDeque<OwnedFd>,
-}
-
-impl Reading {
-    pub(crate) fn new(decoder: Decoder, descriptors: VecDeque<OwnedFd>) -> Self {
-        Self { decoder, assembler: Assembler::new(), descriptors }
-    }
-}
+pub(crate) use self::reading::Reading;
+use self::writing::write_lane;
 
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -249,125 +235,6 @@ impl Peer {
             }
         }
     }
-
-    // ---- reading -------------------------------------------------------------------------------
-
-    /// Reads and handles what has come, unless another thread does so already.
-    ///
-    /// The count is raised before the reader looks, and the reader leaves only if nobody has raised it since
-    /// it last began to look: so an edge that another thread saw is never lost.
-    pub(crate) fn readable(self: &Arc<Self>, runtime: &Arc<Runtime>) {
-        if self.unread.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.read_turns(runtime);
-        }
-    }
-
-    /// Reads what has come if nobody else is reading; for a caller that looks before it sleeps.
-    pub(crate) fn look(self: &Arc<Self>, runtime: &Arc<Runtime>) {
-        let idle = self.unread.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed);
-        if idle.is_ok() {
-            self.read_turns(runtime);
-        }
-    }
-
-    fn read_turns(self: &Arc<Self>, runtime: &Arc<Runtime>) {
-        loop {
-            let seen = self.unread.load(Ordering::Acquire);
-            let left = self.read_all(runtime);
-            let done = self.unread.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
-            if done.is_ok() {
-                runtime.flush_listed();
-                if left {
-                    runtime.leave_to_loop(self.id);
-                }
-                return;
-            }
-        }
-    }
-
-    /// Reads until nothing is left; true if it stopped early.
-    fn read_all(self: &Arc<Self>, runtime: &Arc<Runtime>) -> bool {
-        let mut guard = self.reading.lock();
-        let (Some(reading), Some(connection)) = (guard.as_mut(), self.connection.get()) else {
-            return false;
-        };
-        if self.has_ended() {
-            return false;
-        }
-        let mut was_busy = false;
-        // What bootstrap read beyond its own message comes first.
-        let mut outcome = self.handle_frames(runtime, reading);
-        for _ in 0..READS_PER_TURN {
-            if outcome.is_err() {
-                break;
-            }
-            let got = connection.receive(reading.decoder.spare(), &mut reading.descriptors);
-            match got {
-                Ok(Received::Bytes(n)) => {
-                    if !was_busy {
-                        was_busy = true;
-                        connection.link().reader_busy();
-                    }
-                    reading.decoder.filled(n);
-                    outcome = self.handle_frames(runtime, reading);
-                }
-                Ok(Received::Nothing) => {
-                    drop(guard);
-                    if was_busy {
-                        self.reader_sleeps(runtime, connection);
-                    }
-                    return false;
-                }
-                Ok(Received::End) => outcome = Err(Ending::Closed),
-                Err(error) => outcome = Err(Ending::Broken(error.to_string())),
-            }
-        }
-        drop(guard);
-        match outcome {
-            Ok(()) => true,
-            Err(ending) => {
-                runtime.peer_ended(self, &ending);
-                false
-            }
-        }
-    }
-
-    fn handle_frames(self: &Arc<Self>, runtime: &Arc<Runtime>, reading: &mut Reading) -> Result<(), Ending> {
-        let Reading { decoder, assembler, descriptors } = reading;
-        while let Some(frame) = decoder.next().map_err(|e| self.refuse(runtime, e.to_string()))? {
-            if usize::from(frame.header.descriptors) > descriptors.len() {
-                let text = "a frame announced more descriptors than came with it".to_owned();
-                return Err(self.refuse(runtime, text));
-            }
-            let whole = assembler
-                .accept(frame.header, frame.body)
-                .map_err(|e| self.refuse(runtime, e.to_string()))?;
-            if let Some(message) = whole {
-                let count = usize::from(message.header.descriptors);
-                let rights = descriptors.drain(..count).collect();
-                router::route(runtime, self, &message.header, message.body, rights)
-                    .map_err(|text| self.refuse(runtime, text))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the peer why its connection is about to be closed.
-    fn refuse(&self, runtime: &Runtime, reason: String) -> Ending {
-        let header = header(Kind::Refuse, Slot::default(), 0);
-        self.post(runtime, header, reason.as_bytes(), Vec::new());
-        self.flush(runtime);
-        Ending::Broken(reason)
-    }
-
-    /// Before nobody looks at this connection any more: fetch what the peer holds back for a busy reader.
-    fn reader_sleeps(&self, runtime: &Runtime, connection: &Connection) {
-        if connection.link().reader_waits() {
-            let bell = header(Kind::Doorbell, Slot::default(), 0);
-            self.outbox.lock().control(bell, &[]);
-            self.flush(runtime);
-        }
-    }
 }
 
 impl Source for Peer {
@@ -387,39 +254,4 @@ impl Source for Peer {
 /// A header whose length is filled in when the body is appended.
 pub(crate) fn header(kind: Kind, slot: Slot, word: u64) -> Header {
     Header { length: 0, kind, flags: Flags::default(), descriptors: 0, slot, word }
-}
-
-/// Writes a lane, each frame with descriptors starting a write of its own.
-fn write_lane(connection: &Connection, lane: &mut Lane) -> Wrote {
-    while lane.at < lane.bytes.len() {
-        let carries = lane.rights.front().is_some_and(|(at, _)| *at == lane.at);
-        let sent = if carries {
-            send_rights(connection, lane)
-        } else {
-            let end = lane.rights.front().map_or(lane.bytes.len(), |(at, _)| *at);
-            connection.send(&lane.bytes[lane.at..end], &[])
-        };
-        match sent {
-            Ok(Sent::Bytes(n)) => lane.at += n,
-            Ok(Sent::Full) => return Wrote::Full,
-            Err(_) => return Wrote::Broken,
-        }
-    }
-    Wrote::All
-}
-
-/// Sends the descriptors of the frame that begins here, with one byte of it for each write the kernel allows.
-fn send_rights(connection: &Connection, lane: &mut Lane) -> std::io::Result<Sent> {
-    let (at, rights) = lane.rights.front_mut().expect("the caller saw one");
-    let take = rights.len().min(DESCRIPTORS_PER_WRITE);
-    let borrowed: Vec<BorrowedFd<'_>> = rights[..take].iter().map(AsFd::as_fd).collect();
-    let sent = connection.send(&lane.bytes[*at..=*at], &borrowed)?;
-    if let Sent::Bytes(_) = sent {
-        rights.drain(..take);
-        *at += 1;
-        if rights.is_empty() {
-            lane.rights.pop_front();
-        }
-    }
-    Ok(sent)
 }

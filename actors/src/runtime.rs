@@ -4,6 +4,9 @@
 //! protocol. Lock order: a peer's reading, a cell, a face, an outbox, the lists of this file; of the
 //! last, never two at once.
 
+mod flush;
+mod stop;
+
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +19,13 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::call::Calls;
 use crate::cell::{Cell, Face};
-use crate::control::{self, CONTROL, Control, ControlCell};
+use crate::control::{CONTROL, Control, ControlCell};
 use crate::peer::{Peer, Reading};
 use crate::process::child::ChildCell;
 use crate::registry::{REGISTRY, RegistryCell};
-use crate::wait::{Seat, Waiter};
+use crate::wait::Seat;
+
+use self::stop::StopAsked;
 
 /// Who a node is.
 #[derive(Clone, Debug)]
@@ -75,12 +80,6 @@ impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Runtime({} {})", self.name, self.id)
     }
-}
-
-#[derive(Default)]
-struct StopAsked {
-    asked: bool,
-    waiters: Vec<Arc<Waiter>>,
 }
 
 impl Runtime {
@@ -277,46 +276,6 @@ impl Runtime {
         self.children.lock().values().cloned().collect()
     }
 
-    // ---- what waits to be written or read --------------------------------------------------------
-
-    pub(crate) fn list_to_flush(&self, peer: NodeId) {
-        self.to_flush.lock().push(peer);
-        self.any_to_flush.store(true, Ordering::Release);
-    }
-
-    /// Writes all outboxes that have something.
-    pub(crate) fn flush_listed(&self) {
-        loop {
-            if !self.any_to_flush.swap(false, Ordering::AcqRel) {
-                return;
-            }
-            let listed = std::mem::take(&mut *self.to_flush.lock());
-            if listed.is_empty() {
-                return;
-            }
-            for peer in listed.into_iter().filter_map(|id| self.peer(id)) {
-                peer.flush(self);
-            }
-        }
-    }
-
-    /// Writes the outboxes whose readers wait; the others' leave with more.
-    pub(crate) fn flush_listed_by_need(&self) {
-        if !self.any_to_flush.load(Ordering::Acquire) {
-            return;
-        }
-        let listed = self.to_flush.lock().clone();
-        for peer in listed.into_iter().filter_map(|id| self.peer(id)) {
-            peer.flush_by_need(self);
-        }
-    }
-
-    /// Has the loop thread read on where a caller stopped.
-    pub(crate) fn leave_to_loop(&self, peer: NodeId) {
-        self.backlog.lock().push(peer);
-        self.wake_loop();
-    }
-
     // ---- cells and faces -------------------------------------------------------------------------
 
     pub(crate) fn cell(&self, slot: Slot) -> Option<Arc<dyn Cell>> {
@@ -364,55 +323,5 @@ impl Runtime {
         if let Some(face) = face {
             face.gone(self);
         }
-    }
-
-    // ---- time and stop ---------------------------------------------------------------------------
-
-    /// Has the cell at `slot` ticked at `at`.
-    pub(crate) fn tick_at(&self, at: Instant, slot: Slot) {
-        let sooner = {
-            let mut timers = self.timers.lock();
-            let sooner = timers.next_at().is_none_or(|next| at < next);
-            timers.insert(at, slot);
-            sooner
-        };
-        if sooner {
-            self.wake_loop();
-        }
-    }
-
-    pub(crate) fn stop_asked(&self) {
-        let mut stop = self.stop.lock();
-        stop.asked = true;
-        for waiter in stop.waiters.drain(..) {
-            waiter.notify();
-        }
-    }
-
-    pub(crate) fn is_stop_asked(&self) -> bool {
-        self.stop.lock().asked
-    }
-
-    /// Waits until this node is asked to stop; whether it was, within `deadline`.
-    pub(crate) fn wait_for_stop(self: &Arc<Self>, deadline: Option<Instant>) -> bool {
-        let waiter = Waiter::new();
-        {
-            let mut stop = self.stop.lock();
-            if stop.asked {
-                return true;
-            }
-            stop.waiters.push(Arc::clone(&waiter));
-        }
-        let asked = self.wait(&waiter, deadline, None);
-        self.stop.lock().waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
-        asked
-    }
-
-    /// Sends a control message that overtakes waiting data.
-    pub(crate) fn control_now(&self, peer: &Peer, message: &Control) {
-        let mut body = Vec::with_capacity(16);
-        callboard_core::encode_into(message, &mut body).expect("our own messages can be encoded");
-        peer.cast_control(self, control::CONTROL, &body);
-        peer.flush(self);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `callboard` is what programs use; this crate is its ground floor.
 
+#![warn(clippy::unwrap_used)]
 #![forbid(unsafe_code)]
 
 pub mod limits;

@@ -1,5 +1,7 @@
 //! The door to the kernel: processes, connections, shared memory.
 
+#![warn(clippy::unwrap_used)]
+
 mod bootstrap;
 mod connection;
 mod door;

@@ -7,16 +7,21 @@
 mod cell;
 mod client;
 mod consumer;
+mod effects;
 mod error;
 mod face;
+mod getting;
 mod handle;
 mod inbox;
 mod lease;
 mod line;
+mod options;
 mod owner;
 mod producer;
+mod travel;
 mod wire;
 
 pub use error::{GetError, LeaseError, PutError, QueueError, TryGetError};
-pub use handle::{Iter, Queue, QueueOptions};
+pub use handle::{Iter, Queue};
 pub use lease::{DeadLetter, Lease};
+pub use options::QueueOptions;

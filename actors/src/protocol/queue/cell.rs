@@ -5,19 +5,17 @@
 //! this node are woken after it.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, ByteStrings, Flags, Kind, NodeId, Slot, decode};
-use callboard_ipc::Counter;
+use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
 use parking_lot::Mutex;
 
 use super::client::{After, Client};
-use super::inbox::write_leased;
-use super::line::{self, Envelope, LEASED, OFFERED, slot_of};
-use super::owner::{ClientId, Owner, Settings, World};
-use super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
+use super::effects::{Effects, Place};
+use super::line::{Envelope, OFFERED, slot_of};
+use super::owner::{ClientId, Owner, Settings};
+use super::wire::{Reply, ToClient, ToOwner};
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::Peer;
@@ -25,12 +23,6 @@ use crate::runtime::Runtime;
 
 /// How long a consumer waits beside items that others have prefetched and do not take, before they are called back.
 const RECALL_AFTER: Duration = Duration::from_millis(2);
-
-/// Where a client is.
-enum Place {
-    Here(Weak<Client>),
-    There { peer: Arc<Peer>, counter: Option<u32> },
-}
 
 struct State {
     owner: Owner,
@@ -306,123 +298,5 @@ impl State {
         }
         self.armed = Some(at);
         self.armed
-    }
-}
-
-/// What the owner does to its clients.
-pub(super) struct Effects<'a> {
-    runtime: &'a Arc<Runtime>,
-    places: &'a HashMap<ClientId, Place>,
-    /// What is to happen on this node after the lock is released.
-    after: &'a mut After,
-}
-
-impl Effects<'_> {
-    fn tell(&mut self, client: ClientId, message: ToClient) {
-        match self.places.get(&client) {
-            Some(Place::Here(here)) => {
-                if let Some(here) = here.upgrade() {
-                    here.told(message, self.after);
-                }
-            }
-            Some(Place::There { peer, .. }) => line::tell(self.runtime, peer, client.slot, &message),
-            None => {}
-        }
-    }
-
-    fn with_counter<R>(&self, client: ClientId, with: impl FnOnce(&Counter) -> R) -> Option<R> {
-        match self.places.get(&client)? {
-            Place::Here(here) => Some(with(here.upgrade()?.consumer.own_counter())),
-            Place::There { peer, counter } => {
-                let link = peer.connection()?.link();
-                link.counter(link.side().other(), (*counter)?).map(with)
-            }
-        }
-    }
-}
-
-impl World for Effects<'_> {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn taken(&self, client: ClientId) -> u64 {
-        self.with_counter(client, |counter| counter.taken.load(SeqCst)).unwrap_or(0)
-    }
-
-    fn watch(&mut self, client: ClientId) {
-        // Pairs with the take: the client raises `taken`, then looks at `poke`; both sequentially consistent.
-        self.with_counter(client, |counter| counter.poke.store(1, SeqCst));
-    }
-
-    fn deliver<'a>(&mut self, to: ClientId, first_seq: u64, items: impl ExactSizeIterator<Item = &'a [u8]>) {
-        match self.places.get(&to) {
-            Some(Place::Here(here)) => {
-                let here = here.upgrade();
-                // Without a client the items are still walked: the owner counts them as they pass.
-                match here {
-                    Some(here) => {
-                        here.consumer.delivered(|inbox| inbox.extend_with(items), &mut self.after.woken)
-                    }
-                    None => items.for_each(drop),
-                }
-            }
-            Some(Place::There { peer, .. }) => {
-                peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
-            }
-            None => items.for_each(drop),
-        }
-    }
-
-    fn deliver_leased<'a>(
-        &mut self,
-        to: ClientId,
-        first_seq: u64,
-        items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
-    ) {
-        let mut leased = Vec::new();
-        for (number, (item, attempt)) in items.enumerate() {
-            write_leased(&mut leased, attempt, item);
-            let one = std::iter::once(&leased[..]);
-            match self.places.get(&to) {
-                Some(Place::Here(here)) => {
-                    if let Some(here) = here.upgrade() {
-                        here.consumer.delivered(|inbox| inbox.extend_with(one), &mut self.after.woken);
-                    }
-                }
-                Some(Place::There { peer, .. }) => {
-                    peer.items(self.runtime, to.slot, LEASED, first_seq + number as u64, one);
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn grant(&mut self, to: ClientId, credit: Amount) {
-        self.tell(to, ToClient::Grant(credit));
-    }
-
-    fn revoke(&mut self, from: ClientId) {
-        self.tell(from, ToClient::Revoke);
-    }
-
-    fn admitted(&mut self, to: ClientId, below: u64) {
-        self.tell(to, ToClient::Admitted { below });
-    }
-
-    fn refused(&mut self, to: ClientId, refusal: Refusal) {
-        self.tell(to, ToClient::Refused(refusal));
-    }
-
-    fn ended(&mut self, to: ClientId) {
-        self.tell(to, ToClient::Ended);
-    }
-
-    fn closed(&mut self, to: ClientId) {
-        self.tell(to, ToClient::Closed);
-    }
-
-    fn joined(&mut self, to: ClientId, token: u64) {
-        self.tell(to, ToClient::Joined { token });
     }
 }

@@ -32,13 +32,13 @@ impl QueueFace {
                 let there = |peer| Line::There { peer, slot: address.slot };
                 runtime.meet(address.node).map_or(Line::Cut, there)
             };
-            Self::new(runtime, address, line)
+            Self::with_line(runtime, address, line)
         });
         // One slot never holds two kinds of objects, but an address may have been made up.
         face.into_any().downcast().unwrap_or_else(|_| Arc::new(Self::cut(runtime, address)))
     }
 
-    fn new(runtime: &Arc<Runtime>, address: Address, line: Line) -> Arc<dyn Face> {
+    fn with_line(runtime: &Arc<Runtime>, address: Address, line: Line) -> Arc<dyn Face> {
         let plain = Client::new(runtime, address, line.clone(), Form::Plain);
         let runtime = Arc::clone(runtime);
         Arc::new(Self { runtime, address, line, plain, leased: OnceLock::new() })

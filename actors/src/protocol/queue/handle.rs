@@ -3,76 +3,21 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, decode, encode_into, limits};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::cell::QueueCell;
 use super::consumer::NoItem;
 use super::error::{GetError, PutError, QueueError, TryGetError};
 use super::face::QueueFace;
 use super::lease::{DeadLetter, Lease};
-use super::owner::Settings;
 use super::producer::{self, ROUND_TRIP, Refused};
-use super::wire::{Amount, Length, Reply, Terms, ToOwner};
-use crate::names::{Object, sealed::Sealed};
-use crate::node::Node;
+use super::wire::{Length, Reply, Terms, ToOwner};
 use crate::runtime::Runtime;
-use crate::scope::{self, Scope};
-
-/// What a queue holds if nothing else is said.
-const DEFAULT_ITEMS: u64 = 1 << 20;
-const DEFAULT_BYTES: u64 = 256 << 20;
-
-/// How a queue is created.
-///
-/// By default it holds a million items (1,048,576) and 256 MiB of them as encoded, and redelivers without limit.
-#[derive(Clone, Copy, Debug)]
-pub struct QueueOptions {
-    settings: Settings,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        let capacity = Amount { items: DEFAULT_ITEMS, bytes: DEFAULT_BYTES };
-        Self { settings: Settings { capacity, max_attempts: None } }
-    }
-}
-
-impl QueueOptions {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A queue that holds at most so many items; zero counts as one.
-    ///
-    /// Items count until a `get` has returned them, also while they are prefetched.
-    #[must_use]
-    #[doc(alias = "maxsize")]
-    pub fn capacity(mut self, items: u64) -> Self {
-        self.settings.capacity.items = items.max(1);
-        self
-    }
-
-    /// A queue whose items take at most so many bytes, as encoded. A larger item is refused.
-    #[must_use]
-    pub fn capacity_bytes(mut self, bytes: u64) -> Self {
-        self.settings.capacity.bytes = bytes;
-        self
-    }
-
-    /// After so many attempts a leased item that comes back becomes a dead letter; zero counts as one.
-    #[must_use]
-    pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.settings.max_attempts = NonZeroU32::new(attempts.max(1));
-        self
-    }
-}
+use crate::scope::Scope;
 
 /// A queue of `T` between any threads of any processes of a job; each item goes to one getter.
 ///
@@ -446,7 +391,7 @@ impl<T> Queue<T> {
         plain.line.ask(runtime, plain, message, Instant::now().checked_add(ROUND_TRIP * 60))
     }
 
-    fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
+    pub(super) fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
         Self { face: QueueFace::of(runtime, address), items: PhantomData }
     }
 }
@@ -495,59 +440,4 @@ impl From<NoItem> for TryGetError {
             NoItem::TooManyQueues => TryGetError::TooManyQueues,
         }
     }
-}
-
-impl<T> Sealed for Queue<T> {}
-
-impl<T> Object for Queue<T> {
-    type Options = QueueOptions;
-
-    fn build(node: &Node, options: QueueOptions) -> Self {
-        let cell = QueueCell::create(node.runtime(), options.settings);
-        Self::of(node.runtime(), cell.address())
-    }
-
-    fn at(node: &Node, address: Address) -> Self {
-        Self::of(node.runtime(), address)
-    }
-
-    fn address(&self) -> Address {
-        self.face.address
-    }
-
-    fn type_name() -> String {
-        format!("Queue<{}>", std::any::type_name::<T>())
-    }
-
-    fn discard(self, node: &Node) {
-        node.runtime().remove_cell(self.face.address.slot);
-    }
-}
-
-/// A handle as it travels: where the queue is, and a hash of its type, which the receiver compares.
-#[derive(Serialize, Deserialize)]
-struct Travelling(Address, u64);
-
-impl<T> Serialize for Queue<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Travelling(self.face.address, type_hash::<T>()).serialize(serializer)
-    }
-}
-
-impl<'de, T> Deserialize<'de> for Queue<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Travelling(address, of_type) = Travelling::deserialize(deserializer)?;
-        if of_type != type_hash::<T>() {
-            let expected = std::any::type_name::<T>();
-            return Err(D::Error::custom(format!("a queue of another type than {expected}")));
-        }
-        let runtime = scope::current().ok_or_else(|| {
-            D::Error::custom("a queue can be decoded only where a node receives it, not from stored bytes")
-        })?;
-        Ok(Self::of(&runtime, address))
-    }
-}
-
-fn type_hash<T>() -> u64 {
-    callboard_ipc::type_hash(std::any::type_name::<T>())
 }

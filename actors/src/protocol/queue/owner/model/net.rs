@@ -160,6 +160,11 @@ impl Net {
         if owner.next_deadline().is_some_and(|at| at <= self.now) {
             owner.tick(self);
         }
+        if owner.is_starving() {
+            for idle in owner.idle_holders(self) {
+                self.tell(idle, Tell::Say(ToClient::Recall));
+            }
+        }
     }
 
     pub(super) fn bring_back(&mut self, at: usize) {

@@ -200,6 +200,7 @@ impl Peer {
         match message {
             ToClient::Grant(amount) => self.credit += amount,
             ToClient::Revoke => self.surrender_all(),
+            ToClient::Recall => self.give_back(0),
             ToClient::Closed => {
                 self.knows_closed = true;
                 self.surrender_all();

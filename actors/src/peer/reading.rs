@@ -1,0 +1,149 @@
+//! A peer's bytes on their way in: read by whichever thread is there, handled in order, one reader at a time.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use callboard_core::{Assembler, Decoder, Kind, Slot};
+use callboard_ipc::{Connection, Received};
+
+use super::{Peer, header};
+use crate::router;
+use crate::runtime::{Ending, Runtime};
+
+/// After this many reads a caller leaves the rest to the loop thread, so that it gets back to its own work.
+const READS_PER_TURN: usize = 16;
+
+/// What a reader keeps between reads.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) decoder: Decoder,
+    assembler: Assembler,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Reading {
+    pub(crate) fn new(decoder: Decoder, descriptors: VecDeque<OwnedFd>) -> Self {
+        Self { decoder, assembler: Assembler::new(), descriptors }
+    }
+}
+
+impl Peer {
+    /// Reads and handles what has come, unless another thread does so already.
+    ///
+    /// The count is raised before the reader looks, and the reader leaves only if nobody has raised it since
+    /// it last began to look: so an edge that another thread saw is never lost.
+    pub(crate) fn readable(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        if self.unread.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.read_turns(runtime);
+        }
+    }
+
+    /// Reads what has come if nobody else is reading; for a caller that looks before it sleeps.
+    pub(crate) fn look(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        let idle = self.unread.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed);
+        if idle.is_ok() {
+            self.read_turns(runtime);
+        }
+    }
+
+    fn read_turns(self: &Arc<Self>, runtime: &Arc<Runtime>) {
+        loop {
+            let seen = self.unread.load(Ordering::Acquire);
+            let left = self.read_all(runtime);
+            let done = self.unread.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+            if done.is_ok() {
+                runtime.flush_listed();
+                if left {
+                    runtime.leave_to_loop(self.id);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Reads until nothing is left; true if it stopped early.
+    fn read_all(self: &Arc<Self>, runtime: &Arc<Runtime>) -> bool {
+        let mut guard = self.reading.lock();
+        let (Some(reading), Some(connection)) = (guard.as_mut(), self.connection.get()) else {
+            return false;
+        };
+        if self.has_ended() {
+            return false;
+        }
+        let mut was_busy = false;
+        // What bootstrap read beyond its own message comes first.
+        let mut outcome = self.handle_frames(runtime, reading);
+        for _ in 0..READS_PER_TURN {
+            if outcome.is_err() {
+                break;
+            }
+            let got = connection.receive(reading.decoder.spare(), &mut reading.descriptors);
+            match got {
+                Ok(Received::Bytes(n)) => {
+                    if !was_busy {
+                        was_busy = true;
+                        connection.link().reader_busy();
+                    }
+                    reading.decoder.filled(n);
+                    outcome = self.handle_frames(runtime, reading);
+                }
+                Ok(Received::Nothing) => {
+                    drop(guard);
+                    if was_busy {
+                        self.reader_sleeps(runtime, connection);
+                    }
+                    return false;
+                }
+                Ok(Received::End) => outcome = Err(Ending::Closed),
+                Err(error) => outcome = Err(Ending::Broken(error.to_string())),
+            }
+        }
+        drop(guard);
+        match outcome {
+            Ok(()) => true,
+            Err(ending) => {
+                runtime.peer_ended(self, &ending);
+                false
+            }
+        }
+    }
+
+    fn handle_frames(self: &Arc<Self>, runtime: &Arc<Runtime>, reading: &mut Reading) -> Result<(), Ending> {
+        let Reading { decoder, assembler, descriptors } = reading;
+        while let Some(frame) = decoder.next().map_err(|e| self.refuse(runtime, e.to_string()))? {
+            if usize::from(frame.header.descriptors) > descriptors.len() {
+                let text = "a frame announced more descriptors than came with it".to_owned();
+                return Err(self.refuse(runtime, text));
+            }
+            let whole = assembler
+                .accept(frame.header, frame.body)
+                .map_err(|e| self.refuse(runtime, e.to_string()))?;
+            if let Some(message) = whole {
+                let count = usize::from(message.header.descriptors);
+                let rights = descriptors.drain(..count).collect();
+                router::route(runtime, self, &message.header, message.body, rights)
+                    .map_err(|text| self.refuse(runtime, text))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer why its connection is about to be closed.
+    fn refuse(&self, runtime: &Runtime, reason: String) -> Ending {
+        let header = header(Kind::Refuse, Slot::default(), 0);
+        self.post(runtime, header, reason.as_bytes(), Vec::new());
+        self.flush(runtime);
+        Ending::Broken(reason)
+    }
+
+    /// Before nobody looks at this connection any more: fetch what the peer holds back for a busy reader.
+    fn reader_sleeps(&self, runtime: &Runtime, connection: &Connection) {
+        if connection.link().reader_waits() {
+            let bell = header(Kind::Doorbell, Slot::default(), 0);
+            self.outbox.lock().control(bell, &[]);
+            self.flush(runtime);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A peer's bytes on their way out, as far as the socket takes them.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use callboard_ipc::{Connection, DESCRIPTORS_PER_WRITE, Sent};
+
+use crate::outbox::{Lane, Wrote};
+
+/// Writes a lane, each frame with descriptors starting a write of its own.
+pub(super) fn write_lane(connection: &Connection, lane: &mut Lane) -> Wrote {
+    while lane.at < lane.bytes.len() {
+        let carries = lane.rights.front().is_some_and(|(at, _)| *at == lane.at);
+        let sent = if carries {
+            send_rights(connection, lane)
+        } else {
+            let end = lane.rights.front().map_or(lane.bytes.len(), |(at, _)| *at);
+            connection.send(&lane.bytes[lane.at..end], &[])
+        };
+        match sent {
+            Ok(Sent::Bytes(n)) => lane.at += n,
+            Ok(Sent::Full) => return Wrote::Full,
+            Err(_) => return Wrote::Broken,
+        }
+    }
+    Wrote::All
+}
+
+/// Sends the descriptors of the frame that begins here, with one byte of it for each write the kernel allows.
+fn send_rights(connection: &Connection, lane: &mut Lane) -> std::io::Result<Sent> {
+    let (at, rights) = lane.rights.front_mut().expect("the caller saw one");
+    let take = rights.len().min(DESCRIPTORS_PER_WRITE);
+    let borrowed: Vec<BorrowedFd<'_>> = rights[..take].iter().map(AsFd::as_fd).collect();
+    let sent = connection.send(&lane.bytes[*at..=*at], &borrowed)?;
+    if let Sent::Bytes(_) = sent {
+        rights.drain(..take);
+        *at += 1;
+        if rights.is_empty() {
+            lane.rights.pop_front();
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,146 @@
+//! What a queue's owner does to its clients, wherever they are.
+//!
+//! Runs under the cell's lock: effects for peers go into their outboxes, those for this node's own clients into their
+//! state, and what is to happen once the lock is released into [`After`].
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use callboard_core::Flags;
+use callboard_ipc::Counter;
+
+use super::client::{After, Client};
+use super::inbox::write_leased;
+use super::line::{self, LEASED};
+use super::owner::{ClientId, World};
+use super::wire::{Amount, Refusal, ToClient};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+/// Where a client is.
+pub(super) enum Place {
+    /// On this node.
+    Here(Weak<Client>),
+    /// On another, with the counter of its side of the link page in which it counts what it takes.
+    There { peer: Arc<Peer>, counter: Option<u32> },
+}
+
+/// What the owner does to its clients.
+pub(super) struct Effects<'a> {
+    pub(super) runtime: &'a Arc<Runtime>,
+    pub(super) places: &'a HashMap<ClientId, Place>,
+    /// What is to happen on this node after the lock is released.
+    pub(super) after: &'a mut After,
+}
+
+impl Effects<'_> {
+    pub(super) fn tell(&mut self, client: ClientId, message: ToClient) {
+        match self.places.get(&client) {
+            Some(Place::Here(here)) => {
+                if let Some(here) = here.upgrade() {
+                    here.told(message, self.after);
+                }
+            }
+            Some(Place::There { peer, .. }) => line::tell(self.runtime, peer, client.slot, &message),
+            None => {}
+        }
+    }
+
+    fn with_counter<R>(&self, client: ClientId, with: impl FnOnce(&Counter) -> R) -> Option<R> {
+        match self.places.get(&client)? {
+            Place::Here(here) => Some(with(here.upgrade()?.consumer.own_counter())),
+            Place::There { peer, counter } => {
+                let link = peer.connection()?.link();
+                link.counter(link.side().other(), (*counter)?).map(with)
+            }
+        }
+    }
+}
+
+impl World for Effects<'_> {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn taken(&self, client: ClientId) -> u64 {
+        self.with_counter(client, |counter| counter.taken.load(SeqCst)).unwrap_or(0)
+    }
+
+    fn watch(&mut self, client: ClientId) {
+        // Pairs with the take: the client raises `taken`, then looks at `poke`; both sequentially consistent.
+        self.with_counter(client, |counter| counter.poke.store(1, SeqCst));
+    }
+
+    fn deliver<'a>(&mut self, to: ClientId, first_seq: u64, items: impl ExactSizeIterator<Item = &'a [u8]>) {
+        match self.places.get(&to) {
+            Some(Place::Here(here)) => {
+                let here = here.upgrade();
+                // Without a client the items are still walked: the owner counts them as they pass.
+                match here {
+                    Some(here) => {
+                        here.consumer.delivered(|inbox| inbox.extend_with(items), &mut self.after.woken);
+                    }
+                    None => items.for_each(drop),
+                }
+            }
+            Some(Place::There { peer, .. }) => {
+                peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
+            }
+            None => items.for_each(drop),
+        }
+    }
+
+    fn deliver_leased<'a>(
+        &mut self,
+        to: ClientId,
+        first_seq: u64,
+        items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
+    ) {
+        let mut leased = Vec::new();
+        for (number, (item, attempt)) in items.enumerate() {
+            write_leased(&mut leased, attempt, item);
+            let one = std::iter::once(&leased[..]);
+            match self.places.get(&to) {
+                Some(Place::Here(here)) => {
+                    if let Some(here) = here.upgrade() {
+                        here.consumer.delivered(|inbox| inbox.extend_with(one), &mut self.after.woken);
+                    }
+                }
+                Some(Place::There { peer, .. }) => {
+                    peer.items(self.runtime, to.slot, LEASED, first_seq + number as u64, one);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn grant(&mut self, to: ClientId, credit: Amount) {
+        self.tell(to, ToClient::Grant(credit));
+    }
+
+    fn revoke(&mut self, from: ClientId) {
+        self.tell(from, ToClient::Revoke);
+    }
+
+    fn admitted(&mut self, to: ClientId, below: u64) {
+        self.tell(to, ToClient::Admitted { below });
+    }
+
+    fn refused(&mut self, to: ClientId, refusal: Refusal) {
+        self.tell(to, ToClient::Refused(refusal));
+    }
+
+    fn ended(&mut self, to: ClientId) {
+        self.tell(to, ToClient::Ended);
+    }
+
+    fn closed(&mut self, to: ClientId) {
+        self.tell(to, ToClient::Closed);
+    }
+
+    fn joined(&mut self, to: ClientId, token: u64) {
+        self.tell(to, ToClient::Joined { token });
+    }
+}
