@@ -30,3 +30,8 @@ pub use protocol::queue::{
 
 #[doc(hidden)]
 pub mod door;
+
+/// The README's program, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

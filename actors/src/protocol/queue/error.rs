@@ -1,10 +1,12 @@
 //! What can go wrong with a queue, one closed enum for each verb.
 
+use std::fmt;
+
 use callboard_core::BodyError;
 use thiserror::Error;
 
 /// Why an item was not put. The item comes back.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum PutError<T> {
     /// There was no room, or none within the timeout. The item is not in the queue.
     #[error("the queue is full")]
@@ -24,6 +26,20 @@ pub enum PutError<T> {
     /// The item can't be encoded.
     #[error("the item can't be encoded")]
     Encode(T, #[source] BodyError),
+}
+
+/// Says what happened, not the item, which need not be printable.
+impl<T> fmt::Debug for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PutError::Full(_) => "Full(..)",
+            PutError::Closed(_) => "Closed(..)",
+            PutError::Disconnected(_) => "Disconnected(..)",
+            PutError::Unresponsive(_) => "Unresponsive(..)",
+            PutError::TooLarge(_) => "TooLarge(..)",
+            PutError::Encode(_, error) => return write!(f, "Encode(.., {error:?})"),
+        })
+    }
 }
 
 impl<T> PutError<T> {
