@@ -26,7 +26,7 @@ pub use self::reason::{ChildPanic, JoinError, SpawnError};
 use self::child::ChildCell;
 use crate::node::Node;
 use crate::runtime::Runtime;
-use crate::scope::Scope;
+use crate::scope;
 
 /// A process to be started, with what it gets besides its arguments.
 ///
@@ -131,10 +131,7 @@ impl<'a> Spawn<'a> {
         R: Serialize + DeserializeOwned,
     {
         let runtime = self.node.runtime();
-        let call = {
-            let _scope = Scope::enter(runtime);
-            entry::prepare(f, &args)?
-        };
+        let call = entry::prepare(f, &args)?;
         let child = NodeId::new(callboard_ipc::random_u64()).ok_or(SpawnError::NoRandomness)?;
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
         let mut spec = ChildSpec::new(&self.name, end.socket);
@@ -187,8 +184,8 @@ impl<R: DeserializeOwned> Process<R> {
 
     fn value(&self) -> Result<R, JoinError> {
         let value = self.cell.value()?;
-        let _scope = Scope::enter(&self.runtime);
-        callboard_core::decode(&value).map_err(|error| JoinError::BadValue(error.to_string()))
+        let decoded = scope::enter(&self.runtime, || callboard_core::decode(&value));
+        decoded.map_err(|error| JoinError::BadValue(error.to_string()))
     }
 }
 

@@ -8,9 +8,9 @@
 //! At most one caller sits in the epoll (`Seat`), beside the loop thread, which is always there. `notify`
 //! and sitting down both happen under the waiter's own lock. A notification before it is seen there and the
 //! caller does not sit; one after it finds `seated` and rings the seat's bell. The bell is edge triggered,
-//! so the ring stays pending until some `epoll_wait` takes it. If the loop thread takes it, it is not
-//! itself waiting, sees that the seated waiter has been notified, and rings again: at the latest when the
-//! caller is in its own wait, which then is the latest, the kernel wakes it.
+//! so the ring stays pending until some `epoll_wait` takes it. If the loop thread takes it, it rings again and
+//! stays out of the epoll until the caller has left the seat: the caller is then the only one whom the
+//! kernel can wake.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use crate::runtime::Runtime;
 const LOOK_FOR: Duration = Duration::from_micros(50);
 /// A yield that took longer than this gave the core to somebody with work of their own.
 const CORE_IS_TAKEN: Duration = Duration::from_micros(25);
+/// How long a thread that took somebody else's ring stays out of the epoll, if that somebody is not
+/// scheduled; then both try again.
+const STAND_BACK: Duration = Duration::from_millis(10);
 /// After this many looks in vain in a row, only every `TRY_AGAIN_EVERY`th wait looks first.
 const GIVE_UP_AFTER: u32 = 8;
 const TRY_AGAIN_EVERY: u32 = 16;
@@ -106,6 +109,7 @@ impl Waiter {
 pub(crate) struct Seat {
     bell: Arc<Bell>,
     taken: Mutex<Option<(ThreadId, Arc<Waiter>)>>,
+    left: Condvar,
     looks: Mutex<Looks>,
 }
 
@@ -119,7 +123,7 @@ struct Looks {
 impl Seat {
     pub(crate) fn new() -> std::io::Result<Self> {
         let bell = Arc::new(Bell::new()?);
-        Ok(Self { bell, taken: Mutex::default(), looks: Mutex::default() })
+        Ok(Self { bell, taken: Mutex::default(), left: Condvar::new(), looks: Mutex::default() })
     }
 
     pub(crate) fn bell(&self) -> &Bell {
@@ -137,6 +141,7 @@ impl Seat {
 
     fn leave(&self) {
         *self.taken.lock() = None;
+        self.left.notify_all();
     }
 
     fn should_look(&self) -> bool {
@@ -157,11 +162,16 @@ impl Seat {
 impl Source for Seat {
     /// The bell rang. Passes the ring on if it reached another thread than the one it was for.
     fn ready(&self, _readiness: Readiness) {
-        let taken = self.taken.lock().clone();
-        let Some((thread, waiter)) = taken else { return };
-        if thread != std::thread::current().id() && waiter.is_notified() {
-            self.bell.ring();
+        let mut taken = self.taken.lock();
+        let Some((thread, waiter)) = taken.clone() else { return };
+        if thread == std::thread::current().id() || !waiter.is_notified() {
+            return;
         }
+        self.bell.ring();
+        let sits = |taken: &mut Option<(ThreadId, Arc<Waiter>)>| {
+            taken.as_ref().is_some_and(|(_, sitting)| Arc::ptr_eq(sitting, &waiter))
+        };
+        self.left.wait_while_for(&mut taken, sits, STAND_BACK);
     }
 }
 

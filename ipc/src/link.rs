@@ -110,7 +110,12 @@ impl Link {
 
     /// Says that bytes wait in our outbox, and reports whether they must be written at once.
     pub fn must_flush(&self) -> bool {
-        self.unflushed(self.side).store(1, SeqCst); // W1
+        let unflushed = self.unflushed(self.side);
+        // Already set: then an earlier append of this side stands for W1, and a flush that clears it takes our
+        // bytes along, since they were appended before this look.
+        if unflushed.load(SeqCst) == 0 {
+            unflushed.store(1, SeqCst); // W1
+        }
         let reader = self.reader(self.side.other());
         // A plain load first: while the peer stays busy the line need not change hands.
         reader.load(SeqCst) == WAITS && reader.swap(BUSY, SeqCst) == WAITS // W2

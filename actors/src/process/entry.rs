@@ -11,7 +11,7 @@ use serde_bytes::ByteBuf;
 
 use super::reason::SpawnError;
 use crate::node::Node;
-use crate::scope::Scope;
+use crate::scope;
 
 /// A call on its way to a child.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,10 +63,8 @@ where
     // SAFETY: the same call carried `f` beside this instance of `run`, whose types the hash has just
     // confirmed; `prepare` is the only place that makes such pairs, from an `fn(&Node, A) -> R`.
     let f: fn(&Node, A) -> R = unsafe { std::mem::transmute(f) };
-    let args = {
-        let _scope = Scope::enter(node.runtime());
-        decode(args).map_err(|error| format!("the arguments can't be read: {error}"))?
-    };
+    let args = scope::enter(node.runtime(), || decode(args))
+        .map_err(|error| format!("the arguments can't be read: {error}"))?;
     let value = f(node, args);
     let mut bytes = Vec::new();
     match encode_into(&value, &mut bytes) {

@@ -17,7 +17,7 @@ use super::lease::{DeadLetter, Lease};
 use super::producer::{self, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
 use crate::runtime::Runtime;
-use crate::scope::Scope;
+use crate::scope;
 
 /// A queue of `T` between any threads of any processes of a job; each item goes to one getter.
 ///
@@ -259,8 +259,7 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
-        let _scope = Scope::enter(&self.face.runtime);
-        decode(bytes)
+        scope::enter(&self.face.runtime, || decode(bytes))
     }
 
     /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is
