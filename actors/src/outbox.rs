@@ -46,6 +46,16 @@ pub(crate) enum Wrote {
     Broken,
 }
 
+/// What the writer does after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Look for more to write.
+    Again,
+    /// Ask to be told when the socket has room.
+    AwaitRoom,
+    Nothing,
+}
+
 /// The items frame at the end of the data lane that further items may join.
 #[derive(Debug)]
 struct Open {
@@ -62,8 +72,6 @@ pub(crate) struct Outbox {
     busy: bool,
     blocked: bool,
     broken: bool,
-    /// Counts writable events, so that one which comes between a full write and the note of it is not missed.
-    writable: u64,
 }
 
 impl Outbox {
@@ -120,8 +128,13 @@ impl Outbox {
         }
     }
 
+    /// Whether there are bytes that no flush has taken yet.
+    pub(crate) fn holds_something(&self) -> bool {
+        !self.data.bytes.is_empty() || !self.control.bytes.is_empty()
+    }
+
     /// Takes what is to be written next; none if there is nothing or another thread is writing.
-    pub(crate) fn begin(&mut self) -> Option<(Lane, u64)> {
+    pub(crate) fn begin(&mut self) -> Option<Lane> {
         if self.busy || self.blocked || self.broken {
             return None;
         }
@@ -135,31 +148,29 @@ impl Outbox {
             std::mem::swap(&mut self.writing, lane);
         }
         self.busy = true;
-        Some((std::mem::take(&mut self.writing), self.writable))
+        Some(std::mem::take(&mut self.writing))
     }
 
-    /// Gives back what [`begin`](Self::begin) took; true if there may be more to write now.
-    pub(crate) fn finish(&mut self, lane: Lane, wrote: Wrote, writable_then: u64) -> bool {
+    /// Gives back what [`begin`](Self::begin) took; what to do next.
+    pub(crate) fn finish(&mut self, lane: Lane, wrote: Wrote) -> Next {
         self.busy = false;
         self.writing = lane;
         match wrote {
-            Wrote::All => true,
-            Wrote::Full if self.writable != writable_then => true,
+            Wrote::All => Next::Again,
             Wrote::Full => {
                 self.blocked = true;
-                false
+                Next::AwaitRoom
             }
             Wrote::Broken => {
                 self.discard();
-                false
+                Next::Nothing
             }
         }
     }
 
-    /// The socket takes bytes again.
-    pub(crate) fn writable(&mut self) {
-        self.writable += 1;
-        self.blocked = false;
+    /// The socket takes bytes again; whether that had been waited for.
+    pub(crate) fn writable(&mut self) -> bool {
+        std::mem::replace(&mut self.blocked, false)
     }
 
     /// Drops everything and accepts nothing more.

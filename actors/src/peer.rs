@@ -16,7 +16,7 @@ use callboard_core::{Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token
 use callboard_ipc::Connection;
 use parking_lot::Mutex;
 
-use crate::outbox::Outbox;
+use crate::outbox::{Next, Outbox};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
@@ -44,6 +44,8 @@ pub(crate) struct Peer {
     /// In the runtime's list of peers to flush.
     listed: AtomicBool,
     ended: AtomicBool,
+    /// An event said that nothing more will come after what is there.
+    end_announced: AtomicBool,
     /// Cells that hold state for this peer and must hear of its end.
     interest: Mutex<HashSet<Slot>>,
     /// Free and next never used counters of our side of the link page.
@@ -63,6 +65,7 @@ impl Peer {
             unread: AtomicU32::new(0),
             listed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            end_announced: AtomicBool::new(false),
             interest: Mutex::default(),
             counters: Mutex::default(),
         })
@@ -81,10 +84,12 @@ impl Peer {
         }
         let connection = self.connection.get().expect("set just above");
         let source = Arc::clone(self) as Arc<dyn Source>;
-        let token = runtime.reactor.register(connection.as_fd(), Wants::ReadingAndWriting, source)?;
+        let token = runtime.reactor.register(connection.as_fd(), Wants::Reading, source)?;
         let _ = self.token.set(token);
         self.met();
         self.readable(runtime);
+        // A write that met a full socket before the token was there could not ask to be told of room.
+        self.outbox.lock().writable();
         self.flush(runtime);
         Ok(())
     }
@@ -179,10 +184,15 @@ impl Peer {
         self.list(runtime);
     }
 
-    /// Appends one item for `slot`.
-    pub(crate) fn item(&self, runtime: &Runtime, slot: Slot, flags: Flags, word: u64, item: &[u8]) {
-        self.outbox.lock().item(slot, flags, word, item);
+    /// Appends one item for `slot`; whether the caller must flush, as the reader on the other side waits.
+    pub(crate) fn item(&self, runtime: &Runtime, slot: Slot, flags: Flags, word: u64, item: &[u8]) -> bool {
+        let must_flush = {
+            let mut outbox = self.outbox.lock();
+            outbox.item(slot, flags, word, item);
+            self.must_flush(&outbox)
+        };
         self.list(runtime);
+        must_flush
     }
 
     /// Appends several items for `slot`; the first has the number `word`.
@@ -211,14 +221,29 @@ impl Peer {
 
     /// Writes at once if the reader on the other side waits; otherwise the bytes stay and leave with others.
     pub(crate) fn flush_by_need(&self, runtime: &Runtime) {
-        let Some(connection) = self.connection.get() else { return };
-        if connection.link().must_flush() {
+        let must_flush = self.must_flush(&self.outbox.lock());
+        if must_flush {
             self.flush(runtime);
         }
     }
 
+    /// Asks the shared words, while the outbox is locked and holds something: whoever says "busy" for the reader must
+    /// be sure that bytes follow, or the reader sleeps and nobody writes to it any more.
+    fn must_flush(&self, outbox: &Outbox) -> bool {
+        let connection = self.connection.get();
+        outbox.holds_something() && connection.is_some_and(|connection| connection.link().must_flush())
+    }
+
+    /// Changes what the epoll tells of. Room to write is asked for only while it is missing: otherwise every read of the
+    /// other side would be an event here.
+    fn watch(&self, runtime: &Runtime, wants: Wants) {
+        let (Some(connection), Some(token)) = (self.connection.get(), self.token.get()) else { return };
+        // Asked anew, the kernel tells at once if there is room by now. An error means that the peer has ended.
+        let _ = runtime.reactor.rewatch(connection.as_fd(), *token, wants);
+    }
+
     /// Writes what waits, as far as the socket takes it.
-    pub(crate) fn flush(&self, _runtime: &Runtime) {
+    pub(crate) fn flush(&self, runtime: &Runtime) {
         let Some(connection) = self.connection.get() else { return };
         // Cleared before the bytes are taken: an append that comes later lists the peer again.
         self.listed.store(false, Ordering::Release);
@@ -228,10 +253,13 @@ impl Peer {
                 connection.link().flushing();
                 outbox.begin()
             };
-            let Some((mut lane, writable_then)) = begun else { return };
+            let Some(mut lane) = begun else { return };
             let wrote = write_lane(connection, &mut lane);
-            if !self.outbox.lock().finish(lane, wrote, writable_then) {
-                return;
+            let next = self.outbox.lock().finish(lane, wrote);
+            match next {
+                Next::Again => {}
+                Next::AwaitRoom => return self.watch(runtime, Wants::ReadingAndWriting),
+                Next::Nothing => return,
             }
         }
     }
@@ -241,9 +269,12 @@ impl Source for Peer {
     fn ready(&self, readiness: Readiness) {
         let Some(runtime) = self.runtime.upgrade() else { return };
         let Some(this) = runtime.peer(self.id) else { return };
-        if readiness.writable {
-            self.outbox.lock().writable();
+        if readiness.writable && self.outbox.lock().writable() {
+            self.watch(&runtime, Wants::Reading);
             self.flush(&runtime);
+        }
+        if readiness.ended {
+            self.end_announced.store(true, Ordering::Release);
         }
         if readiness.readable {
             this.readable(&runtime);

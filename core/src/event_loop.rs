@@ -56,6 +56,16 @@ impl Reactor {
         Ok(Token(token))
     }
 
+    /// Changes what a source wants to hear of. What it is ready for at this moment is told anew.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, for instance that the source is not watched any more.
+    pub fn rewatch(&self, fd: BorrowedFd<'_>, token: Token, wants: Wants) -> io::Result<()> {
+        let raw = fd.as_raw_fd();
+        self.registry.reregister(&mut SourceFd(&raw), mio::Token(token.0), wants.interest())
+    }
+
     /// Stops watching. An event that another thread has in hand may still come.
     pub fn deregister(&self, fd: BorrowedFd<'_>, token: Token) {
         // It fails only for a descriptor that is not watched, which is what was asked for.
@@ -140,8 +150,11 @@ impl EventLoop {
                 continue;
             }
             let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
-            let readiness =
-                Readiness { readable: event.is_readable() || ended, writable: event.is_writable() || ended };
+            let readiness = Readiness {
+                readable: event.is_readable() || ended,
+                writable: event.is_writable() || ended,
+                ended,
+            };
             self.reactor.hand_out(event.token().0, readiness);
         }
         Ok(count)

@@ -9,6 +9,8 @@ pub struct Readiness {
     pub readable: bool,
     /// There is room to write, or an error to be seen.
     pub writable: bool,
+    /// The other side will send nothing more after what is there. Such a source is readable and writable too.
+    pub ended: bool,
 }
 
 /// What a source wants to hear of.

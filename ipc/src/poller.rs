@@ -49,6 +49,7 @@ pub fn wait_once(poll: BorrowedFd<'_>, reactor: &Reactor, timeout: Option<Durati
         let readiness = Readiness {
             readable: flags.intersects(epoll::EventFlags::IN | closed),
             writable: flags.intersects(epoll::EventFlags::OUT | closed),
+            ended: flags.intersects(closed),
         };
         // mio stores the token as the event's data, see the test below.
         reactor.dispatch(event.data.u64() as usize, readiness);

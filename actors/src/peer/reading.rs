@@ -21,11 +21,42 @@ pub(crate) struct Reading {
     pub(crate) decoder: Decoder,
     assembler: Assembler,
     descriptors: VecDeque<OwnedFd>,
+    /// The peer has been told that this side reads and will look again.
+    is_busy: bool,
+    /// The last read left room in the buffer, and nothing that could have cut it short.
+    is_emptied: bool,
+    /// The last read found nothing.
+    found_nothing: bool,
 }
 
 impl Reading {
     pub(crate) fn new(decoder: Decoder, descriptors: VecDeque<OwnedFd>) -> Self {
-        Self { decoder, assembler: Assembler::new(), descriptors }
+        Self {
+            decoder,
+            assembler: Assembler::new(),
+            descriptors,
+            is_busy: false,
+            is_emptied: false,
+            found_nothing: false,
+        }
+    }
+
+    fn receive(&mut self, connection: &Connection) -> std::io::Result<Received> {
+        let had = self.descriptors.len();
+        let spare = self.decoder.spare();
+        let room = spare.len();
+        let received = connection.receive(spare, &mut self.descriptors)?;
+        self.found_nothing = received == Received::Nothing;
+        self.is_emptied = false;
+        if let Received::Bytes(n) = received {
+            // Descriptors end a read early, however much follows.
+            self.is_emptied = n < room && self.descriptors.len() == had;
+            self.decoder.filled(n);
+            if !std::mem::replace(&mut self.is_busy, true) {
+                connection.link().reader_busy();
+            }
+        }
+        Ok(received)
     }
 }
 
@@ -72,32 +103,28 @@ impl Peer {
         if self.has_ended() {
             return false;
         }
-        let mut was_busy = false;
         // What bootstrap read beyond its own message comes first.
         let mut outcome = self.handle_frames(runtime, reading);
         for _ in 0..READS_PER_TURN {
             if outcome.is_err() {
                 break;
             }
-            let got = connection.receive(reading.decoder.spare(), &mut reading.descriptors);
-            match got {
-                Ok(Received::Bytes(n)) => {
-                    if !was_busy {
-                        was_busy = true;
-                        connection.link().reader_busy();
-                    }
-                    reading.decoder.filled(n);
-                    outcome = self.handle_frames(runtime, reading);
-                }
-                Ok(Received::Nothing) => {
-                    drop(guard);
-                    if was_busy {
-                        self.reader_sleeps(runtime, connection);
-                    }
-                    return false;
-                }
+            match reading.receive(connection) {
+                Ok(Received::Bytes(_)) => outcome = self.handle_frames(runtime, reading),
+                Ok(Received::Nothing) => {}
                 Ok(Received::End) => outcome = Err(Ending::Closed),
                 Err(error) => outcome = Err(Ending::Broken(error.to_string())),
+            }
+            // A read that left room has emptied the socket, and what comes later is a new event; but the
+            // end of the stream may have been announced together with the bytes.
+            let emptied = reading.is_emptied && !self.end_announced.load(Ordering::Acquire);
+            if outcome.is_ok() && (emptied || reading.found_nothing) {
+                let was_busy = std::mem::replace(&mut reading.is_busy, false);
+                drop(guard);
+                if was_busy {
+                    self.reader_sleeps(runtime, connection);
+                }
+                return false;
             }
         }
         drop(guard);
@@ -111,7 +138,7 @@ impl Peer {
     }
 
     fn handle_frames(self: &Arc<Self>, runtime: &Arc<Runtime>, reading: &mut Reading) -> Result<(), Ending> {
-        let Reading { decoder, assembler, descriptors } = reading;
+        let Reading { decoder, assembler, descriptors, .. } = reading;
         while let Some(frame) = decoder.next().map_err(|e| self.refuse(runtime, e.to_string()))? {
             if usize::from(frame.header.descriptors) > descriptors.len() {
                 let text = "a frame announced more descriptors than came with it".to_owned();

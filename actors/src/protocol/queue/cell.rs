@@ -22,7 +22,7 @@ use crate::peer::Peer;
 use crate::runtime::Runtime;
 
 /// How long a consumer waits beside items that others have prefetched and do not take, before they are called back.
-const RECALL_AFTER: Duration = Duration::from_millis(2);
+const RECALL_AFTER: Duration = Duration::from_millis(20);
 
 struct State {
     owner: Owner,

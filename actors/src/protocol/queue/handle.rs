@@ -24,7 +24,8 @@ use crate::scope;
 /// The handle is a plain value: clone it, pass it to a child, put it into another queue. All work on the same queue,
 /// which lives in the process that created it until that process ends.
 ///
-/// Items of one producer keep their order. Once [`closed`](Self::close), getters drain it and then see the end of
+/// Items of one producer keep their order. Only an item that came back may come after later ones: from a lease, from a
+/// consumer that was killed, or from one that had prefetched it and did not take it while others waited. Once [`closed`](Self::close), getters drain it and then see the end of
 /// the stream; no item is ever a mark for it.
 ///
 /// Source: `Queue` and `JoinableQueue` of Python's `multiprocessing`.
@@ -142,7 +143,6 @@ impl<T: Serialize> Queue<T> {
                 Err(QueueError::Unresponsive) => Err(NotPut::Refused(Refused::Unresponsive)),
             };
         }
-        plain.line.flush_by_need(runtime);
         Ok(())
     }
 }

@@ -29,6 +29,13 @@ pub(super) enum Refused {
     TooLarge,
 }
 
+/// When an item that was put leaves this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flush {
+    Now,
+    Later,
+}
+
 /// What became of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -110,7 +117,7 @@ impl Producer {
         woken.append(&mut state.gate);
     }
 
-    /// Puts an item if there is credit for it.
+    /// Puts an item if there is credit for it; none if there is not.
     ///
     /// The item is appended while the state is locked, so that items leave in the order of their credit.
     fn put_for_credit(
@@ -118,20 +125,20 @@ impl Producer {
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
         item: &[u8],
-    ) -> Result<bool, Refused> {
+    ) -> Result<Option<Flush>, Refused> {
         let mut state = self.state.lock();
         state.check()?;
         let cost = Amount::one(item.len() as u64);
         if !state.credit.covers(cost) {
-            return Ok(false);
+            return Ok(None);
         }
         state.credit -= cost;
         if client.line.is_here() {
             // The cell answers under its own lock, which comes before this one.
             drop(state);
         }
-        client.line.put(runtime, client, item);
-        Ok(true)
+        let must_flush = client.line.put(runtime, client, item);
+        Ok(if must_flush { Some(Flush::Now) } else { Some(Flush::Later) })
     }
 
     /// Offers an item; its number. None while too many offers wait: then `gate` will be notified.
@@ -194,7 +201,7 @@ impl State {
 
 /// Puts an encoded item, waiting for room until `deadline`; none waits for ever, one that is over does not wait.
 ///
-/// Nothing is flushed when it went for credit: the caller does that by need.
+/// An item put for credit is written at once only if the owner's node waits for something to read.
 pub(super) fn put(
     runtime: &Arc<Runtime>,
     client: &Arc<Client>,
@@ -202,8 +209,13 @@ pub(super) fn put(
     deadline: Option<Instant>,
 ) -> Result<(), Refused> {
     let producer = &client.producer;
-    if producer.put_for_credit(runtime, client, item)? {
-        return Ok(());
+    match producer.put_for_credit(runtime, client, item)? {
+        Some(Flush::Now) => {
+            client.line.flush(runtime);
+            return Ok(());
+        }
+        Some(Flush::Later) => return Ok(()),
+        None => {}
     }
     let waiter = Waiter::new();
     let number = loop {
