@@ -12,6 +12,7 @@ mod names;
 mod node;
 mod outbox;
 mod peer;
+pub mod pipeline;
 mod process;
 mod protocol;
 mod registry;

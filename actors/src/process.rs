@@ -27,6 +27,7 @@ use self::child::ChildCell;
 use crate::node::Node;
 use crate::runtime::Runtime;
 use crate::scope;
+use crate::wait::Waiter;
 
 /// A process to be started, with what it gets besides its arguments.
 ///
@@ -203,6 +204,11 @@ impl<R> Process<R> {
     /// The id of the child's node.
     pub fn node_id(&self) -> NodeId {
         self.cell.node_id()
+    }
+
+    /// Has `waiter` notified when the child has ended, unless it has already.
+    pub(crate) fn notify_end(&self, waiter: &Arc<Waiter>) {
+        self.cell.notify_end(waiter);
     }
 
     /// Whether the child has not ended yet.

@@ -123,6 +123,14 @@ impl ChildCell {
         }
     }
 
+    /// Has `waiter` notified at the end, unless that has come already.
+    pub(crate) fn notify_end(&self, waiter: &Arc<Waiter>) {
+        let mut state = self.state.lock();
+        if !state.has_ended() {
+            state.waiters.push(Arc::clone(waiter));
+        }
+    }
+
     /// Waits for the end; whether it has come.
     pub(crate) fn wait(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> bool {
         let waiter = Waiter::new();
