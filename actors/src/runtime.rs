@@ -206,6 +206,11 @@ impl Runtime {
         Some(peer)
     }
 
+    /// A peer that nobody knows yet, to be connected.
+    pub(crate) fn new_peer(self: &Arc<Self>, id: NodeId) -> Arc<Peer> {
+        self.peer_or_new(id).0
+    }
+
     fn peer_or_new(self: &Arc<Self>, id: NodeId) -> (Arc<Peer>, bool) {
         let mut peers = self.peers.write();
         let mut is_new = false;

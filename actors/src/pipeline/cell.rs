@@ -8,7 +8,7 @@ use callboard_core::{Address, Flags, Kind, NodeId, Slot, decode};
 use callboard_ipc::Counter;
 use parking_lot::Mutex;
 
-use super::hub::{AfterDeath, Hub, Place, World};
+use super::hub::{AfterDeath, Hub, Place, Reached, World};
 use super::wire::{ToHub, ToWorker};
 use super::worker::{Inbox, encoded};
 use crate::cell::{Cell, Incoming, Violation};
@@ -110,13 +110,17 @@ impl PipelineCell {
             }
             state.links.remove(&at)
         };
-        let in_hand = link.and_then(|link| {
-            link.counter(|counter| {
-                let (begun, finished) = (counter.taken.load(SeqCst), counter.finished.load(SeqCst));
-                (begun > finished).then(|| begun - 1)
-            })
+        let words = link.and_then(|link| {
+            link.counter(|counter| (counter.taken.load(SeqCst), counter.finished.load(SeqCst)))
         });
-        self.run(runtime, |hub, effects| hub.down(at, in_hand.flatten(), effects))
+        let (in_hand, reached) = match words {
+            Some((begun, finished)) if begun > finished => {
+                (Some(begun - 1), if finished == 0 { Reached::FirstItem } else { Reached::Working })
+            }
+            Some(_) => (None, Reached::Working),
+            None => (None, Reached::Nothing),
+        };
+        self.run(runtime, |hub, effects| hub.down(at, in_hand, reached, effects))
     }
 
     fn ready(&self, from: &Arc<Peer>, at: Place, link: Link) -> Result<(), Violation> {

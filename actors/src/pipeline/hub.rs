@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 
 use super::wire::Step;
 
-/// How often the workers of a stage may die in a row without settling an item, before the pipeline gives up.
+/// How often, for each of its workers, those of a stage may die in a row before they finished their first item; then the
+/// pipeline gives up.
 const DEATHS_IN_A_ROW: u32 = 5;
 /// Dead letters kept with their items; further ones are counted.
 const MAX_DEAD_LETTERS: usize = 1024;
@@ -98,6 +99,17 @@ pub(super) trait World {
     fn finish(&mut self, worker: Place);
 }
 
+/// How far a worker had come when it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// It had finished with items, or had not been given any.
+    Working,
+    /// It had begun an item, its first, and not finished it.
+    FirstItem,
+    /// It had not said that it was there.
+    Nothing,
+}
+
 /// What follows from a worker's death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterDeath {
@@ -121,7 +133,6 @@ struct Worker {
     /// None for one that has failed and been dealt with.
     leased: VecDeque<Option<Item>>,
     is_flushing: bool,
-    has_progressed: bool,
 }
 
 #[derive(Debug)]
@@ -310,7 +321,6 @@ impl Hub {
         worker.leased.drain(..settled as usize);
         worker.first = step.settled;
         worker.is_flushing &= !worker.leased.is_empty();
-        worker.has_progressed |= settled > 0;
         if settled > 0 {
             stage.deaths_in_a_row = 0;
         }
@@ -331,7 +341,13 @@ impl Hub {
     /// A worker has died; `in_hand` is the number of the item it had begun and not finished.
     ///
     /// What was leased to it goes back to the head, in order; the one in hand has one death more.
-    pub(super) fn down(&mut self, at: Place, in_hand: Option<u64>, world: &mut impl World) -> AfterDeath {
+    pub(super) fn down(
+        &mut self,
+        at: Place,
+        in_hand: Option<u64>,
+        reached: Reached,
+        world: &mut impl World,
+    ) -> AfterDeath {
         let stage = &mut self.stages[at.stage];
         let worker = std::mem::take(&mut stage.workers[at.index]);
         let mut given_up = None;
@@ -354,12 +370,13 @@ impl Hub {
             return AfterDeath::Nothing;
         }
         stage.figures.restarts += 1;
-        stage.deaths_in_a_row = if worker.has_progressed { 1 } else { stage.deaths_in_a_row + 1 };
-        if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(2 * stage.spec.workers as u32) {
+        stage.deaths_in_a_row = if reached == Reached::Working { 0 } else { stage.deaths_in_a_row + 1 };
+        if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(stage.spec.max_deaths + 2) * stage.spec.workers as u32
+        {
             let name = &stage.spec.name;
             let times = stage.deaths_in_a_row;
             self.failed = Some(format!(
-                "the workers of stage {name} died {times} times in a row without settling an item"
+                "the workers of stage {name} died {times} times in a row before they finished an item"
             ));
             return AfterDeath::Nothing;
         }

@@ -96,11 +96,11 @@ pub(crate) fn send_boot(
     let mut body = Vec::new();
     encode_into(&boot, &mut body).expect("our own messages can be encoded");
     runtime.control.join(child);
-    runtime.connect(child, connection, Reading::new(Decoder::new(), Default::default()));
-    let peer = runtime.peer(child).ok_or(std::io::ErrorKind::NotConnected)?;
+    // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
+    let peer = runtime.new_peer(child);
     peer.interests(cell.slot());
     peer.post(runtime, header(Kind::Hello, cell.slot(), HELLO_WORD), &body, rights);
-    peer.flush(runtime);
+    runtime.connect(child, connection, Reading::new(Decoder::new(), Default::default()));
     Ok(())
 }
 

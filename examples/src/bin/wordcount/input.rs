@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 /// How much of a file is one item.
-const RANGE_BYTES: u64 = 1 << 20;
+const RANGE_BYTES: u64 = 256 * 1024;
 
 /// A part of a file. The words that begin in it are its words.
 #[derive(Clone, Debug, Serialize, Deserialize)]

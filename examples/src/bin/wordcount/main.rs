@@ -107,7 +107,7 @@ fn count(
         .stage(
             StageOptions::new("parse")
                 .workers(options.parsers.unwrap_or(cores))
-                .capacity(64, 1 << 20)
+                .capacity(256, 1 << 20)
                 .on_error(OnError::Retry(0)),
             parse,
         )

@@ -84,7 +84,7 @@ impl Stage for Parse {
     type In = Range;
     type Out = Vec<(String, u64)>;
     const HOLDS: bool = true;
-    const MAX_HELD_ITEMS: u64 = 64;
+    const MAX_HELD_ITEMS: u64 = 256;
 
     fn item(&mut self, range: Range, _: &mut Outputs<Self::Out>) -> Result<(), Box<dyn Error>> {
         let begins = self.read(&range)?;
