@@ -161,6 +161,19 @@ impl Node {
         self.0.runtime.is_stop_asked()
     }
 
+    /// Takes the first Ctrl-C or SIGTERM as a request to end, as [`stopping`](Self::stopping) tells; a pipeline then
+    /// reads no more of its source and drains. A second one kills this process, and with it the job.
+    ///
+    /// Meant for `main` of the root: children are in process groups of their own, and a Ctrl-C does not reach them.
+    /// A source that blocks in a read is not interrupted.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when descriptors run out.
+    pub fn stop_on_signals(&self) -> io::Result<()> {
+        self.0.runtime.stop_on_signals()
+    }
+
     /// Waits up to `timeout` until this process is asked to end; whether it was. A sleep that a
     /// [`Process::terminate`] cuts short.
     pub fn wait_stopping(&self, timeout: Duration) -> bool {

@@ -10,6 +10,7 @@ mod link;
 pub mod poller;
 mod process;
 mod region;
+mod signals;
 mod system;
 
 pub use bootstrap::{Bootstrap, BootstrapError, take_bootstrap};
@@ -25,4 +26,5 @@ pub use process::{
     executable, exit_now, image_id, locate, resolve, start, thread_count, type_hash,
 };
 pub use region::Region;
+pub use signals::StopSignals;
 pub use system::{random_u64, set_stdin, wait_readable};

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use callboard::Node;
 use callboard::pipeline::{OnError, Outputs, Pipeline, PipelineError, Stage, StageOptions, Workers};
-use callboard_tests::{eventually, is_running, kill_self, pause, send_signal};
+use callboard::{JoinError, Node, Queue, QueueOptions};
+use callboard_tests::{PATIENCE, eventually, is_running, kill_self, pause, send_signal};
 use serde::{Deserialize, Serialize};
 
 callboard::test_door!();
@@ -166,6 +166,73 @@ fn workers_that_never_finish_an_item_end_the_pipeline() {
     assert!(why.contains("deadly"), "{why}");
 }
 
+/// Runs a pipeline over a source without end until Ctrl-C; how many items were read and delivered.
+fn drains(node: &Node, (): ()) -> (u64, u64) {
+    node.stop_on_signals().unwrap();
+    let begun: Queue<u64> = node.open("/begun").unwrap();
+    let mut delivered = 0;
+    let report = Pipeline::source(0_u64..)
+        .stage(options("repeat", 2), Repeat(1))
+        .run(node, Workers::Processes, |_: u64| {
+            delivered += 1;
+            if delivered == 1000 {
+                begun.put_confirmed(1).unwrap();
+            }
+        })
+        .unwrap();
+    (report.read, delivered)
+}
+
+#[test]
+fn ctrl_c_or_sigterm_ends_the_source_and_drains_the_rest() {
+    let node = Node::start().unwrap();
+    let begun: Queue<u64> = node.create("/begun", QueueOptions::new()).unwrap();
+    for signal in [2, 15] {
+        let drains = node.spawn("drains", drains, ()).unwrap();
+        begun.get().unwrap();
+        send_signal(drains.pid(), signal);
+        let (read, delivered) = drains.join().unwrap();
+        assert!(read >= 1000 && read == delivered, "{read} {delivered}");
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_kills_a_program_that_does_not_come_to_its_end() {
+    fn stays(node: &Node, (): ()) {
+        let says: Queue<u64> = node.open("/says").unwrap();
+        node.stop_on_signals().unwrap();
+        says.put_confirmed(1).unwrap();
+        assert!(node.wait_stopping(PATIENCE));
+        says.put_confirmed(2).unwrap();
+        loop {
+            pause(PATIENCE);
+        }
+    }
+    let node = Node::start().unwrap();
+    let says: Queue<u64> = node.create("/says", QueueOptions::new()).unwrap();
+    let stays = node.spawn("stays", stays, ()).unwrap();
+    for said in [1, 2] {
+        assert_eq!(says.get(), Ok(said));
+        send_signal(stays.pid(), 2);
+    }
+    assert!(matches!(stays.join(), Err(JoinError::Signalled { signal: 2, .. })));
+}
+
+#[test]
+fn a_pipeline_of_threads_that_fails_leaves_no_thread() {
+    let node = Node::start().unwrap();
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let before = threads();
+    for _ in 0..20 {
+        let run = Pipeline::source(0_u64..)
+            .stage(options("repeat", 3), Repeat(1))
+            .stage(options("picky", 2).on_error(OnError::Fail), Picky { deadly: None })
+            .run(&node, Workers::Threads, |_: u64| ());
+        assert!(matches!(run, Err(PipelineError::Failed(_))));
+    }
+    eventually("the threads are gone", || threads() <= before);
+}
+
 /// The word-count program, built in the profile of this test.
 fn wordcount() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
@@ -180,8 +247,9 @@ fn wordcount() -> PathBuf {
     folder.join("wordcount")
 }
 
-/// Text of many words, lines of any length and bytes of any kind, and its counts as the program prints them.
-fn text(lines: u64) -> (tempfile::NamedTempFile, String) {
+/// Text of many words, lines of any length and bytes of any kind, and its counts as the program prints them for so many
+/// copies of it.
+fn text(lines: u64) -> (tempfile::NamedTempFile, impl Fn(u64) -> String) {
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut text = Vec::new();
     let mut state = 88_172_645_463_325_252_u64;
@@ -203,7 +271,10 @@ fn text(lines: u64) -> (tempfile::NamedTempFile, String) {
     fs::write(file.path(), text).unwrap();
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    (file, counts.into_iter().map(|(word, count)| format!("{count}\t{word}\n")).collect())
+    let printed = move |copies| {
+        counts.iter().map(|(word, count)| format!("{}\t{word}\n", count * copies)).collect::<String>()
+    };
+    (file, printed)
 }
 
 /// The live children of a process.
@@ -224,11 +295,11 @@ fn word_counts_are_exact_in_every_mode_and_while_workers_are_killed_all_along() 
     {
         let out = Command::new(&program).args(mode).arg(file.path()).output().unwrap();
         assert!(out.status.success());
-        assert!(String::from_utf8(out.stdout).unwrap() == expected, "{mode:?}");
+        assert!(String::from_utf8(out.stdout).unwrap() == expected(1), "{mode:?}");
     }
     for round in 0..3 {
         let mut run = Command::new(&program);
-        run.args(["--batch", "500", "--counters", "2"]).arg(file.path());
+        run.args(["--batch", "500", "--counters", "2"]).args([file.path(); 5]);
         let out = tempfile::NamedTempFile::new().unwrap();
         let mut run = run.stdout(out.reopen().unwrap()).stderr(Stdio::null()).spawn().unwrap();
         let mut kills = 0;
@@ -242,7 +313,7 @@ fn word_counts_are_exact_in_every_mode_and_while_workers_are_killed_all_along() 
         }
         assert!(run.wait().unwrap().success());
         assert!(kills > 2, "it ended before it could be disturbed");
-        assert!(fs::read_to_string(out.path()).unwrap() == expected, "after {kills} kills");
+        assert!(fs::read_to_string(out.path()).unwrap() == expected(5), "after {kills} kills");
     }
 }
 
@@ -253,7 +324,7 @@ fn what_can_not_be_read_is_named_and_the_rest_is_counted() {
     let out = Command::new(&program).arg("/nowhere/to/be/found").arg(file.path()).output().unwrap();
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains("/nowhere/to/be/found"));
-    assert_eq!(String::from_utf8(out.stdout).unwrap(), expected);
+    assert_eq!(String::from_utf8(out.stdout).unwrap(), expected(1));
 }
 
 #[test]

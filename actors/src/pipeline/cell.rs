@@ -65,22 +65,33 @@ impl PipelineCell {
         made.expect("the closure has run")
     }
 
-    /// Runs the hub, and wakes the runner: it looks for itself whether there is anything to do.
+    /// Runs the hub for the runner itself.
     pub(super) fn run<R>(
         &self,
         runtime: &Arc<Runtime>,
         with: impl FnOnce(&mut Hub, &mut Effects<'_>) -> R,
     ) -> R {
-        let (result, runner) = {
-            let mut state = self.state.lock();
-            let State { hub, links, .. } = &mut *state;
-            let result = with(hub, &mut Effects { runtime, links });
-            (result, state.runner.take())
-        };
+        let mut state = self.state.lock();
+        let State { hub, links, .. } = &mut *state;
+        with(hub, &mut Effects { runtime, links })
+    }
+
+    /// Runs the hub, and wakes the runner: it looks for itself whether there is anything to do.
+    fn run_and_wake<R>(
+        &self,
+        runtime: &Arc<Runtime>,
+        with: impl FnOnce(&mut Hub, &mut Effects<'_>) -> R,
+    ) -> R {
+        let result = self.run(runtime, with);
+        self.wake_runner();
+        result
+    }
+
+    pub(super) fn wake_runner(&self) {
+        let runner = self.state.lock().runner.take();
         if let Some(runner) = runner {
             runner.notify();
         }
-        result
     }
 
     /// Has `waiter` notified at the next change.
@@ -96,7 +107,7 @@ impl PipelineCell {
 
     /// Handles a message of a worker on this node.
     pub(super) fn handle_here(&self, runtime: &Arc<Runtime>, at: Place, message: ToHub) {
-        let handled = self.run(runtime, |hub, effects| handle(hub, at, message, effects));
+        let handled = self.run_and_wake(runtime, |hub, effects| handle(hub, at, message, effects));
         debug_assert!(handled.is_ok(), "our own workers keep to the rules: {handled:?}");
         runtime.flush_listed_by_need();
     }
@@ -164,14 +175,14 @@ impl Cell for PipelineCell {
                 return Err("a worker for a stage that the pipeline does not have".to_owned());
             }
             self.ready(from, at, Link::There { peer: Arc::clone(from), slot, counter })?;
-            self.run(runtime, |hub, effects| hub.ready(at, effects));
+            self.run_and_wake(runtime, |hub, effects| hub.ready(at, effects));
             return Ok(());
         }
         // Only the present incarnation of a worker is in this list: a stale step finds nothing.
         let Some(at) = self.state.lock().nodes.get(&from.id).copied() else {
             return Err("a message from a node that is no worker of the pipeline".to_owned());
         };
-        self.run(runtime, |hub, effects| handle(hub, at, message, effects))
+        self.run_and_wake(runtime, |hub, effects| handle(hub, at, message, effects))
     }
 }
 

@@ -10,6 +10,15 @@
 
 use std::collections::VecDeque;
 
+mod stage;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use stage::{Stage, Worker};
+pub use terms::OnError;
+pub(super) use terms::{AfterDeath, Figures, Item, Letter, Place, Reached, Spec, World};
+
 use super::wire::Step;
 
 /// How often, for each of its workers, those of a stage may die in a row before they finished their first item; then the
@@ -17,187 +26,6 @@ use super::wire::Step;
 const DEATHS_IN_A_ROW: u32 = 5;
 /// Dead letters kept with their items; further ones are counted.
 const MAX_DEAD_LETTERS: usize = 1024;
-
-/// What happens to an item whose stage reports an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// The pipeline ends with that error.
-    Fail,
-    /// The item is left out and counted.
-    Skip,
-    /// The item is tried again, this often, and then becomes a dead letter.
-    Retry(u32),
-}
-
-/// One stage as the hub sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Spec {
-    pub(super) name: String,
-    pub(super) workers: usize,
-    pub(super) partitioned: bool,
-    /// The capacity of its input edge.
-    pub(super) capacity_items: usize,
-    pub(super) capacity_bytes: usize,
-    pub(super) on_error: OnError,
-    /// How often an item may be in the hands of a worker that dies.
-    pub(super) max_deaths: u32,
-}
-
-/// An item between stages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) key: u64,
-    pub(super) bytes: Box<[u8]>,
-    attempts: u32,
-    deaths: u32,
-}
-
-impl Item {
-    pub(super) fn new(key: u64, bytes: impl Into<Box<[u8]>>) -> Self {
-        Self { key, bytes: bytes.into(), attempts: 0, deaths: 0 }
-    }
-}
-
-/// An item that was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Letter {
-    pub(super) stage: usize,
-    pub(super) attempts: u32,
-    pub(super) reason: String,
-    pub(super) bytes: Box<[u8]>,
-}
-
-/// What one stage has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Figures {
-    pub(super) taken: u64,
-    pub(super) emitted: u64,
-    pub(super) skipped: u64,
-    pub(super) retried: u64,
-    pub(super) dead_letters: u64,
-    pub(super) restarts: u64,
-    pub(super) busy_nanos: u64,
-    pub(super) idle_nanos: u64,
-    /// The most items that its input edge held.
-    pub(super) deepest: usize,
-}
-
-/// Where a worker is: stage and index. Its incarnation is checked by who delivers its messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) stage: usize,
-    pub(super) index: usize,
-}
-
-/// What the hub does to its workers.
-pub(super) trait World {
-    /// Sends items, the first of them numbered `first`.
-    fn send<'a>(&mut self, to: Place, first: u64, items: impl Iterator<Item = &'a [u8]>);
-    /// Asks a worker to settle what it holds.
-    fn flush(&mut self, worker: Place);
-    /// Tells a worker that its stage is over.
-    fn finish(&mut self, worker: Place);
-}
-
-/// How far a worker had come when it died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    /// It had finished with items, or had not been given any.
-    Working,
-    /// It had begun an item, its first, and not finished it.
-    FirstItem,
-    /// It had not said that it was there.
-    Nothing,
-}
-
-/// What follows from a worker's death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AfterDeath {
-    Replace,
-    /// The stage, or the pipeline, is over.
-    Nothing,
-}
-
-#[derive(Debug, Default)]
-struct Edge {
-    items: VecDeque<Item>,
-}
-
-#[derive(Debug, Default)]
-struct Worker {
-    is_there: bool,
-    /// How many more items it can take.
-    demand: u64,
-    /// The number of the first item in `leased`.
-    first: u64,
-    /// None for one that has failed and been dealt with.
-    leased: VecDeque<Option<Item>>,
-    is_flushing: bool,
-}
-
-#[derive(Debug)]
-struct Stage {
-    spec: Spec,
-    edges: Vec<Edge>,
-    edge_items: usize,
-    edge_bytes: usize,
-    workers: Vec<Worker>,
-    input_ended: bool,
-    is_over: bool,
-    deaths_in_a_row: u32,
-    figures: Figures,
-}
-
-impl Stage {
-    fn new(spec: Spec) -> Self {
-        let edges = if spec.partitioned { spec.workers } else { 1 };
-        Self {
-            edges: (0..edges).map(|_| Edge::default()).collect(),
-            workers: (0..spec.workers).map(|_| Worker::default()).collect(),
-            spec,
-            edge_items: 0,
-            edge_bytes: 0,
-            input_ended: false,
-            is_over: false,
-            deaths_in_a_row: 0,
-            figures: Figures::default(),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.edge_items >= self.spec.capacity_items || self.edge_bytes >= self.spec.capacity_bytes
-    }
-
-    fn edge_of(&self, item: &Item) -> usize {
-        (item.key % self.edges.len() as u64) as usize
-    }
-
-    fn count_in(&mut self, item: &Item) {
-        self.edge_items += 1;
-        self.edge_bytes += item.bytes.len();
-        self.figures.deepest = self.figures.deepest.max(self.edge_items);
-    }
-
-    fn push(&mut self, item: Item) {
-        self.count_in(&item);
-        let edge = self.edge_of(&item);
-        self.edges[edge].items.push_back(item);
-    }
-
-    fn push_front(&mut self, item: Item) {
-        self.count_in(&item);
-        let edge = self.edge_of(&item);
-        self.edges[edge].items.push_front(item);
-    }
-
-    fn pop(&mut self, worker: usize) -> Option<Item> {
-        let edge = if self.spec.partitioned { worker } else { 0 };
-        let item = self.edges[edge].items.pop_front()?;
-        self.edge_items -= 1;
-        self.edge_bytes -= item.bytes.len();
-        Some(item)
-    }
-}
 
 /// The state of one pipeline.
 #[derive(Debug)]
@@ -321,13 +149,18 @@ impl Hub {
         worker.leased.drain(..settled as usize);
         worker.first = step.settled;
         worker.is_flushing &= !worker.leased.is_empty();
+        let withheld = std::mem::take(&mut worker.was_withheld);
         if settled > 0 {
             stage.deaths_in_a_row = 0;
         }
         stage.figures.taken += settled;
         stage.figures.emitted += step.outputs.len() as u64;
         stage.figures.busy_nanos += step.busy_nanos;
-        stage.figures.idle_nanos += step.idle_nanos;
+        if withheld {
+            stage.figures.blocked_nanos += step.waited_nanos;
+        } else {
+            stage.figures.idle_nanos += step.waited_nanos;
+        }
         for (item, why) in failed {
             self.item_failed(at.stage, item, why);
         }
@@ -436,8 +269,10 @@ impl Hub {
             return;
         }
         for stage in (0..self.stages.len()).rev() {
-            if !self.output_is_full(stage) {
-                self.hand_out(stage, world);
+            if self.output_is_full(stage) {
+                self.stages[stage].withhold();
+            } else {
+                self.stages[stage].hand_out(stage, world);
             }
         }
         for stage in 0..self.stages.len() {
@@ -445,46 +280,9 @@ impl Hub {
         }
     }
 
-    fn hand_out(&mut self, stage: usize, world: &mut impl World) {
-        let at = &mut self.stages[stage];
-        let waiting = at.workers.iter().filter(|worker| worker.is_there && worker.demand > 0).count();
-        let share = at.edge_items.div_ceil(waiting.max(1)) as u64;
-        for index in 0..at.workers.len() {
-            let count = at.workers[index].demand.min(share);
-            if !at.workers[index].is_there || count == 0 {
-                continue;
-            }
-            let before = at.workers[index].leased.len();
-            for _ in 0..count {
-                let Some(item) = at.pop(index) else { break };
-                let worker = &mut at.workers[index];
-                worker.leased.push_back(Some(item));
-                worker.demand -= 1;
-                worker.is_flushing = false;
-            }
-            let worker = &at.workers[index];
-            if worker.leased.len() > before {
-                let sent = worker.leased.range(before..).flatten().map(|item| &*item.bytes);
-                world.send(Place { stage, index }, worker.first + before as u64, sent);
-            }
-        }
-    }
-
     fn end_stage(&mut self, stage: usize, world: &mut impl World) {
         let at = &mut self.stages[stage];
-        if at.is_over || !at.input_ended || at.edge_items > 0 {
-            return;
-        }
-        let mut holds = false;
-        for (index, worker) in at.workers.iter_mut().enumerate() {
-            if !worker.leased.is_empty() {
-                holds = true;
-                if !std::mem::replace(&mut worker.is_flushing, true) {
-                    world.flush(Place { stage, index });
-                }
-            }
-        }
-        if holds {
+        if at.is_over || !at.input_ended || at.edge_items > 0 || at.flush(stage, world) {
             return;
         }
         at.is_over = true;

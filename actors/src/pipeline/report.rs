@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use callboard_core::{BodyError, decode};
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -70,8 +71,12 @@ pub struct StageReport {
     pub restarts: u64,
     /// Time that workers spent working.
     pub busy: Duration,
-    /// Time that workers waited for items.
+    /// Time that workers waited for items that were not there.
     pub idle: Duration,
+    /// Time that workers waited for items which were withheld, because the edge behind the stage was full.
+    ///
+    /// A wait that was both is counted here.
+    pub blocked: Duration,
     /// The most items that waited in front of the stage.
     pub deepest: usize,
 }
@@ -89,38 +94,66 @@ impl StageReport {
             restarts: figures.restarts,
             busy: Duration::from_nanos(figures.busy_nanos),
             idle: Duration::from_nanos(figures.idle_nanos),
+            blocked: Duration::from_nanos(figures.blocked_nanos),
             deepest: figures.deepest,
         }
     }
 }
 
+impl Report {
+    /// What share of its workers' time `spent` is, as text.
+    fn share(&self, stage: &StageReport, spent: Duration) -> String {
+        let whole = self.took.as_secs_f64() * stage.workers as f64;
+        format!("{:.0}", 100.0 * spent.as_secs_f64() / whole.max(f64::MIN_POSITIVE))
+    }
+
+    fn row(&self, stage: &StageReport) -> Vec<String> {
+        vec![
+            stage.name.clone(),
+            stage.workers.to_string(),
+            stage.taken.to_string(),
+            stage.emitted.to_string(),
+            stage.skipped.to_string(),
+            stage.retried.to_string(),
+            stage.dead_letters.to_string(),
+            stage.restarts.to_string(),
+            self.share(stage, stage.busy),
+            self.share(stage, stage.idle),
+            self.share(stage, stage.blocked),
+            stage.deepest.to_string(),
+        ]
+    }
+}
+
+const COLUMNS: [&str; 12] = [
+    "stage",
+    "workers",
+    "in",
+    "out",
+    "skipped",
+    "retried",
+    "dead",
+    "restarts",
+    "busy %",
+    "idle %",
+    "blocked %",
+    "deepest",
+];
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { read, delivered, took, .. } = self;
         writeln!(f, "{read} items read, {delivered} delivered, in {:.2} s", took.as_secs_f64())?;
-        writeln!(
-            f,
-            "stage            workers       in      out  skipped  retried  dead  restarts  busy %  deepest"
-        )?;
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        table.set_header(COLUMNS);
         for stage in &self.stages {
-            let working = stage.busy.as_secs_f64();
-            let share = 100.0 * working / (took.as_secs_f64() * stage.workers as f64).max(f64::MIN_POSITIVE);
-            writeln!(
-                f,
-                "{:16} {:7} {:8} {:8} {:8} {:8} {:5} {:9} {:7.0} {:8}",
-                stage.name,
-                stage.workers,
-                stage.taken,
-                stage.emitted,
-                stage.skipped,
-                stage.retried,
-                stage.dead_letters,
-                stage.restarts,
-                share,
-                stage.deepest
-            )?;
+            table.add_row(self.row(stage));
         }
-        Ok(())
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(f, "{}", table.trim_fmt())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use callboard_core::{decode, encode_into};
@@ -27,10 +28,17 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// One worker of the pipeline, however it runs.
 enum Running {
     Process(Process<()>),
-    /// Set when the thread has panicked.
-    Thread(Arc<AtomicBool>),
+    Thread(Thread),
     Inline(Box<dyn Drive + Send>),
     Ended,
+}
+
+/// A worker that is a thread.
+struct Thread {
+    /// Set when it has panicked.
+    died: Arc<AtomicBool>,
+    inbox: Arc<Inbox>,
+    handle: JoinHandle<()>,
 }
 
 /// A pipeline that runs.
@@ -78,7 +86,7 @@ impl<'a> Runner<'a> {
                 Running::Process(process)
             }
             Workers::Threads => {
-                let mut worker = self.local(place);
+                let (inbox, mut worker) = self.local(place);
                 let runtime = Arc::clone(self.node.runtime());
                 let (died, cell) = (Arc::new(AtomicBool::new(false)), Arc::clone(&self.cell));
                 let dies = Arc::clone(&died);
@@ -86,23 +94,24 @@ impl<'a> Runner<'a> {
                     // A panic is a worker's death here too. The hook has printed it.
                     if catch_unwind(AssertUnwindSafe(|| drive(&mut *worker, &runtime))).is_err() {
                         dies.store(true, Ordering::Release);
-                        cell.run(&runtime, |_, _| ());
+                        cell.wake_runner();
                     }
                 });
-                thread.map_err(PipelineError::Thread)?;
-                Running::Thread(died)
+                let handle = thread.map_err(PipelineError::Thread)?;
+                Running::Thread(Thread { died, inbox, handle })
             }
-            Workers::Inline => Running::Inline(self.local(place)),
+            Workers::Inline => Running::Inline(self.local(place).1),
         };
         Ok(())
     }
 
     /// A worker on this node.
-    fn local(&self, place: Place) -> Box<dyn Drive + Send> {
+    fn local(&self, place: Place) -> (Arc<Inbox>, Box<dyn Drive + Send>) {
         let inbox = Inbox::new(self.cell.address.node);
         let hub = ToTheHub::Here { cell: Arc::clone(&self.cell), place };
         self.cell.ready_here(self.node.runtime(), place, &inbox);
-        self.launches[place.stage].local(inbox, hub)
+        let worker = self.launches[place.stage].local(Arc::clone(&inbox), hub);
+        (inbox, worker)
     }
 
     fn runtime(&self) -> &Arc<Runtime> {
@@ -115,10 +124,8 @@ impl<'a> Runner<'a> {
         source: &mut dyn Iterator<Item = T>,
         sink: &mut dyn FnMut(R),
     ) -> Result<Report, PipelineError> {
-        let result = self.run_to_end(source, sink);
-        self.end_workers();
-        self.runtime().remove_cell(self.cell.address.slot);
-        result
+        self.runtime().notify_stop(&self.waiter);
+        self.run_to_end(source, sink)
     }
 
     fn run_to_end<T: Serialize, R: DeserializeOwned>(
@@ -213,7 +220,7 @@ impl<'a> Runner<'a> {
                 Running::Process(process) if !process.is_alive() => {
                     (Some(process.node_id()), process.join_timeout(Duration::ZERO).err())
                 }
-                Running::Thread(died) if died.load(Ordering::Acquire) => (None, None),
+                Running::Thread(thread) if thread.died.load(Ordering::Acquire) => (None, None),
                 _ => continue,
             };
             self.running[at].1 = Running::Ended;
@@ -244,8 +251,12 @@ impl<'a> Runner<'a> {
                         let _ = process.kill();
                     }
                 }
-                // A thread ends with the last item, or with the hub; nobody waits for it.
-                Running::Thread(_) | Running::Inline(_) | Running::Ended => {}
+                Running::Thread(thread) => {
+                    thread.inbox.cut_off();
+                    // It never panics: what its stage does is caught.
+                    let _ = thread.handle.join();
+                }
+                Running::Inline(_) | Running::Ended => {}
             }
         }
     }
@@ -258,6 +269,15 @@ impl<'a> Runner<'a> {
             let letters = letters.into_iter().map(|letter| DeadLetter::new(&self.specs, letter)).collect();
             Report { read, delivered, stages, dead_letters: letters, took: self.begun.elapsed() }
         })
+    }
+}
+
+/// Also when a worker can't be started, and when the source or the sink panics.
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        self.runtime().forget_stop(&self.waiter);
+        self.end_workers();
+        self.runtime().remove_cell(self.cell.address.slot);
     }
 }
 

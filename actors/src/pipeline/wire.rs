@@ -34,7 +34,7 @@ pub(super) struct Step {
     pub(super) outputs: Vec<Output>,
     /// Time spent working and waiting since the last step, in nanoseconds.
     pub(super) busy_nanos: u64,
-    pub(super) idle_nanos: u64,
+    pub(super) waited_nanos: u64,
 }
 
 /// One item that came out of a stage.

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,6 @@ pub(super) struct Mail {
     items: VecDeque<Box<[u8]>>,
     flush: bool,
     finish: bool,
-    /// The hub has ended.
-    cut_off: bool,
     waiter: Option<Arc<Waiter>>,
 }
 
@@ -47,6 +46,8 @@ pub(super) struct Mail {
 pub(super) struct Inbox {
     hub: NodeId,
     mail: Mutex<Mail>,
+    /// The hub has ended, or wants nothing any more. Written before the mail's lock is taken, read under it before waiting.
+    cut_off: AtomicBool,
     /// Which item is in hand, for a hub in this process.
     pub(super) own: Counter,
 }
@@ -54,7 +55,7 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn new(hub: NodeId) -> Arc<Self> {
         let own = Counter { taken: 0.into(), finished: 0.into(), poke: 0.into() };
-        Arc::new(Self { hub, mail: Mutex::default(), own })
+        Arc::new(Self { hub, mail: Mutex::default(), cut_off: AtomicBool::new(false), own })
     }
 
     pub(super) fn add(&self, items: impl Iterator<Item = Box<[u8]>>) {
@@ -66,6 +67,16 @@ impl Inbox {
             ToWorker::Flush => mail.flush = true,
             ToWorker::Finish => mail.finish = true,
         });
+    }
+
+    /// The worker is to end with the item in hand.
+    pub(super) fn cut_off(&self) {
+        self.cut_off.store(true, SeqCst);
+        self.change(|_| ());
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.cut_off.load(SeqCst)
     }
 
     fn change(&self, change: impl FnOnce(&mut Mail)) {
@@ -100,7 +111,7 @@ impl Cell for Inbox {
     }
 
     fn peer_ended(&self, _: &Arc<Runtime>, _: NodeId) {
-        self.change(|mail| mail.cut_off = true);
+        self.cut_off();
     }
 }
 
@@ -141,7 +152,7 @@ pub(super) struct Worker<S: Stage> {
     asked: u64,
     window: u64,
     busy: Duration,
-    idle: Duration,
+    waited: Duration,
     /// Since when there has been work, and how much was done then.
     pace: (Instant, u64),
 }
@@ -160,7 +171,7 @@ impl<S: Stage> Worker<S> {
             asked: 0,
             window: MIN_WINDOW,
             busy: Duration::ZERO,
-            idle: Duration::ZERO,
+            waited: Duration::ZERO,
             pace: (Instant::now(), 0),
         }
     }
@@ -224,7 +235,7 @@ impl<S: Stage> Worker<S> {
             failures: std::mem::take(&mut self.failures),
             outputs: self.out.take(),
             busy_nanos: std::mem::take(&mut self.busy).as_nanos() as u64,
-            idle_nanos: std::mem::take(&mut self.idle).as_nanos() as u64,
+            waited_nanos: std::mem::take(&mut self.waited).as_nanos() as u64,
         };
         self.send(runtime, ToHub::Step(step));
     }
@@ -264,11 +275,14 @@ impl<S: Stage> Drive for Worker<S> {
         let (items, flush, finish) = {
             let mut mail = self.inbox.mail.lock();
             let flush = std::mem::take(&mut mail.flush);
-            (std::mem::take(&mut mail.items), flush, mail.finish || mail.cut_off)
+            (std::mem::take(&mut mail.items), flush, mail.finish)
         };
         let mut begun = Instant::now();
         let worked = !items.is_empty();
         for item in items {
+            if self.inbox.is_cut_off() {
+                return Turn::Finished;
+            }
             self.work(&item, runtime);
             self.ask(runtime);
             if self.must_step() {
@@ -282,7 +296,7 @@ impl<S: Stage> Drive for Worker<S> {
             self.step(runtime);
         }
         match () {
-            () if finish => Turn::Finished,
+            () if finish || self.inbox.is_cut_off() => Turn::Finished,
             () if worked || flush => Turn::Worked,
             () => Turn::Idle,
         }
@@ -293,7 +307,7 @@ impl<S: Stage> Drive for Worker<S> {
         let waiter = Waiter::new();
         {
             let mut mail = self.inbox.mail.lock();
-            if !mail.items.is_empty() || mail.flush || mail.finish || mail.cut_off {
+            if !mail.items.is_empty() || mail.flush || mail.finish || self.inbox.is_cut_off() {
                 return;
             }
             mail.waiter = Some(Arc::clone(&waiter));
@@ -303,7 +317,7 @@ impl<S: Stage> Drive for Worker<S> {
             ToTheHub::Here { .. } => None,
         };
         runtime.wait(&waiter, None, from);
-        self.idle += begun.elapsed();
+        self.waited += begun.elapsed();
     }
 }
 

@@ -70,8 +70,9 @@ fn complain(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Counts and prints; how many files or parts of files were skipped.
+/// Counts and prints, also what has been counted until Ctrl-C; how many files or parts of files were skipped.
 fn run(node: &Node, options: &Options) -> Result<usize, Box<dyn Error>> {
+    node.stop_on_signals()?;
     let (ranges, mut skipped) = ranges(&options.paths);
     let bar = progress_bar(ranges.iter().map(|range| range.length).sum());
     let (counts, report) = count(node, options, ranges, &bar)?;
@@ -79,6 +80,9 @@ fn run(node: &Node, options: &Options) -> Result<usize, Box<dyn Error>> {
     for letter in &report.dead_letters {
         let range: Range = letter.item()?;
         skipped.push(format!("{}: {}", range.path.display(), letter.reason));
+    }
+    if node.stopping() {
+        skipped.push("what had not been read when it was asked to stop".to_owned());
     }
     for reason in &skipped {
         eprintln!("wordcount: skipped {reason}");
