@@ -9,7 +9,7 @@ use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode, encode_into};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::peer::{Peer, header};
+use crate::peer::{Peer, encoded, header};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
@@ -88,8 +88,7 @@ impl Runtime {
         message: &M,
         on_reply: impl FnOnce(&Arc<Runtime>, Answer) + Send + 'static,
     ) -> u64 {
-        let mut body = Vec::with_capacity(64);
-        encode_into(message, &mut body).expect("our own messages can be encoded");
+        let body = encoded(message);
         let word = self.calls.begin(peer.id, Box::new(on_reply));
         peer.post(self, header(Kind::Call, slot, word), &body, Vec::new());
         // The end may have come between the caller's look-up and the entry in the table.

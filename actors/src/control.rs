@@ -6,14 +6,14 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use callboard_core::{Address, Decoder, Kind, NodeId, Slot, decode, encode_into};
+use callboard_core::{Address, Decoder, Kind, NodeId, Slot, decode};
 use callboard_ipc::{Connection, Handover, Side};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
-use crate::peer::{Peer, Reading, header};
+use crate::peer::{Peer, Reading, encoded, header};
 use crate::runtime::Runtime;
 
 /// Where every node's control cell is.
@@ -51,9 +51,9 @@ struct Members {
 }
 
 impl ControlCell {
-    /// Notes a node that the root is connected to.
-    pub(crate) fn join(&self, node: NodeId) {
-        self.members.lock().nodes.insert(node);
+    /// Notes a node that the root is connected to; whether it is new.
+    pub(crate) fn join(&self, node: NodeId) -> bool {
+        self.members.lock().nodes.insert(node)
     }
 
     pub(crate) fn leave(&self, node: NodeId) {
@@ -142,9 +142,7 @@ fn trusted(runtime: &Runtime, from: &Peer) -> Result<(), Violation> {
 }
 
 fn introduced(runtime: &Runtime, to: &Peer, peer: NodeId, first: bool, end: Handover) {
-    let mut body = Vec::with_capacity(32);
-    let message = Control::Introduced { peer, first };
-    encode_into(&message, &mut body).expect("our own messages can be encoded");
+    let body = encoded(&Control::Introduced { peer, first });
     to.post(runtime, header(Kind::Cast, CONTROL, 0), &body, vec![end.socket, end.page]);
 }
 
@@ -161,7 +159,5 @@ fn meet(runtime: &Arc<Runtime>, peer: NodeId, side: Side, rights: Vec<OwnedFd>) 
 
 /// Appends a control message for `peer`.
 pub(crate) fn cast(runtime: &Runtime, peer: &Peer, message: &Control) {
-    let mut body = Vec::with_capacity(32);
-    encode_into(message, &mut body).expect("our own messages can be encoded");
-    peer.cast(runtime, CONTROL, &body);
+    peer.cast(runtime, CONTROL, &encoded(message));
 }

@@ -8,6 +8,8 @@
 mod call;
 mod cell;
 mod control;
+mod guests;
+mod hello;
 mod names;
 mod node;
 mod outbox;
@@ -23,7 +25,7 @@ mod wait;
 
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use names::{NameError, Object};
-pub use node::{Node, StartError};
+pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,

@@ -205,9 +205,7 @@ fn forget(runtime: &Arc<Runtime>, ask: Ask) {
     if let Some(registry) = runtime.registry() {
         registry::ask_here(runtime, &registry, 0, ask);
     } else if let Some(root) = runtime.peer(runtime.root) {
-        let mut body = Vec::new();
-        callboard_core::encode_into(&ask, &mut body).expect("our own messages can be encoded");
-        root.cast(runtime, REGISTRY, &body);
+        root.cast(runtime, REGISTRY, &crate::peer::encoded(&ask));
         root.flush_by_need(runtime);
     }
 }

@@ -11,6 +11,7 @@ use callboard_ipc::{Connection, Side, poller};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::guests::{self, Guests, JoinFailed};
 use crate::names::{self, NameError, Object};
 use crate::peer::Reading;
 use crate::process::{Process, Spawn, SpawnError, child, worker};
@@ -36,6 +37,25 @@ pub enum StartError {
     /// This is a spawned child, and what it was given does not hold together.
     #[error("this process was started as a child but can't begin: {0}")]
     Bootstrap(#[from] callboard_ipc::BootstrapError),
+}
+
+/// Why a program could not join a job.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinJobError {
+    /// No job of that name runs on this system.
+    #[error("no job {0} runs on this system")]
+    NoJob(String),
+    /// The job's root, or what listens in its place, did not let this program in.
+    #[error("the root of job {job} did not let this program in: {reason}")]
+    Refused {
+        /// The job asked for.
+        job: String,
+        /// What the root said.
+        reason: String,
+    },
+    /// The node could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
@@ -66,16 +86,40 @@ impl Node {
     /// [`StartError`].
     #[track_caller]
     pub fn start() -> Result<Self, StartError> {
-        let place = Location::caller();
-        if let Some(bootstrap) = callboard_ipc::take_bootstrap()? {
-            let threads = callboard_ipc::thread_count()?;
-            if threads > 1 {
-                return Err(StartError::TooLate { place: place.to_string(), threads });
-            }
-            worker::run(bootstrap);
-        }
+        door(Location::caller())?;
         let id = new_id()?;
-        Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })
+        let node = Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })?;
+        Guests::listen(node.runtime())?;
+        Ok(node)
+    }
+
+    /// Joins the running job `job`, as [`Node::job`] names it, as a node that nobody spawned; in a spawned child of this
+    /// program, runs the call it was spawned for, as [`Node::start`] does.
+    ///
+    /// Both must belong to the same user. The guest opens objects by name, creates its own, and spawns; its end is an
+    /// end like any other node's. When the job's root ends the guest lives on, and what it holds of the job says
+    /// `Disconnected`.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinJobError`].
+    #[track_caller]
+    pub fn join(job: &str) -> Result<Self, JoinJobError> {
+        door(Location::caller())?;
+        let id = new_id().map_err(StartError::System)?;
+        let (root, connection, hello) = guests::enter(job, id).map_err(|failed| match failed {
+            JoinFailed::NoJob => JoinJobError::NoJob(job.to_owned()),
+            JoinFailed::Refused(reason) => JoinJobError::Refused { job: job.to_owned(), reason },
+            JoinFailed::System(error) => StartError::System(error).into(),
+        })?;
+        let node = Self::new(Identity { id, root, parent: None, name: "guest".to_owned(), sole: false })?;
+        node.runtime().connect(root, connection, hello.reading);
+        Ok(node)
+    }
+
+    /// The name of the job, by which programs that nobody spawned [`join`](Self::join) it while its root runs.
+    pub fn job(&self) -> String {
+        self.0.runtime.root.to_string()
     }
 
     /// The node of a spawned child.
@@ -248,6 +292,18 @@ impl Drop for Inner {
         }
         runtime.disconnect_all();
     }
+}
+
+/// Where a spawned child goes its own way.
+fn door(place: &Location<'_>) -> Result<(), StartError> {
+    if let Some(bootstrap) = callboard_ipc::take_bootstrap()? {
+        let threads = callboard_ipc::thread_count()?;
+        if threads > 1 {
+            return Err(StartError::TooLate { place: place.to_string(), threads });
+        }
+        worker::run(bootstrap);
+    }
+    Ok(())
 }
 
 fn new_id() -> io::Result<NodeId> {

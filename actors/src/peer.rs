@@ -286,3 +286,10 @@ impl Source for Peer {
 pub(crate) fn header(kind: Kind, slot: Slot, word: u64) -> Header {
     Header { length: 0, kind, flags: Flags::default(), descriptors: 0, slot, word }
 }
+
+/// One of our own messages as a body.
+pub(crate) fn encoded(message: &impl serde::Serialize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(32);
+    callboard_core::encode_into(message, &mut body).expect("our own messages can be encoded");
+    body
+}

@@ -120,7 +120,7 @@ pub fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
 }
 
-fn same_user(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn same_user(socket: BorrowedFd<'_>) -> io::Result<()> {
     let peer = rustix::net::sockopt::socket_peercred(socket)?.uid;
     let ours = rustix::process::geteuid();
     if peer == ours {

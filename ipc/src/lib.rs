@@ -7,6 +7,7 @@ mod connection;
 mod door;
 pub mod fd_pass;
 mod link;
+mod listener;
 pub mod poller;
 mod process;
 mod region;
@@ -20,6 +21,7 @@ pub use door::DOOR_FAILED_CODE;
 pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
+pub use listener::{Accepted, Listener, connect};
 pub use poller::Bell;
 pub use process::{
     Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, SpawnError, StdStream,

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use super::hub::{AfterDeath, Hub, Place, Reached, World};
 use super::wire::{ToHub, ToWorker};
-use super::worker::{Inbox, encoded};
+use super::worker::Inbox;
 use crate::cell::{Cell, Incoming, Violation};
-use crate::peer::Peer;
+use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 

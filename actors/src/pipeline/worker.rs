@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode, encode_into};
+use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
 use callboard_ipc::Counter;
 use parking_lot::Mutex;
 
@@ -17,7 +17,7 @@ use super::hub::Place;
 use super::stage::{Outputs, Stage};
 use super::wire::{Step, ToHub, ToWorker};
 use crate::cell::{Cell, Incoming, Violation};
-use crate::peer::Peer;
+use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
@@ -319,12 +319,6 @@ impl<S: Stage> Drive for Worker<S> {
         runtime.wait(&waiter, None, from);
         self.waited += begun.elapsed();
     }
-}
-
-pub(super) fn encoded(message: &impl serde::Serialize) -> Vec<u8> {
-    let mut body = Vec::new();
-    encode_into(message, &mut body).expect("our own messages can be encoded");
-    body
 }
 
 /// Drives a worker to its end.

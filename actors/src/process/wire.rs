@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use callboard_core::{Decoder, Kind, NodeId, Slot, encode_into};
+use callboard_core::{Decoder, Kind, NodeId, Slot};
 use callboard_ipc::{Connection, image_id};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -14,11 +14,9 @@ use serde_bytes::ByteBuf;
 use super::child::ChildCell;
 use super::entry::Call;
 use crate::control::{CONTROL, Control};
-use crate::peer::{Reading, header};
+use crate::hello::HELLO_WORD;
+use crate::peer::{Reading, encoded, header};
 use crate::runtime::{Identity, Runtime};
-
-/// Begins the word of every hello: "callbd", then two bytes of protocol version.
-pub(crate) const HELLO_WORD: u64 = 0x6361_6c6c_6264_0001;
 
 /// All that a child needs to know to begin.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,10 +72,8 @@ pub(crate) fn send_boot(
     if !is_root {
         let (ours, theirs) = Connection::introduce()?;
         let root = runtime.peer(runtime.root).ok_or(std::io::ErrorKind::NotConnected)?;
-        let mut body = Vec::new();
-        encode_into(&Control::Adopt { child }, &mut body).expect("our own messages can be encoded");
         let adopt = header(Kind::Cast, CONTROL, 0);
-        root.post(runtime, adopt, &body, vec![ours.socket, ours.page]);
+        root.post(runtime, adopt, &encoded(&Control::Adopt { child }), vec![ours.socket, ours.page]);
         root.flush(runtime);
         rights.extend([theirs.socket, theirs.page]);
     }
@@ -93,8 +89,7 @@ pub(crate) fn send_boot(
         has_stdin,
         call,
     };
-    let mut body = Vec::new();
-    encode_into(&boot, &mut body).expect("our own messages can be encoded");
+    let body = encoded(&boot);
     runtime.control.join(child);
     // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
     let peer = runtime.new_peer(child);
@@ -114,8 +109,6 @@ pub(crate) fn ask_to_stop(runtime: &Runtime, child: NodeId) {
 /// Tells the parent how the call went.
 pub(crate) fn report(runtime: &Runtime, parent: NodeId, slot: Slot, report: &Report) {
     let Some(peer) = runtime.peer(parent) else { return };
-    let mut body = Vec::new();
-    encode_into(report, &mut body).expect("our own messages can be encoded");
-    peer.cast(runtime, slot, &body);
+    peer.cast(runtime, slot, &encoded(report));
     peer.flush(runtime);
 }

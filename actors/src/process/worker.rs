@@ -4,19 +4,20 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Assembler, Decoder, Header, Kind, Slot, decode};
-use callboard_ipc::{Bootstrap, Connection, Handover, Link, Received, Side, fd_pass, image_id};
+use callboard_core::{Decoder, Slot, decode};
+use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 use serde_bytes::ByteBuf;
 
 use super::entry;
 use super::reason::ChildPanic;
-use super::wire::{self, Boot, HELLO_WORD, Report};
+use super::wire::{self, Boot, Report};
 use crate::call::CallError;
 use crate::control::{CONTROL, Control};
+use crate::hello::{self, Hello};
 use crate::node::Node;
 use crate::peer::Reading;
 
@@ -41,19 +42,11 @@ pub(crate) fn run(bootstrap: Bootstrap) -> ! {
     std::process::exit(code)
 }
 
-/// What came before the node exists.
-struct Hello {
-    header: Header,
-    body: Vec<u8>,
-    rights: VecDeque<OwnedFd>,
-    reading: Reading,
-}
-
 fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
-    let Hello { header, body, mut rights, reading } = read_hello(&bootstrap.socket)?;
-    if header.kind != Kind::Hello || header.word != HELLO_WORD {
-        return Err("the parent speaks another protocol".to_owned());
-    }
+    let hello =
+        hello::read(bootstrap.socket.as_fd(), HELLO_WITHIN).map_err(|e| format!("the parent: {e}"))?;
+    // The parent has ended: so does its child, without a word.
+    let Hello { header, body, mut rights, reading } = hello.unwrap_or_else(|| callboard_ipc::exit_now(0));
     let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
@@ -81,38 +74,6 @@ fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
         return Err(reason);
     }
     Ok((node, boot, header.slot))
-}
-
-fn read_hello(socket: &OwnedFd) -> Result<Hello, String> {
-    let mut decoder = Decoder::new();
-    let mut assembler = Assembler::new();
-    let mut rights = VecDeque::new();
-    let deadline = Instant::now() + HELLO_WITHIN;
-    loop {
-        match fd_pass::receive(socket.as_fd(), decoder.spare(), &mut rights) {
-            Ok(Received::Bytes(n)) => decoder.filled(n),
-            Ok(Received::Nothing) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err("the parent sent no hello".to_owned());
-                }
-                callboard_ipc::wait_readable(socket.as_fd(), Some(left)).map_err(|e| e.to_string())?;
-                continue;
-            }
-            // The parent has ended: so does its child, without a word.
-            Ok(Received::End) => callboard_ipc::exit_now(0),
-            Err(error) => return Err(error.to_string()),
-        }
-        while let Some(frame) = decoder.next().map_err(|error| error.to_string())? {
-            let whole = assembler.accept(frame.header, frame.body).map_err(|e| e.to_string())?;
-            if let Some(message) = whole {
-                let (header, body) = (message.header, message.body.to_vec());
-                let count = usize::from(header.descriptors).min(rights.len());
-                let later = rights.split_off(count);
-                return Ok(Hello { header, body, rights, reading: Reading::new(decoder, later) });
-            }
-        }
-    }
 }
 
 /// Runs the call and reports; the exit code.

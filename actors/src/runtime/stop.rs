@@ -10,7 +10,7 @@ use callboard_ipc::StopSignals;
 
 use super::Runtime;
 use crate::control::{CONTROL, Control};
-use crate::peer::Peer;
+use crate::peer::{Peer, encoded};
 use crate::wait::Waiter;
 
 /// Whether this node has been asked to end, and who waits for that.
@@ -98,9 +98,7 @@ impl Runtime {
 
     /// Sends a control message that overtakes waiting data.
     pub(crate) fn control_now(&self, peer: &Peer, message: &Control) {
-        let mut body = Vec::with_capacity(16);
-        callboard_core::encode_into(message, &mut body).expect("our own messages can be encoded");
-        peer.cast_control(self, CONTROL, &body);
+        peer.cast_control(self, CONTROL, &encoded(message));
         peer.flush(self);
     }
 }

@@ -29,12 +29,10 @@ struct Workers {
 impl World for Workers {
     fn send<'a>(&mut self, to: Place, first: u64, items: impl Iterator<Item = &'a [u8]>) {
         let hand = self.hands.entry(to).or_default();
-        let mut expected = hand.done + hand.items.len() as u64;
-        assert_eq!(first, expected, "items are numbered without a gap");
+        assert_eq!(first, hand.done + hand.items.len() as u64, "items are numbered without a gap");
         assert!(hand.is_there && !hand.is_over, "nobody is there to take them");
-        for item in items {
-            hand.items.push_back((expected, u64::from_le_bytes(item.try_into().unwrap())));
-            expected += 1;
+        for (number, item) in (first..).zip(items) {
+            hand.items.push_back((number, u64::from_le_bytes(item.try_into().unwrap())));
         }
     }
 
@@ -288,8 +286,9 @@ fn a_stage_whose_output_is_full_gets_no_input_and_says_that_it_was_blocked() {
     assert!(job.workers.hands[&first].items.is_empty(), "it is withheld");
     job.more(second, 1);
     assert!(job.workers.hands[&second].items.is_empty(), "from every worker of the stage");
+    let second_stage = job.places.split_off(2);
     while job.workers.hands[&first].items.is_empty() {
-        for place in job.places[2..].to_vec() {
+        for place in second_stage.iter().copied() {
             job.more(place, 1);
             job.work(place, 1);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{Flags, Kind, Slot, decode, encode_into};
+use callboard_core::{Flags, Kind, Slot, decode};
 use serde::{Deserialize, Serialize};
 
 use super::cell::QueueCell;
@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::QueueError;
 use super::wire::{Reply, ToOwner};
 use crate::call::CallError;
-use crate::peer::{Peer, header};
+use crate::peer::{Peer, encoded, header};
 use crate::runtime::Runtime;
 
 /// From a client to the owner's cell, when they are on different nodes.
@@ -124,7 +124,7 @@ impl Line {
                 cell.handle_here(runtime, client, message);
             }
             Line::There { peer, slot } => {
-                peer.cast(runtime, *slot, &envelope(&Envelope::Say { client: client.id.slot, message }));
+                peer.cast(runtime, *slot, &encoded(&Envelope::Say { client: client.id.slot, message }));
             }
             Line::Cut => {}
         }
@@ -134,7 +134,7 @@ impl Line {
     pub(super) fn attach(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, counter: u32) {
         if let Line::There { peer, slot } = self {
             let attach = Envelope::Attach { client: client.id.slot, counter };
-            peer.cast(runtime, *slot, &envelope(&attach));
+            peer.cast(runtime, *slot, &encoded(&attach));
         }
     }
 
@@ -201,17 +201,9 @@ impl Line {
     }
 }
 
-fn envelope(envelope: &Envelope) -> Vec<u8> {
-    let mut body = Vec::with_capacity(32);
-    encode_into(envelope, &mut body).expect("our own messages can be encoded");
-    body
-}
-
 /// Sends a message to a client at a peer.
 pub(super) fn tell(runtime: &Arc<Runtime>, peer: &Peer, client: Slot, message: &super::wire::ToClient) {
-    let mut body = Vec::with_capacity(16);
-    encode_into(message, &mut body).expect("our own messages can be encoded");
-    peer.post(runtime, header(Kind::Cast, client, 0), &body, Vec::new());
+    peer.post(runtime, header(Kind::Cast, client, 0), &encoded(message), Vec::new());
 }
 
 impl From<CallError> for QueueError {

@@ -1,0 +1,79 @@
+//! The socket at which a job can be found, by name, without a trace in the file system.
+//!
+//! Its address is in the kernel's abstract namespace: it is there as long as the listener is open, and no file is. Who
+//! comes in is a stranger until its first frame has been read; this file only opens doors.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+/// Accepts connections at a name.
+#[derive(Debug)]
+pub struct Listener(UnixListener);
+
+/// What asking for the next connection came to.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Somebody of the same user.
+    Connection(OwnedFd),
+    /// Somebody else, with the reason why they are not to be let in.
+    Stranger(OwnedFd, io::Error),
+    /// Nobody now.
+    Nobody,
+}
+
+impl Listener {
+    /// Listens at `name`.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if somebody listens there; what the kernel says when descriptors run out.
+    pub fn bind(name: &str) -> io::Result<Self> {
+        let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener))
+    }
+
+    /// Takes the next connection, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when descriptors run out: the connection waits on.
+    pub fn accept(&self) -> io::Result<Accepted> {
+        let socket: OwnedFd = loop {
+            match self.0.accept() {
+                Ok((stream, _)) => break stream.into(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Accepted::Nobody),
+                // It came and went, or a signal did.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(match crate::connection::same_user(socket.as_fd()) {
+            Ok(()) => Accepted::Connection(socket),
+            Err(error) => Accepted::Stranger(socket, error),
+        })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Connects to whoever listens at `name`.
+///
+/// # Errors
+///
+/// `ConnectionRefused` if nobody does; `PermissionDenied` if it is another user.
+pub fn connect(name: &str) -> io::Result<OwnedFd> {
+    let socket: OwnedFd = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?.into();
+    crate::connection::same_user(socket.as_fd())?;
+    Ok(socket)
+}
