@@ -5,8 +5,10 @@
 
 mod eventually;
 mod leaks;
+mod random;
 mod steps;
 
 pub use eventually::{PATIENCE, eventually, pause};
 pub use leaks::{LeakCheck, is_running, send_signal, stop_state};
+pub use random::{Random, rounds};
 pub use steps::{die_at, kill_self, reached};
