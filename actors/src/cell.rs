@@ -41,6 +41,9 @@ pub(crate) trait Cell: Send + Sync {
     /// Hears that `peer`, in which it had declared an interest, has ended; after the peer's last message.
     fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {}
 
+    /// Hears of that end once more, after everybody's `peer_ended`: at the root the peer's names are free by now.
+    fn peer_gone(&self, _runtime: &Arc<Runtime>) {}
+
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
 }

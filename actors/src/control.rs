@@ -2,7 +2,7 @@
 //!
 //! Every node has this cell at the well-known slot [`CONTROL`]. At the root it also keeps the list of nodes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(crate) enum Control {
     Stop,
     /// To whoever wrote to `slot`: nobody is there.
     Gone { slot: Slot },
+    /// To the root, call: answered when that node has ended and its names are free.
+    AwaitEnd { node: NodeId },
     /// Call: answered when everything before it has been handled.
     Sync,
 }
@@ -46,6 +48,8 @@ pub(crate) struct ControlCell {
 struct Members {
     /// Live nodes other than the root.
     nodes: HashSet<NodeId>,
+    /// Who asked to be told of a node's end, and with which word.
+    awaiting: HashMap<NodeId, Vec<(Arc<Peer>, u64)>>,
     /// Pairs that have been introduced, the smaller first.
     pairs: HashSet<(NodeId, NodeId)>,
 }
@@ -56,10 +60,27 @@ impl ControlCell {
         self.members.lock().nodes.insert(node)
     }
 
-    pub(crate) fn leave(&self, node: NodeId) {
+    /// Forgets a node that has ended and whose names are free.
+    pub(crate) fn leave(&self, runtime: &Arc<Runtime>, node: NodeId) {
+        let awaiting = {
+            let mut members = self.members.lock();
+            members.nodes.remove(&node);
+            members.pairs.retain(|(a, b)| *a != node && *b != node);
+            members.awaiting.remove(&node)
+        };
+        for (peer, word) in awaiting.into_iter().flatten() {
+            call::reply(runtime, &peer, word, &());
+        }
+    }
+
+    fn await_end(&self, runtime: &Arc<Runtime>, from: &Arc<Peer>, word: u64, node: NodeId) {
         let mut members = self.members.lock();
-        members.nodes.remove(&node);
-        members.pairs.retain(|(a, b)| *a != node && *b != node);
+        if members.nodes.contains(&node) {
+            members.awaiting.entry(node).or_default().push((Arc::clone(from), word));
+            return;
+        }
+        drop(members);
+        call::reply(runtime, from, word, &());
     }
 
     /// Makes two nodes meet, once; whether `wanted` is alive.
@@ -120,7 +141,10 @@ impl Cell for ControlCell {
             Control::Sync if incoming.kind == Kind::Call => {
                 call::reply(runtime, from, incoming.word, &());
             }
-            Control::Introduce { .. } | Control::Sync => {
+            Control::AwaitEnd { node } if incoming.kind == Kind::Call => {
+                self.await_end(runtime, from, incoming.word, node);
+            }
+            Control::Introduce { .. } | Control::Sync | Control::AwaitEnd { .. } => {
                 return Err("a control message that must be a call was cast".to_owned());
             }
             Control::Stop => {

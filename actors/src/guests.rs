@@ -209,7 +209,7 @@ fn welcome(runtime: &Arc<Runtime>, socket: OwnedFd, hello: Hello) {
     let connection = Link::create(Side::First)
         .and_then(|(link, page)| Ok((Connection::new(socket, link)?, page)))
         .map_err(|error| runtime.complain(&format!("a guest can't be let in: {error}")));
-    let Ok((connection, page)) = connection else { return runtime.control.leave(node) };
+    let Ok((connection, page)) = connection else { return runtime.control.leave(runtime, node) };
     let body = encoded(&Welcome { root: runtime.root });
     let peer = runtime.new_peer(node);
     peer.post(runtime, header(Kind::Hello, Slot::default(), HELLO_WORD), &body, vec![page]);

@@ -18,12 +18,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::NodeId;
-use callboard_ipc::{ChildSpec, Connection, StdStream};
+use callboard_ipc::{ChildSpec, Connection, LifeLine, StdStream};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::reason::{ChildPanic, JoinError, SpawnError};
 
 use self::child::ChildCell;
+use self::wire::Given;
 use crate::node::Node;
 use crate::runtime::Runtime;
 use crate::scope;
@@ -141,9 +142,10 @@ impl<'a> Spawn<'a> {
         spec.stdout = self.stdout;
         spec.stderr = self.stderr;
         let process = callboard_ipc::start(spec)?;
-        let cell = ChildCell::adopt(runtime, &self.name, child, process)?;
-        wire::send_boot(runtime, &cell, connection, end.page, self.stdin, call)
-            .map_err(|error| cell.abandon(error))?;
+        let (life, theirs) = LifeLine::open().map_err(SpawnError::Start)?;
+        let cell = ChildCell::adopt(runtime, &self.name, child, process, life)?;
+        let given = Given { page: end.page, life_line: theirs, stdin: self.stdin };
+        wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
         Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
     }
 }

@@ -244,12 +244,16 @@ impl Runtime {
         }
         self.peers.write().remove(&peer.id);
         let interested = peer.take_interests();
-        for cell in interested.into_iter().filter_map(|slot| self.cell(slot)) {
+        let interested: Vec<_> = interested.into_iter().filter_map(|slot| self.cell(slot)).collect();
+        for cell in &interested {
             cell.peer_ended(self, peer.id);
         }
-        self.control.leave(peer.id);
         if let Some(registry) = &self.registry {
             registry.peer_ended(self, peer.id);
+        }
+        self.control.leave(self, peer.id);
+        for cell in interested {
+            cell.peer_gone(self);
         }
         self.fail_calls_to(peer.id);
         self.flush_listed();

@@ -125,7 +125,8 @@ fn a_child_sees_its_name_environment_directory_and_streams() {
 fn tree(node: &Node, (depth, path): (u32, String)) {
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    writeln!(file, "{}", std::process::id()).unwrap();
+    // One write, or two processes' digits get mixed up.
+    file.write_all(format!("{}\n", std::process::id()).as_bytes()).unwrap();
     let below = depth.checked_sub(1);
     let _children: Vec<_> = below
         .into_iter()

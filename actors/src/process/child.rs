@@ -4,7 +4,7 @@
 //! have come, since the last report may still be in the socket when the process is gone.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::reason::{JoinError, SpawnError, signal_name};
 use super::wire::{self, Report};
 use crate::cell::{Cell, Incoming, Violation};
+use crate::control::{CONTROL, Control};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
@@ -26,6 +27,9 @@ pub(crate) struct ChildCell {
     node: NodeId,
     slot: Slot,
     process: Child,
+    /// The child ends when this closes; see `callboard_ipc::LifeLine`.
+    _life: OwnedFd,
+    this: Weak<Self>,
     runtime: Weak<Runtime>,
     state: Mutex<State>,
 }
@@ -54,14 +58,17 @@ impl ChildCell {
         name: &str,
         node: NodeId,
         process: Child,
+        life: OwnedFd,
     ) -> Result<Arc<Self>, SpawnError> {
         let mut made = None;
         runtime.add_cell(|slot| {
-            let cell = Arc::new(Self {
+            let cell = Arc::new_cyclic(|this| Self {
                 name: name.to_owned(),
                 node,
                 slot,
                 process,
+                _life: life,
+                this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
                 state: Mutex::default(),
             });
@@ -85,7 +92,7 @@ impl ChildCell {
         self.state.lock().asked = true;
         let _ = self.process.kill();
         if let Some(runtime) = self.runtime.upgrade() {
-            self.peer_ended(&runtime, self.node);
+            self.disconnected(&runtime);
         }
         SpawnError::Start(error)
     }
@@ -188,10 +195,15 @@ impl ChildCell {
             runtime.reactor.deregister(self.process.as_fd(), token);
         }
         // What it wrote last may not have been read yet; the connection's end comes after it.
-        match runtime.peer(self.node) {
-            Some(peer) => peer.readable(runtime),
-            None => self.peer_ended(runtime, self.node),
+        if let Some(peer) = runtime.peer(self.node) {
+            peer.readable(runtime);
         }
+        self.announce(runtime);
+    }
+
+    /// Nothing more can come from it, and its names are free.
+    fn disconnected(&self, runtime: &Arc<Runtime>) {
+        self.state.lock().disconnected = true;
         self.announce(runtime);
     }
 
@@ -238,9 +250,25 @@ impl Cell for ChildCell {
         Ok(())
     }
 
-    fn peer_ended(&self, runtime: &Arc<Runtime>, _peer: NodeId) {
-        self.state.lock().disconnected = true;
-        self.announce(runtime);
+    fn peer_gone(&self, runtime: &Arc<Runtime>) {
+        // At the root all of it has been forgotten by now. Elsewhere the root says when; if it is gone too, nobody will.
+        match runtime.peer(runtime.root) {
+            Some(root) if !self.has_ended() => {
+                let this = Weak::clone(&self.this);
+                runtime.call_then(
+                    &root,
+                    CONTROL,
+                    &Control::AwaitEnd { node: self.node },
+                    move |runtime, _| {
+                        if let Some(this) = this.upgrade() {
+                            this.disconnected(runtime);
+                        }
+                    },
+                );
+                root.flush(runtime);
+            }
+            _ => self.disconnected(runtime),
+        }
     }
 
     /// The grace of a `terminate` is over.

@@ -27,7 +27,7 @@ pub(crate) struct Boot {
     pub(crate) parent: NodeId,
     pub(crate) root: NodeId,
     pub(crate) name: String,
-    /// After the page of this connection come: socket and page of one to the root, if the parent is another.
+    /// After the page of this connection and the life-line come: socket and page of one to the root, if the parent is another.
     pub(crate) has_root: bool,
     /// Last comes standard input, if it was given one.
     pub(crate) has_stdin: bool,
@@ -57,17 +57,24 @@ pub(crate) enum Report {
     Panicked(super::ChildPanic),
 }
 
+/// What a child gets of its parent beside the socket.
+pub(crate) struct Given {
+    pub(crate) page: OwnedFd,
+    pub(crate) life_line: OwnedFd,
+    pub(crate) stdin: Option<OwnedFd>,
+}
+
 /// Sends the hello to a child that has just been started, and connects it to parent and root.
 pub(crate) fn send_boot(
     runtime: &Arc<Runtime>,
     cell: &ChildCell,
     connection: Connection,
-    page: OwnedFd,
-    stdin: Option<OwnedFd>,
+    given: Given,
     call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let mut rights = vec![page];
+    let Given { page, life_line, stdin } = given;
+    let mut rights = vec![page, life_line];
     let is_root = runtime.id == runtime.root;
     if !is_root {
         let (ours, theirs) = Connection::introduce()?;

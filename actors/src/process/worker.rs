@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Decoder, Slot, decode};
-use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
+use callboard_ipc::{Bootstrap, Connection, Handover, LifeLine, Link, Side, image_id};
 use serde_bytes::ByteBuf;
 
 use super::entry;
@@ -32,8 +32,9 @@ const FAILED_START: i32 = 102;
 
 /// Runs the call that this process was started for, and ends the process.
 pub(crate) fn run(bootstrap: Bootstrap) -> ! {
-    let code = match begin(bootstrap) {
-        Ok((node, boot, slot)) => perform(&node, &boot, slot),
+    let begun = begin(bootstrap);
+    let code = match &begun {
+        Ok(Begun { node, boot, slot, .. }) => perform(node, boot, *slot),
         Err(reason) => {
             eprintln!("callboard: a child process could not begin: {reason}");
             FAILED_START
@@ -42,7 +43,16 @@ pub(crate) fn run(bootstrap: Bootstrap) -> ! {
     std::process::exit(code)
 }
 
-fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
+/// A child that is ready to run its call.
+struct Begun {
+    node: Node,
+    boot: Boot,
+    slot: Slot,
+    /// Kept to the last.
+    _life: LifeLine,
+}
+
+fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     let hello =
         hello::read(bootstrap.socket.as_fd(), HELLO_WITHIN).map_err(|e| format!("the parent: {e}"))?;
     // The parent has ended: so does its child, without a word.
@@ -50,6 +60,9 @@ fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
     let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
+    // In place before anything else of use: from here on the kernel ends this process with its parent.
+    let life = LifeLine::hold(next()?).map_err(|e| format!("the life-line: {e}"))?;
+    let Some(life) = life else { callboard_ipc::exit_now(0) };
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
     let to_parent = Connection::new(bootstrap.socket, link).map_err(|e| e.to_string())?;
     let to_root = if boot.has_root {
@@ -73,7 +86,7 @@ fn begin(bootstrap: Bootstrap) -> Result<(Node, Boot, Slot), String> {
         confirm_with_parent(&node, &boot);
         return Err(reason);
     }
-    Ok((node, boot, header.slot))
+    Ok(Begun { node, boot, slot: header.slot, _life: life })
 }
 
 /// Runs the call and reports; the exit code.
