@@ -2,11 +2,12 @@
 //!
 //! The only file that knows which library does it.
 
+use std::fmt;
 use std::io::ErrorKind;
 
 use rmp_serde::decode::Error as RmpError;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::BodyError;
 use crate::limits::MAX_BODY_DEPTH;
@@ -45,9 +46,26 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
         reason: error.to_string(),
     })?;
     // The library does not say where it stopped, but it says when there is nothing more to read.
-    match IgnoredAny::deserialize(&mut decoder) {
+    match Refused::deserialize(&mut decoder) {
         Err(RmpError::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(value),
         _ => Err(BodyError::TrailingBytes),
+    }
+}
+
+/// Refuses every value by its first byte, whatever would follow: so a decoder that fails for want of a byte is at its end.
+struct Refused;
+
+impl<'de> Deserialize<'de> for Refused {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Refused)
+    }
+}
+
+impl Visitor<'_> for Refused {
+    type Value = Refused;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing more")
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Registry};
 use parking_lot::Mutex;
-use slab::Slab;
 
+use crate::id::{Slot, Slots};
 use crate::source::{Readiness, Source, Wants};
 use crate::waker::Waker;
 
@@ -21,13 +21,25 @@ const EVENTS_PER_TURN: usize = 256;
 
 /// A source's place in a reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Token(usize);
+pub struct Token(Slot);
+
+/// How a token travels through the kernel.
+fn to_mio(slot: Slot) -> mio::Token {
+    mio::Token((slot.generation as usize) << 32 | slot.index as usize)
+}
+
+fn from_mio(token: usize) -> Slot {
+    Slot { index: token as u32, generation: (token >> 32) as u32 }
+}
+
+// A token holds a slot whole, and `WAKE` is none: no table has so many places.
+const _: () = assert!(usize::BITS == 64);
 
 /// The sources of an event loop, shared by all threads that wait on it.
 pub struct Reactor {
     registry: Registry,
     /// Held only to look up, never while a source runs.
-    sources: Mutex<Slab<Arc<dyn Source>>>,
+    sources: Mutex<Slots<Arc<dyn Source>>>,
     waker: Waker,
 }
 
@@ -47,9 +59,9 @@ impl Reactor {
         // The source is in the table before the kernel knows it: its first event may come at once.
         let token = self.sources.lock().insert(source);
         let raw = fd.as_raw_fd();
-        let registered = self.registry.register(&mut SourceFd(&raw), mio::Token(token), wants.interest());
+        let registered = self.registry.register(&mut SourceFd(&raw), to_mio(token), wants.interest());
         if let Err(error) = registered {
-            let removed = self.sources.lock().try_remove(token);
+            let removed = self.sources.lock().remove(token);
             drop(removed);
             return Err(error);
         }
@@ -63,19 +75,18 @@ impl Reactor {
     /// What the kernel says, for instance that the source is not watched any more.
     pub fn rewatch(&self, fd: BorrowedFd<'_>, token: Token, wants: Wants) -> io::Result<()> {
         let raw = fd.as_raw_fd();
-        self.registry.reregister(&mut SourceFd(&raw), mio::Token(token.0), wants.interest())
+        self.registry.reregister(&mut SourceFd(&raw), to_mio(token.0), wants.interest())
     }
 
     /// Stops watching. An event that another thread has in hand may still come.
     pub fn deregister(&self, fd: BorrowedFd<'_>, token: Token) {
         // It fails only for a descriptor that is not watched, which is what was asked for.
         let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
-        let removed = self.sources.lock().try_remove(token.0);
+        let removed = self.sources.lock().remove(token.0);
         drop(removed);
     }
 
-    /// Hands an event to its source. One of a source that was removed is ignored; if its place has been taken since,
-    /// the newcomer looks and finds nothing.
+    /// Hands an event to its source. One of a source that was removed reaches nobody.
     ///
     /// For threads beside the loop thread. A wake-up meant for the loop thread is passed on: this thread is not
     /// waiting now, so at the latest when it does, the loop thread is among those whom the kernel chooses from.
@@ -89,7 +100,7 @@ impl Reactor {
     }
 
     fn hand_out(&self, token: usize, readiness: Readiness) {
-        let source = self.sources.lock().get(token).cloned();
+        let source = self.sources.lock().get(from_mio(token)).cloned();
         if let Some(source) = source {
             source.ready(readiness);
         }

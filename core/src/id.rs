@@ -67,14 +67,16 @@ impl fmt::Display for Address {
 /// A table whose keys go stale when their value is removed, and then find nothing.
 #[derive(Debug)]
 pub struct Slots<T> {
-    values: Slab<T>,
+    /// None at an index that is used up.
+    values: Slab<Option<T>>,
+    used_up: usize,
     /// For each index the generation of its present or, if vacant, next value; none once that ran out.
     generations: Vec<Option<u32>>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { values: Slab::new(), generations: Vec::new() }
+        Self { values: Slab::new(), used_up: 0, generations: Vec::new() }
     }
 }
 
@@ -94,25 +96,42 @@ impl<T> Slots<T> {
     ///
     /// If there are more than `u32::MAX` values.
     pub fn insert_with(&mut self, make: impl FnOnce(Slot) -> T) -> Slot {
-        let entry = self.values.vacant_entry();
-        let index = u32::try_from(entry.key()).expect("fewer than four thousand million values");
-        if entry.key() == self.generations.len() {
-            self.generations.push(Some(1));
-        }
-        let generation = self.generations[entry.key()].expect("a retired index is never vacant");
-        let slot = Slot { index, generation };
-        entry.insert(make(slot));
+        let slot = self.vacant();
+        let index = slot.index as usize;
+        // Should `make` panic, the key that it knows stands for nobody, and for nobody who comes later.
+        self.generations[index] = slot.generation.checked_add(1);
+        let value = make(slot);
+        self.generations[index] = Some(slot.generation);
+        let inserted = self.values.insert(Some(value));
+        debug_assert_eq!(inserted, index, "the slab fills the place that it named");
         slot
+    }
+
+    /// The key of the next value.
+    fn vacant(&mut self) -> Slot {
+        loop {
+            let key = self.values.vacant_key();
+            if key == self.generations.len() {
+                self.generations.push(Some(1));
+            }
+            if let Some(generation) = self.generations[key] {
+                let index = u32::try_from(key).expect("fewer than four thousand million values");
+                return Slot { index, generation };
+            }
+            // After four thousand million lives an index would repeat itself: it is kept out of use.
+            self.values.insert(None);
+            self.used_up += 1;
+        }
     }
 
     /// The value at `slot`, unless it was removed.
     pub fn get(&self, slot: Slot) -> Option<&T> {
-        self.holds(slot).then(|| self.values.get(slot.index as usize))?
+        self.holds(slot).then(|| self.values.get(slot.index as usize)?.as_ref())?
     }
 
     /// The value at `slot`, to change it.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.holds(slot).then(|| self.values.get_mut(slot.index as usize))?
+        self.holds(slot).then(|| self.values.get_mut(slot.index as usize)?.as_mut())?
     }
 
     /// Removes the value at `slot`. From then on `slot` finds nothing, whoever comes to its index.
@@ -121,12 +140,8 @@ impl<T> Slots<T> {
         if !self.holds(slot) || !self.values.contains(index) {
             return None;
         }
-        match slot.generation.checked_add(1) {
-            Some(next) => self.generations[index] = Some(next),
-            // After four thousand million lives an index would repeat itself: keep it out of use.
-            None => return None,
-        }
-        Some(self.values.remove(index))
+        self.generations[index] = slot.generation.checked_add(1);
+        self.values.remove(index)
     }
 
     fn holds(&self, slot: Slot) -> bool {
@@ -135,19 +150,37 @@ impl<T> Slots<T> {
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.values.len() - self.used_up
     }
 
     /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// All values with their keys, by index.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
         self.values.iter().filter_map(|(index, value)| {
             let generation = self.generations[index]?;
-            Some((Slot { index: u32::try_from(index).ok()?, generation }, value))
+            Some((Slot { index: u32::try_from(index).ok()?, generation }, value.as_ref()?))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_used_up_is_nobodys_for_ever() {
+        let mut slots: Slots<u8> = Slots::default();
+        let first = slots.insert(1);
+        slots.generations[0] = Some(u32::MAX);
+        let last = Slot { generation: u32::MAX, ..first };
+        assert_eq!(slots.remove(last), Some(1));
+        assert_eq!((slots.get(last), slots.len()), (None, 0));
+        let next = slots.insert(2);
+        assert_eq!((next.index, slots.get(next), slots.len()), (1, Some(&2), 1));
+        assert_eq!((slots.remove(last), slots.iter().count()), (None, 1));
     }
 }

@@ -112,6 +112,13 @@ proptest! {
     }
 
     #[test]
+    fn a_value_followed_by_anything_is_an_error(value in any_wide(), more in vec(any::<u8>(), 1..5)) {
+        let mut bytes = encoded(&value);
+        bytes.extend(more);
+        prop_assert_eq!(decode::<Wide>(&bytes), Err(BodyError::TrailingBytes));
+    }
+
+    #[test]
     fn garbage_is_decoded_without_a_panic(garbage in vec(any::<u8>(), 0..300)) {
         let _ = decode::<Tree>(&garbage);
         let _ = decode::<Wide>(&garbage);

@@ -248,7 +248,6 @@ fn the_next_at_a_place_hears_its_own_events_and_the_old_one_none() {
     old_theirs.write_all(b"x").unwrap();
     stage.reactor.deregister(old.as_fd(), old_token);
     let new_token = stage.listen("new", &new);
-    assert_eq!(new_token, old_token, "the test is of a place taken again");
     assert_eq!(stage.turn(), []);
     drop(old_theirs);
     assert_eq!(stage.turn(), []);
@@ -270,7 +269,7 @@ fn one_that_takes_a_place_within_a_turn_loses_none_of_its_events() {
         let token = own.lock().unwrap().take().unwrap();
         reactor.deregister(place.as_fd(), token);
         let taken = reactor.register(socket.as_fd(), Wants::Reading, Arc::clone(&newcomer)).unwrap();
-        assert_eq!(taken, token, "the test is of a place taken again");
+        assert_ne!(taken, token, "a place taken again has another token");
     });
     *token.lock().unwrap() = Some(stage.reactor.register(old.as_fd(), Wants::Reading, ear).unwrap());
     first_theirs.write_all(b"x").unwrap();
@@ -294,7 +293,7 @@ fn an_event_for_a_place_taken_within_the_turn_reaches_the_old_source_never() {
             let other: Token = known.lock().unwrap()[1 - at];
             reactor.deregister(all[1 - at].0.as_fd(), other);
             let taken = reactor.register(socket.as_fd(), Wants::Reading, Arc::clone(&newcomer)).unwrap();
-            assert_eq!(taken, other, "the test is of a place taken again");
+            assert_ne!(taken, other, "a place taken again has another token");
         });
         let token = stage.reactor.register(sockets[at].0.as_fd(), Wants::Reading, ear).unwrap();
         tokens.lock().unwrap().push(token);
@@ -302,9 +301,8 @@ fn an_event_for_a_place_taken_within_the_turn_reaches_the_old_source_never() {
     for (_, theirs) in sockets.iter() {
         (&mut &*theirs).write_all(b"x").unwrap();
     }
-    // The newcomer may be sent to look, and then finds nothing.
     let heard = stage.names();
-    assert_eq!(heard.iter().filter(|name| **name != "new").count(), 1, "{heard:?}");
+    assert!(heard == ["first"] || heard == ["second"], "{heard:?}");
     assert_eq!((&*new).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     new_theirs.write_all(b"x").unwrap();
     assert_eq!(stage.names(), ["new"]);

@@ -121,12 +121,18 @@ fn a_key_may_be_of_a_table_that_never_was_so_long() {
 #[test]
 fn a_value_that_panics_while_it_is_made_is_not_in_the_table() {
     let mut slots: Slots<u8> = Slots::default();
-    let made =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| slots.insert_with(|_| panic!("no value"))));
+    let mut known = None;
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        slots.insert_with(|key| {
+            known = Some(key);
+            panic!("no value")
+        })
+    }));
     assert!(made.is_err());
     assert!(slots.is_empty());
     let key = slots.insert(5);
     assert_eq!(slots.get(key), Some(&5));
+    assert_eq!(slots.get(known.unwrap()), None, "its key reaches somebody else");
 }
 
 #[test]

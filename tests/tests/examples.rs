@@ -45,8 +45,9 @@ fn root() -> PathBuf {
 }
 
 fn cargo(verb: &str) -> Command {
+    // Of the whole workspace, as the tests are built: with a package named, features differ and all is built anew.
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args([verb, "--quiet", "--package", "callboard-examples"]);
+    cargo.current_dir(root()).args([verb, "--quiet"]);
     cargo
 }
 

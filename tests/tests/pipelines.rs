@@ -238,7 +238,7 @@ fn wordcount() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let folder = deps.ancestors().nth(2).unwrap().to_owned();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "-q", "-p", "callboard-examples", "--bin", "wordcount"]);
+    build.args(["build", "-q", "--bin", "wordcount"]);
     if folder.ends_with("release") {
         build.arg("--release");
     }
