@@ -147,26 +147,29 @@ fn everyone_who_waits_at_a_killed_owner_is_told_at_once() {
     }
 }
 
+/// Producer and number.
+type Pairs = Queue<(u64, u64)>;
+
 #[test]
 fn one_slot_and_many_hands_one_of_them_stopped_and_one_idle() {
-    fn puts(_: &Node, (queue, producer, count): (Queue<(u64, u64)>, u64, u64)) {
+    fn puts(_: &Node, (queue, producer, count): (Pairs, u64, u64)) {
         for n in 0..count {
             queue.put((producer, n)).unwrap();
         }
     }
-    fn idles(node: &Node, queue: Queue<(u64, u64)>) {
+    fn idles(node: &Node, queue: Pairs) {
         queue.len().unwrap();
         node.wait_stopping(PATIENCE);
     }
-    fn gets(_: &Node, (queue, came): (Queue<(u64, u64)>, Queue<(u64, u64)>)) {
+    fn gets(_: &Node, (queue, came): (Pairs, Pairs)) {
         for item in &queue {
             came.put(item).unwrap();
         }
     }
     const COUNT: u64 = 200;
     let node = Node::start().unwrap();
-    let queue: Queue<(u64, u64)> = node.anonymous(QueueOptions::new().capacity(1));
-    let came: Queue<(u64, u64)> = node.anonymous(QueueOptions::new());
+    let queue: Pairs = node.anonymous(QueueOptions::new().capacity(1));
+    let came: Pairs = node.anonymous(QueueOptions::new());
     let gets: Vec<_> =
         (0..2).map(|_| node.spawn("gets", gets, (queue.clone(), came.clone())).unwrap()).collect();
     let idle = node.spawn("idles", idles, queue.clone()).unwrap();

@@ -1,0 +1,7 @@
+//! The least that any implementation must do, as raw code.
+
+pub(crate) mod exec;
+pub(crate) mod frames;
+pub(crate) mod hub;
+pub(crate) mod pingpong;
+pub(crate) mod stream;
