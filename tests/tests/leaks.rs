@@ -51,16 +51,16 @@ fn one_round(round: u64) {
 
     let killed = node.spawn("waits", waits, to.clone()).unwrap();
     to.put(1).unwrap();
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         send_signal(killed.pid(), 19);
     }
     send_signal(killed.pid(), 9);
     assert!(killed.join().is_err());
     let guest = Node::join(&node.job()).unwrap();
     assert_eq!(guest.open::<Queue<u64>>("/from").unwrap().len(), Ok(0));
-    if round % 5 == 0 {
+    if round.is_multiple_of(5) {
         let mut sum = 0;
-        let mode = if round % 2 == 0 { Workers::Processes } else { Workers::Threads };
+        let mode = if round.is_multiple_of(2) { Workers::Processes } else { Workers::Threads };
         Pipeline::source(0..10_u64)
             .stage(StageOptions::new("double"), Double)
             .run(&node, mode, |n: u64| sum += n)
