@@ -8,6 +8,7 @@
 mod call;
 mod cell;
 mod control;
+mod failure;
 mod guests;
 mod hello;
 mod names;
@@ -24,6 +25,7 @@ mod scope;
 mod wait;
 
 pub use callboard_core::{Address, BodyError, NodeId};
+pub use failure::Failure;
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};

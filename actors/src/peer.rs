@@ -254,7 +254,7 @@ impl Peer {
                 outbox.begin()
             };
             let Some(mut lane) = begun else { return };
-            let wrote = write_lane(connection, &mut lane);
+            let wrote = write_lane(connection, &mut lane, |text| runtime.complain(text));
             let next = self.outbox.lock().finish(lane, wrote);
             match next {
                 Next::Again => {}

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use callboard::{Node, Queue, QueueOptions};
+use callboard::{Failure, Node, Queue, QueueOptions};
 
 const LEVELS: u32 = 3;
 const DESCENDANTS: usize = 2 + 4 + 8;
@@ -25,18 +25,18 @@ const AT_MOST: Duration = Duration::from_secs(60);
 const AS_ROOT: &str = "--as-root";
 
 /// Grows two branches `levels` deep, each of which tells its process id.
-fn grow(node: &Node, levels: u32, pids: &Queue<u32>) -> Result<(), String> {
+fn grow(node: &Node, levels: u32, pids: &Queue<u32>) -> Result<(), Failure> {
     if levels == 0 {
         return Ok(());
     }
     for side in ["left", "right"] {
-        node.spawn(side, branch, (levels - 1, pids.clone())).map_err(|error| error.to_string())?;
+        node.spawn(side, branch, (levels - 1, pids.clone()))?;
     }
     Ok(())
 }
 
-fn branch(node: &Node, (levels, pids): (u32, Queue<u32>)) -> Result<(), String> {
-    pids.put(std::process::id()).map_err(|error| error.to_string())?;
+fn branch(node: &Node, (levels, pids): (u32, Queue<u32>)) -> Result<(), Failure> {
+    pids.put(std::process::id())?;
     grow(node, levels, &pids)?;
     node.wait_stopping(AT_MOST);
     Ok(())

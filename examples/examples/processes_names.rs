@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use callboard::Node;
+use callboard::{Failure, Node};
 
 /// Tells when it runs, as what process, under what name.
-fn who(node: &Node, (): ()) -> Result<(u32, String), String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
+fn who(node: &Node, (): ()) -> Result<(u32, String), Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let pid = std::process::id();
     println!("[{}] process {pid} is {}", clock(now), node.name());
     Ok((pid, node.name().to_owned()))

@@ -6,11 +6,11 @@
 
 use std::error::Error;
 
-use callboard::{Node, Queue, QueueOptions};
+use callboard::{Failure, Node, Queue, QueueOptions};
 
 /// Puts `count` numbers, beginning with `from`.
-fn produce(_: &Node, (numbers, from, count): (Queue<u64>, u64, u64)) -> Result<usize, String> {
-    numbers.put_many(from..from + count).map_err(|error| error.to_string())
+fn produce(_: &Node, (numbers, from, count): (Queue<u64>, u64, u64)) -> Result<usize, Failure> {
+    Ok(numbers.put_many(from..from + count)?)
 }
 
 /// Gets until the end of the stream, and returns what came.
@@ -21,10 +21,10 @@ fn consume(node: &Node, numbers: Queue<u64>) -> Vec<u64> {
 }
 
 /// Gets so many and no more.
-fn take(node: &Node, (numbers, count): (Queue<u64>, usize)) -> Result<Vec<u64>, String> {
+fn take(node: &Node, (numbers, count): (Queue<u64>, usize)) -> Result<Vec<u64>, Failure> {
     let mut got = Vec::new();
     for _ in 0..count {
-        got.push(numbers.get().map_err(|error| error.to_string())?);
+        got.push(numbers.get()?);
     }
     println!("{} took {got:?}", node.name());
     Ok(got)

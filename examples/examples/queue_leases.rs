@@ -9,15 +9,15 @@ use std::error::Error;
 use std::thread::sleep;
 use std::time::Duration;
 
-use callboard::{Node, Queue, QueueOptions};
+use callboard::{Failure, Node, Queue, QueueOptions};
 
 /// Long enough that only the kill ends it.
 const VERY_LONG: Duration = Duration::from_secs(60);
 
 /// Leases one item, tells which, and never gets round to it.
-fn gets_stuck(node: &Node, (jobs, begun): (Queue<String>, Queue<String>)) -> Result<(), String> {
-    let job = jobs.lease().map_err(|error| error.to_string())?;
-    begun.put_confirmed(job.item().clone()).map_err(|error| error.to_string())?;
+fn gets_stuck(node: &Node, (jobs, begun): (Queue<String>, Queue<String>)) -> Result<(), Failure> {
+    let job = jobs.lease()?;
+    begun.put_confirmed(job.item().clone())?;
     node.wait_stopping(VERY_LONG);
     Ok(())
 }

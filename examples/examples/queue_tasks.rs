@@ -5,7 +5,7 @@
 
 use std::error::Error;
 
-use callboard::{Node, Queue, QueueOptions};
+use callboard::{Failure, Node, Queue, QueueOptions};
 use serde::{Deserialize, Serialize};
 
 const TASKS: u64 = 8;
@@ -27,11 +27,11 @@ struct Done {
 }
 
 /// Works until there are no more tasks; how many it has done.
-fn work(node: &Node, (tasks, results): (Queue<Task>, Queue<Done>)) -> Result<usize, String> {
+fn work(node: &Node, (tasks, results): (Queue<Task>, Queue<Done>)) -> Result<usize, Failure> {
     let mut count = 0;
     for Task { start, end } in &tasks {
         let done = Done { start, end, sum: (start..end).sum(), worker: node.name().to_owned() };
-        results.put(done).map_err(|error| error.to_string())?;
+        results.put(done)?;
         count += 1;
     }
     Ok(count)

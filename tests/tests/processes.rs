@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use callboard::{JoinError, Node};
+use callboard::{Failure, JoinError, Node};
 use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, send_signal, stop_state};
 
 callboard::test_door!();
@@ -45,6 +45,23 @@ fn arguments_and_values_of_many_megabytes_arrive_whole() {
     let expected: String = long.chars().rev().collect();
     let child = node.spawn("reverser", reversed, long).unwrap();
     assert!(child.join().unwrap() == expected);
+}
+
+#[test]
+fn an_error_comes_back_with_its_causes() {
+    fn reads(_: &Node, path: String) -> Result<String, Failure> {
+        Ok(std::fs::read_to_string(path)?)
+    }
+    fn caller(node: &Node, path: &str) -> Result<String, Box<dyn std::error::Error>> {
+        Ok(node.spawn("reads", reads, path.to_owned())?.join()??)
+    }
+    let node = Node::start().unwrap();
+    assert!(caller(&node, "/proc/self/comm").is_ok());
+    let error = caller(&node, "/nowhere").unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error}");
+    let outer = callboard::SpawnError::Start(std::io::Error::other("the cause"));
+    let chain: Vec<_> = Failure::from(outer).chain().map(str::to_owned).collect();
+    assert_eq!(chain.last().map(String::as_str), Some("the cause"));
 }
 
 #[test]

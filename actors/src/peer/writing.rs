@@ -1,5 +1,6 @@
 //! A peer's bytes on their way out, as far as the socket takes them.
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use callboard_ipc::{Connection, DESCRIPTORS_PER_WRITE, Sent};
@@ -7,7 +8,11 @@ use callboard_ipc::{Connection, DESCRIPTORS_PER_WRITE, Sent};
 use crate::outbox::{Lane, Wrote};
 
 /// Writes a lane, each frame with descriptors starting a write of its own.
-pub(super) fn write_lane(connection: &Connection, lane: &mut Lane) -> Wrote {
+///
+/// A write error only stops writing: what the other side sent is still to be read, and then its end. But if the other side
+/// may well live, as when the kernel is out of memory or too many descriptors are under way, nothing would end: so the
+/// connection is ended, and both sides learn of it.
+pub(super) fn write_lane(connection: &Connection, lane: &mut Lane, complain: impl FnOnce(&str)) -> Wrote {
     while lane.at < lane.bytes.len() {
         let carries = lane.rights.front().is_some_and(|(at, _)| *at == lane.at);
         let sent = if carries {
@@ -19,7 +24,13 @@ pub(super) fn write_lane(connection: &Connection, lane: &mut Lane) -> Wrote {
         match sent {
             Ok(Sent::Bytes(n)) => lane.at += n,
             Ok(Sent::Full) => return Wrote::Full,
-            Err(_) => return Wrote::Broken,
+            Err(error) => {
+                if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
+                    complain(&format!("a connection is ended, as it can't be written to: {error}"));
+                    connection.shutdown();
+                }
+                return Wrote::Broken;
+            }
         }
     }
     Wrote::All

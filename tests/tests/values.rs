@@ -1,0 +1,146 @@
+//! Values that refuse to be encoded or decoded, panic on the way, or put other values meanwhile: nothing is lost but them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use callboard::{GetError, Node, PutError, Queue, QueueOptions};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+
+callboard::test_door!();
+
+/// A number that behaves as it says.
+#[derive(Clone, Debug, PartialEq)]
+struct Odd(u64);
+
+const REFUSES: u64 = 1000;
+const PANICS: u64 = 1001;
+const IS_REFUSED: u64 = 1002;
+const PANICS_THERE: u64 = 1003;
+
+impl Serialize for Odd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            REFUSES => Err(S::Error::custom("it does not want to")),
+            PANICS => panic!("while it is encoded"),
+            n => serializer.serialize_u64(n),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Odd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            IS_REFUSED => Err(D::Error::custom("nobody wants it")),
+            PANICS_THERE => panic!("while it is decoded"),
+            n => Ok(Odd(n)),
+        }
+    }
+}
+
+/// Puts into another queue while it is encoded, and again while it is decoded.
+#[derive(Debug)]
+struct Nested(Queue<u64>);
+
+impl Serialize for Nested {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.put(1).map_err(S::Error::custom)?;
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let queue: Queue<u64> = Queue::deserialize(deserializer)?;
+        queue.put(2).map_err(D::Error::custom)?;
+        Ok(Nested(queue))
+    }
+}
+
+fn sums(_: &Node, queue: Queue<Odd>) -> (u64, u64, u64) {
+    let (mut sum, mut undecodable, mut panicked) = (0, 0, 0);
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| queue.get())) {
+            Ok(Ok(Odd(n))) => sum += n,
+            Ok(Err(GetError::Decode(error))) => {
+                assert!(error.to_string().contains("nobody wants it"), "{error}");
+                undecodable += 1;
+            }
+            Ok(Err(GetError::Closed)) => return (sum, undecodable, panicked),
+            Ok(Err(other)) => panic!("{other}"),
+            Err(_) => panicked += 1,
+        }
+    }
+}
+
+#[test]
+fn an_item_that_refuses_or_panics_costs_only_itself() {
+    let node = Node::start().unwrap();
+    let here: Queue<Odd> = node.anonymous(QueueOptions::new());
+    let there: Queue<Odd> = node.anonymous(QueueOptions::new());
+    let child = node.process("sums").stderr_null().spawn(sums, there.clone()).unwrap();
+    for queue in [&here, &there] {
+        for n in 0..100 {
+            queue.put(Odd(n)).unwrap();
+            if n % 10 == 0 {
+                let Err(PutError::Encode(item, error)) = queue.put(Odd(REFUSES)) else {
+                    panic!("it was put")
+                };
+                assert!(item == Odd(REFUSES) && error.to_string().contains("does not want to"), "{error}");
+                assert!(catch_unwind(AssertUnwindSafe(|| queue.put(Odd(PANICS)))).is_err());
+                queue.put(Odd(IS_REFUSED)).unwrap();
+                queue.put(Odd(PANICS_THERE)).unwrap();
+            }
+        }
+        queue.close().unwrap();
+    }
+    assert_eq!(here.len(), Ok(120));
+    assert_eq!(sums(&node, here), (4950, 10, 10));
+    assert_eq!(child.join().unwrap(), (4950, 10, 10));
+    assert!(there.is_empty().unwrap());
+}
+
+#[test]
+fn a_lease_of_an_item_that_can_not_be_decoded_becomes_a_dead_letter_and_the_next_is_fine() {
+    let node = Node::start().unwrap();
+    let queue: Queue<Odd> = node.anonymous(QueueOptions::new().max_attempts(2));
+    queue.put(Odd(IS_REFUSED)).unwrap();
+    queue.put(Odd(5)).unwrap();
+    let mut refused = 0;
+    loop {
+        match queue.lease() {
+            Ok(lease) => {
+                assert_eq!(*lease, Odd(5));
+                break lease.ack();
+            }
+            Err(GetError::Decode(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+        assert!(refused < 10, "it comes back for ever");
+    }
+    assert!(queue.join_timeout(callboard_tests::PATIENCE).unwrap());
+}
+
+#[test]
+fn values_that_put_other_values_on_their_way_arrive() {
+    fn gets(_: &Node, queue: Queue<Nested>) -> u64 {
+        let Nested(inner) = queue.get().unwrap();
+        inner.put(3).unwrap();
+        7
+    }
+    let node = Node::start().unwrap();
+    let inner: Queue<u64> = node.anonymous(QueueOptions::new());
+    let outer: Queue<Nested> = node.anonymous(QueueOptions::new());
+    outer.put(Nested(inner.clone())).unwrap();
+    assert_eq!(node.spawn("gets", gets, outer).unwrap().join().unwrap(), 7);
+    assert_eq!((inner.get(), inner.get(), inner.get()), (Ok(1), Ok(2), Ok(3)));
+    assert!(inner.is_empty().unwrap());
+}
+
+#[test]
+fn a_handle_that_is_decoded_outside_of_a_node_is_an_error() {
+    let node = Node::start().unwrap();
+    let queue: Queue<u64> = node.anonymous(QueueOptions::new());
+    let mut bytes = Vec::new();
+    callboard_core::encode_into(&queue, &mut bytes).unwrap();
+    let error = callboard_core::decode::<Queue<u64>>(&bytes).unwrap_err();
+    assert!(error.to_string().contains("only where a node receives it"), "{error}");
+}
