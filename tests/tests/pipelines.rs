@@ -238,7 +238,8 @@ fn wordcount() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let folder = deps.ancestors().nth(2).unwrap().to_owned();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "-q", "--bin", "wordcount"]);
+    // At the workspace's root, so that its parts are built as for these tests.
+    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(["build", "-q", "--bin", "wordcount"]);
     if folder.ends_with("release") {
         build.arg("--release");
     }
