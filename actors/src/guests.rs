@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Incoming, Violation};
-use crate::hello::{self, HELLO_WORD, Hello, Looked, Opening};
-use crate::peer::{Peer, encoded, header};
+use crate::hello::{HELLO_WORD, Hello, Looked, Opening};
+use crate::peer::{Peer, Reading, encoded, header};
 use crate::runtime::Runtime;
 
 /// How long a connection may take until it has said hello.
@@ -52,14 +52,15 @@ pub(crate) struct Guests {
     this: Weak<Self>,
     runtime: Weak<Runtime>,
     slot: Slot,
-    listener: Listener,
+    /// None once the node ends.
+    listener: Mutex<Option<Listener>>,
     /// The eldest first.
     strangers: Mutex<VecDeque<Arc<Stranger>>>,
 }
 
 impl Guests {
     /// Opens the job's door.
-    pub(crate) fn listen(runtime: &Arc<Runtime>) -> io::Result<()> {
+    pub(crate) fn listen(runtime: &Arc<Runtime>) -> io::Result<Arc<Self>> {
         let listener = Listener::bind(&address(&runtime.root.to_string()))?;
         let mut made = None;
         runtime.add_cell(|slot| {
@@ -67,7 +68,7 @@ impl Guests {
                 this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
                 slot,
-                listener,
+                listener: Mutex::new(Some(listener)),
                 strangers: Mutex::default(),
             });
             made = Some(Arc::clone(&cell));
@@ -75,13 +76,28 @@ impl Guests {
         });
         let guests = made.expect("the closure has run");
         let source = Arc::clone(&guests) as Arc<dyn Source>;
-        runtime.reactor.register(guests.listener.as_fd(), Wants::Reading, source)?;
-        Ok(())
+        if let Some(listener) = &*guests.listener.lock() {
+            runtime.reactor.register(listener.as_fd(), Wants::Reading, source)?;
+        }
+        Ok(guests)
+    }
+
+    /// Shuts the door: from here on the job can't be found, whoever still holds parts of this node.
+    pub(crate) fn close(&self) {
+        self.listener.lock().take();
+        let strangers = std::mem::take(&mut *self.strangers.lock());
+        if let Some(runtime) = self.runtime.upgrade() {
+            strangers.iter().for_each(|stranger| stranger.turn_away(&runtime, "the job has ended"));
+        }
     }
 
     fn accept_all(&self, runtime: &Arc<Runtime>) {
         loop {
-            match self.listener.accept() {
+            let next = match &*self.listener.lock() {
+                Some(listener) => listener.accept(),
+                None => return,
+            };
+            match next {
                 Ok(Accepted::Connection(socket)) => self.take_in(runtime, socket),
                 Ok(Accepted::Stranger(socket, why)) => refuse(&socket, &why.to_string()),
                 Ok(Accepted::Nobody) => return,
@@ -94,6 +110,8 @@ impl Guests {
         let until = Instant::now() + HELLO_WITHIN;
         let stranger =
             Arc::new(Stranger { guests: Weak::clone(&self.this), until, at_door: Mutex::new(None) });
+        // Held until it is registered: whoever brings its first event, or turns it away, finds all of it.
+        let mut at_door = stranger.at_door.lock();
         let eldest = {
             let mut strangers = self.strangers.lock();
             strangers.push_back(Arc::clone(&stranger));
@@ -102,15 +120,14 @@ impl Guests {
             }
             if strangers.len() > MAX_STRANGERS { strangers.pop_front() } else { None }
         };
-        if let Some(eldest) = eldest {
-            eldest.turn_away(runtime, "others came, and you had not said hello");
-        }
-        // Held while it is registered: whoever brings its first event finds all of it.
-        let mut at_door = stranger.at_door.lock();
         let source = Arc::clone(&stranger) as Arc<dyn Source>;
         match runtime.reactor.register(socket.as_fd(), Wants::Reading, source) {
             Ok(token) => *at_door = Some(AtDoor { socket, token, opening: Opening::new(MAX_HELLO_BYTES) }),
             Err(error) => refuse(&socket, &format!("the connection can't be watched: {error}")),
+        }
+        drop(at_door);
+        if let Some(eldest) = eldest {
+            eldest.turn_away(runtime, "others came, and you had not said hello");
         }
     }
 
@@ -188,12 +205,12 @@ impl Source for Stranger {
         if matches!(looked, Ok(Looked::NotYet)) {
             return;
         }
-        let Some(AtDoor { socket, token, .. }) = at_door.take() else { return };
+        let Some(AtDoor { socket, token, opening }) = at_door.take() else { return };
         drop(at_door);
         runtime.reactor.deregister(socket.as_fd(), token);
         guests.forget(self);
         match looked {
-            Ok(Looked::Hello(hello)) => welcome(&runtime, socket, *hello),
+            Ok(Looked::Hello(hello)) => welcome(&runtime, socket, &hello, opening.into_reading()),
             Ok(Looked::End | Looked::NotYet) => {}
             Err(reason) => refuse(&socket, &reason),
         }
@@ -201,8 +218,8 @@ impl Source for Stranger {
 }
 
 /// Lets a guest in, if its hello is sound.
-fn welcome(runtime: &Arc<Runtime>, socket: OwnedFd, hello: Hello) {
-    let node = match guest_of(runtime, &hello) {
+fn welcome(runtime: &Arc<Runtime>, socket: OwnedFd, hello: &Hello, reading: Reading) {
+    let node = match guest_of(runtime, hello) {
         Ok(node) => node,
         Err(reason) => return refuse(&socket, &reason),
     };
@@ -213,7 +230,7 @@ fn welcome(runtime: &Arc<Runtime>, socket: OwnedFd, hello: Hello) {
     let body = encoded(&Welcome { root: runtime.root });
     let peer = runtime.new_peer(node);
     peer.post(runtime, header(Kind::Hello, Slot::default(), HELLO_WORD), &body, vec![page]);
-    runtime.connect(node, connection, hello.reading);
+    runtime.connect(node, connection, reading);
     runtime.flush_listed();
 }
 
@@ -238,7 +255,7 @@ fn refuse(socket: &OwnedFd, reason: &str) {
 }
 
 /// A guest's way in: connects to `job` as `node`; the root's id and the connection to it.
-pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Hello), JoinFailed> {
+pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Reading), JoinFailed> {
     let socket = callboard_ipc::connect(&address(job)).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => JoinFailed::NoJob,
         _ => JoinFailed::System(error),
@@ -247,7 +264,8 @@ pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Hell
     let join: Header = header(Kind::Hello, Slot::default(), HELLO_WORD);
     append_message(&mut frame, join, &encoded(&Join { node }));
     fd_pass::send(socket.as_fd(), &frame, &[]).map_err(JoinFailed::System)?;
-    let answer = hello::read(socket.as_fd(), HELLO_WITHIN).map_err(JoinFailed::Refused)?;
+    let mut opening = Opening::new(usize::MAX);
+    let answer = opening.read(socket.as_fd(), HELLO_WITHIN).map_err(JoinFailed::Refused)?;
     let mut answer = answer.ok_or_else(|| JoinFailed::Refused("closed without a word".to_owned()))?;
     let Welcome { root } =
         decode(&answer.body).map_err(|error| JoinFailed::Refused(format!("an answer that is {error}")))?;
@@ -255,7 +273,7 @@ pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Hell
     let page = answer.rights.pop_front().ok_or_else(no_page)?;
     let link = Link::open(&page, Side::Second).map_err(JoinFailed::System)?;
     let connection = Connection::new(socket, link).map_err(JoinFailed::System)?;
-    Ok((root, connection, answer))
+    Ok((root, connection, opening.into_reading()))
 }
 
 /// Why a guest did not get in.

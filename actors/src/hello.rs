@@ -1,4 +1,4 @@
-//! The first message on a connection that nobody introduced: a parent's to its child, a guest's to the root, and the
+//! The first messages on a connection that nobody introduced: a parent's to its child, a guest's to the root, and the
 //! root's answer.
 
 use std::collections::VecDeque;
@@ -13,12 +13,11 @@ use crate::peer::Reading;
 /// The word of every hello: "callbd", then two bytes of protocol version.
 pub(crate) const HELLO_WORD: u64 = 0x6361_6c6c_6264_0001;
 
-/// A first message, and all that is needed to read on behind it.
+/// A first message.
 pub(crate) struct Hello {
     pub(crate) header: Header,
     pub(crate) body: Vec<u8>,
     pub(crate) rights: VecDeque<OwnedFd>,
-    pub(crate) reading: Reading,
 }
 
 impl Hello {
@@ -45,13 +44,13 @@ impl Hello {
 
 /// What a look at a connection's beginning came to.
 pub(crate) enum Looked {
-    Hello(Box<Hello>),
+    Hello(Hello),
     NotYet,
     /// The other side has closed before it said anything whole.
     End,
 }
 
-/// A connection whose first message is still to come.
+/// A connection that is still at its beginning.
 pub(crate) struct Opening {
     decoder: Decoder,
     assembler: Assembler,
@@ -74,6 +73,15 @@ impl Opening {
     /// What is wrong with it, as text for the other side.
     pub(crate) fn look(&mut self, socket: BorrowedFd<'_>) -> Result<Looked, String> {
         loop {
+            if let Some((header, body)) = self.next_message()? {
+                let count = usize::from(header.descriptors).min(self.rights.len());
+                let later = self.rights.split_off(count);
+                let rights = std::mem::replace(&mut self.rights, later);
+                return Ok(Looked::Hello(Hello { header, body, rights }));
+            }
+            if self.bytes > self.most_bytes {
+                return Err(format!("the first message is longer than {} bytes", self.most_bytes));
+            }
             match fd_pass::receive(socket, self.decoder.spare(), &mut self.rights) {
                 Ok(Received::Bytes(n)) => {
                     self.decoder.filled(n);
@@ -83,20 +91,39 @@ impl Opening {
                 Ok(Received::End) => return Ok(Looked::End),
                 Err(error) => return Err(error.to_string()),
             }
-            if let Some((header, body)) = self.first_message()? {
-                let count = usize::from(header.descriptors).min(self.rights.len());
-                let later = self.rights.split_off(count);
-                let rights = std::mem::take(&mut self.rights);
-                let reading = Reading::new(std::mem::take(&mut self.decoder), later);
-                return Ok(Looked::Hello(Box::new(Hello { header, body, rights, reading })));
-            }
-            if self.bytes > self.most_bytes {
-                return Err(format!("the first message is longer than {} bytes", self.most_bytes));
-            }
         }
     }
 
-    fn first_message(&mut self) -> Result<Option<(Header, Vec<u8>)>, String> {
+    /// Waits for the next message, a hello; none if the other side closed without one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or that there was none `within` that time.
+    pub(crate) fn read(&mut self, socket: BorrowedFd<'_>, within: Duration) -> Result<Option<Hello>, String> {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.look(socket)? {
+                Looked::Hello(hello) => {
+                    hello.check()?;
+                    return Ok(Some(hello));
+                }
+                Looked::End => return Ok(None),
+                Looked::NotYet => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("no hello within {within:?}"));
+            }
+            callboard_ipc::wait_readable(socket, Some(left)).map_err(|error| error.to_string())?;
+        }
+    }
+
+    /// What is needed to read on behind the messages that came.
+    pub(crate) fn into_reading(self) -> Reading {
+        Reading::new(self.decoder, self.rights)
+    }
+
+    fn next_message(&mut self) -> Result<Option<(Header, Vec<u8>)>, String> {
         while let Some(frame) = self.decoder.next().map_err(|error| error.to_string())? {
             let whole = self.assembler.accept(frame.header, frame.body).map_err(|e| e.to_string())?;
             if let Some(message) = whole {
@@ -104,30 +131,5 @@ impl Opening {
             }
         }
         Ok(None)
-    }
-}
-
-/// Waits for the first message; none if the other side closed without one.
-///
-/// # Errors
-///
-/// What is wrong with it, or that there was none `within` that time.
-pub(crate) fn read(socket: BorrowedFd<'_>, within: Duration) -> Result<Option<Hello>, String> {
-    let mut opening = Opening::new(usize::MAX);
-    let deadline = Instant::now() + within;
-    loop {
-        match opening.look(socket)? {
-            Looked::Hello(hello) => {
-                hello.check()?;
-                return Ok(Some(*hello));
-            }
-            Looked::End => return Ok(None),
-            Looked::NotYet => {}
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(format!("no hello within {within:?}"));
-        }
-        callboard_ipc::wait_readable(socket, Some(left)).map_err(|error| error.to_string())?;
     }
 }

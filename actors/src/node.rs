@@ -68,6 +68,8 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     runtime: Arc<Runtime>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// At the root: its door.
+    guests: Mutex<Option<Arc<Guests>>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -89,7 +91,7 @@ impl Node {
         door(Location::caller())?;
         let id = new_id()?;
         let node = Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })?;
-        Guests::listen(node.runtime())?;
+        *node.0.guests.lock() = Some(Guests::listen(node.runtime())?);
         Ok(node)
     }
 
@@ -107,13 +109,13 @@ impl Node {
     pub fn join(job: &str) -> Result<Self, JoinJobError> {
         door(Location::caller())?;
         let id = new_id().map_err(StartError::System)?;
-        let (root, connection, hello) = guests::enter(job, id).map_err(|failed| match failed {
+        let (root, connection, reading) = guests::enter(job, id).map_err(|failed| match failed {
             JoinFailed::NoJob => JoinJobError::NoJob(job.to_owned()),
             JoinFailed::Refused(reason) => JoinJobError::Refused { job: job.to_owned(), reason },
             JoinFailed::System(error) => StartError::System(error).into(),
         })?;
         let node = Self::new(Identity { id, root, parent: None, name: "guest".to_owned(), sole: false })?;
-        node.runtime().connect(root, connection, hello.reading);
+        node.runtime().connect(root, connection, reading);
         Ok(node)
     }
 
@@ -134,7 +136,7 @@ impl Node {
         let runs = Arc::clone(&runtime);
         let thread =
             std::thread::Builder::new().name("callboard".to_owned()).spawn(move || runs.run(event_loop))?;
-        Ok(Self(Arc::new(Inner { runtime, thread: Mutex::new(Some(thread)) })))
+        Ok(Self(Arc::new(Inner { runtime, thread: Mutex::new(Some(thread)), guests: Mutex::new(None) })))
     }
 
     /// Starts another node of this job in this very process, for tests that want several nodes and no process.
@@ -280,6 +282,9 @@ impl Node {
 impl Drop for Inner {
     fn drop(&mut self) {
         let runtime = &self.runtime;
+        if let Some(guests) = self.guests.lock().take() {
+            guests.close();
+        }
         runtime.flush_listed();
         runtime.end_loop();
         child::end_all(&runtime.children(), REAP_WITHIN);

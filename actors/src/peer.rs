@@ -184,15 +184,37 @@ impl Peer {
         self.list(runtime);
     }
 
-    /// Appends one item for `slot`; whether the caller must flush, as the reader on the other side waits.
-    pub(crate) fn item(&self, runtime: &Runtime, slot: Slot, flags: Flags, word: u64, item: &[u8]) -> bool {
+    /// Appends one item for `slot`.
+    pub(crate) fn item(&self, runtime: &Runtime, slot: Slot, flags: Flags, word: u64, item: &[u8]) {
+        self.outbox.lock().item(slot, flags, word, item);
+        self.list(runtime);
+    }
+
+    /// Appends one item for `slot` if `may` says so, which it is asked while the outbox is locked; then, whether the
+    /// caller must flush.
+    pub(crate) fn item_if(
+        &self,
+        runtime: &Runtime,
+        slot: Slot,
+        word: u64,
+        item: &[u8],
+        may: impl FnOnce() -> bool,
+    ) -> Option<bool> {
         let must_flush = {
             let mut outbox = self.outbox.lock();
-            outbox.item(slot, flags, word, item);
+            if !may() {
+                return None;
+            }
+            outbox.item(slot, Flags::NONE, word, item);
             self.must_flush(&outbox)
         };
         self.list(runtime);
-        must_flush
+        Some(must_flush)
+    }
+
+    /// Does something that must not come between other messages. What it appends is to be [listed](Self::list).
+    pub(crate) fn with_outbox<R>(&self, with: impl FnOnce(&mut Outbox) -> R) -> R {
+        with(&mut self.outbox.lock())
     }
 
     /// Appends several items for `slot`; the first has the number `word`.
@@ -213,7 +235,8 @@ impl Peer {
         self.list(runtime);
     }
 
-    fn list(&self, runtime: &Runtime) {
+    /// Has the outbox written with the next flush.
+    pub(crate) fn list(&self, runtime: &Runtime) {
         if !self.listed.load(Ordering::Relaxed) && !self.listed.swap(true, Ordering::AcqRel) {
             runtime.list_to_flush(self.id);
         }

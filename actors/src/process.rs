@@ -136,15 +136,17 @@ impl<'a> Spawn<'a> {
         let call = entry::prepare(f, &args)?;
         let child = NodeId::new(callboard_ipc::random_u64()).ok_or(SpawnError::NoRandomness)?;
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
+        let life = LifeLine::open().map_err(SpawnError::Start)?;
+        wire::send_life_line(&connection, &life).map_err(SpawnError::Start)?;
         let mut spec = ChildSpec::new(&self.name, end.socket);
         spec.env = self.env;
         spec.cwd = self.cwd;
         spec.stdout = self.stdout;
         spec.stderr = self.stderr;
         let process = callboard_ipc::start(spec)?;
-        let (life, theirs) = LifeLine::open().map_err(SpawnError::Start)?;
+        let life = life.bind(process.pid()).map_err(SpawnError::Start)?;
         let cell = ChildCell::adopt(runtime, &self.name, child, process, life)?;
-        let given = Given { page: end.page, life_line: theirs, stdin: self.stdin };
+        let given = Given { page: end.page, stdin: self.stdin };
         wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
         Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
     }

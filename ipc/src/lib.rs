@@ -21,7 +21,7 @@ pub use door::DOOR_FAILED_CODE;
 #[doc(hidden)]
 pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
-pub use life_line::LifeLine;
+pub use life_line::{LifeLine, has_parted};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
 pub use listener::{Accepted, Listener, connect};
 pub use poller::Bell;

@@ -224,16 +224,36 @@ fn a_root_of_its_own() {
     }
     let Some(path) = std::env::var_os("CALLBOARD_TEST_ROOT") else { return };
     let node = Node::start().unwrap();
+    if std::env::var_os("CALLBOARD_TEST_STOPS").is_some() {
+        // Stopped before they have begun, as far as that can be.
+        for _ in 0..2 {
+            let child =
+                node.spawn("stopped", leaf, (PathBuf::new(), node.anonymous(QueueOptions::new()))).unwrap();
+            send_signal(child.pid(), 19);
+            let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+            std::io::Write::write_all(&mut file, format!("{}\n", child.pid()).as_bytes()).unwrap();
+        }
+        node.wait_stopping(PATIENCE);
+    }
     let queue: Queue<u64> = node.anonymous(QueueOptions::new().capacity(100));
     let child = node.spawn("middle", middle, (PathBuf::from(path), queue)).unwrap();
     let _ = child.join();
 }
 
-/// Starts that program, through `sh` if asked, and waits until its descendants run; its pid, and theirs.
-fn start_root(through_a_shell: bool, file: &std::path::Path) -> (std::process::Child, Vec<u32>) {
+/// How that program is started.
+#[derive(Clone, Copy, PartialEq)]
+enum As {
+    Itself,
+    CommandOfAShell,
+    /// And its children are stopped as soon as they are there.
+    ParentOfStopped,
+}
+
+/// Starts that program and waits until its descendants are there; its pid, and theirs.
+fn start_root(how: As, file: &std::path::Path) -> (std::process::Child, Vec<u32>) {
     let program = std::env::current_exe().unwrap();
     let args = ["--exact", "a_root_of_its_own", "--nocapture"];
-    let mut command = if through_a_shell {
+    let mut command = if how == As::CommandOfAShell {
         let mut sh = Command::new("sh");
         sh.arg("-c").arg("exec \"$@\"").arg("sh").arg(program).args(args);
         sh
@@ -242,6 +262,9 @@ fn start_root(through_a_shell: bool, file: &std::path::Path) -> (std::process::C
         direct.args(args);
         direct
     };
+    if how == As::ParentOfStopped {
+        command.env("CALLBOARD_TEST_STOPS", "1");
+    }
     command.env("CALLBOARD_TEST_ROOT", file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let root = command.spawn().unwrap();
     let mut pids = Vec::new();
@@ -258,7 +281,8 @@ fn a_killed_root_leaves_nobody_stopped_ones_neither() {
     let mut random = Random::new();
     for round in 0..rounds(20) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut root, descendants) = start_root(round % 2 == 0, &folder.path().join("pids"));
+        let how = [As::Itself, As::CommandOfAShell, As::ParentOfStopped][(round % 3) as usize];
+        let (mut root, descendants) = start_root(how, &folder.path().join("pids"));
         pause(random.time(Duration::from_millis(5)));
         if round % 4 > 1 {
             send_signal(*random.pick(&descendants), 19);

@@ -1,13 +1,13 @@
 //! What a parent and its child say to each other.
 //!
-//! The parent's first frame is a hello that carries [`Boot`]: who the child is, what it shall run, and the
-//! descriptors it needs. The child answers with [`Report`]s to the slot that the hello named.
+//! The parent's first frame is an empty hello with the child's life-line, in its socket before the child is started. The
+//! second is a hello that carries [`Boot`]: who the child is, what it shall run, and the descriptors it needs. The child answers with [`Report`]s to the slot that the hello named.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use callboard_core::{Decoder, Kind, NodeId, Slot};
-use callboard_ipc::{Connection, image_id};
+use callboard_core::{Decoder, Header, Kind, NodeId, Slot, append_message};
+use callboard_ipc::{Connection, LifeLine, Sent, image_id};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -27,7 +27,7 @@ pub(crate) struct Boot {
     pub(crate) parent: NodeId,
     pub(crate) root: NodeId,
     pub(crate) name: String,
-    /// After the page of this connection and the life-line come: socket and page of one to the root, if the parent is another.
+    /// After the page of this connection come: socket and page of one to the root, if the parent is another.
     pub(crate) has_root: bool,
     /// Last comes standard input, if it was given one.
     pub(crate) has_stdin: bool,
@@ -60,8 +60,19 @@ pub(crate) enum Report {
 /// What a child gets of its parent beside the socket.
 pub(crate) struct Given {
     pub(crate) page: OwnedFd,
-    pub(crate) life_line: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
+}
+
+/// Puts a child's life-line into its socket. The child is still to be started.
+pub(crate) fn send_life_line(connection: &Connection, life: &LifeLine) -> std::io::Result<()> {
+    let header = Header { descriptors: 1, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
+    let mut frame = Vec::new();
+    append_message(&mut frame, header, &[]);
+    match connection.send(&frame, &[life.given.as_fd()])? {
+        Sent::Bytes(n) if n == frame.len() => Ok(()),
+        // A fresh socket has room for more than one header.
+        Sent::Bytes(_) | Sent::Full => Err(std::io::ErrorKind::StorageFull.into()),
+    }
 }
 
 /// Sends the hello to a child that has just been started, and connects it to parent and root.
@@ -73,8 +84,8 @@ pub(crate) fn send_boot(
     call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let Given { page, life_line, stdin } = given;
-    let mut rights = vec![page, life_line];
+    let Given { page, stdin } = given;
+    let mut rights = vec![page];
     let is_root = runtime.id == runtime.root;
     if !is_root {
         let (ours, theirs) = Connection::introduce()?;

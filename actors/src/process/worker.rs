@@ -4,12 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Decoder, Slot, decode};
-use callboard_ipc::{Bootstrap, Connection, Handover, LifeLine, Link, Side, image_id};
+use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 use serde_bytes::ByteBuf;
 
 use super::entry;
@@ -17,7 +17,7 @@ use super::reason::ChildPanic;
 use super::wire::{self, Boot, Report};
 use crate::call::CallError;
 use crate::control::{CONTROL, Control};
-use crate::hello::{self, Hello};
+use crate::hello::{Hello, Opening};
 use crate::node::Node;
 use crate::peer::Reading;
 
@@ -48,21 +48,27 @@ struct Begun {
     node: Node,
     boot: Boot,
     slot: Slot,
-    /// Kept to the last.
-    _life: LifeLine,
+    /// Kept to the last: the kernel ends this process when the parent's end closes.
+    _life: OwnedFd,
 }
 
 fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
-    let hello =
-        hello::read(bootstrap.socket.as_fd(), HELLO_WITHIN).map_err(|e| format!("the parent: {e}"))?;
-    // The parent has ended: so does its child, without a word.
-    let Hello { header, body, mut rights, reading } = hello.unwrap_or_else(|| callboard_ipc::exit_now(0));
+    let mut opening = Opening::new(usize::MAX);
+    let mut hello = || match opening.read(bootstrap.socket.as_fd(), HELLO_WITHIN) {
+        Ok(Some(hello)) => Ok(hello),
+        // The parent has ended: so does its child, without a word.
+        Ok(None) => callboard_ipc::exit_now(0),
+        Err(error) => Err(format!("the parent: {error}")),
+    };
+    let life = hello()?.rights.pop_front().ok_or("the life-line is missing")?;
+    if callboard_ipc::has_parted(&life).map_err(|e| format!("the life-line: {e}"))? {
+        callboard_ipc::exit_now(0);
+    }
+    let Hello { header, body, mut rights } = hello()?;
+    let reading = opening.into_reading();
     let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
-    // In place before anything else of use: from here on the kernel ends this process with its parent.
-    let life = LifeLine::hold(next()?).map_err(|e| format!("the life-line: {e}"))?;
-    let Some(life) = life else { callboard_ipc::exit_now(0) };
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
     let to_parent = Connection::new(bootstrap.socket, link).map_err(|e| e.to_string())?;
     let to_root = if boot.has_root {

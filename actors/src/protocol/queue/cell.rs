@@ -4,11 +4,11 @@
 //! `_here`. Effects for peers are appended to their outboxes while the cell is locked, which fixes their order; threads of
 //! this node are woken after it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
+use foldhash::HashMap;
 use parking_lot::Mutex;
 
 use super::client::{After, Client};
@@ -53,7 +53,7 @@ impl QueueCell {
                 address: Address { node: runtime.id, slot },
                 state: Mutex::new(State {
                     owner: Owner::new(settings),
-                    places: HashMap::new(),
+                    places: HashMap::default(),
                     armed: None,
                     recall_at: None,
                 }),

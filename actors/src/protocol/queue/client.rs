@@ -12,7 +12,7 @@ use super::inbox::Form;
 use super::line::Line;
 use super::owner::ClientId;
 use super::producer::Producer;
-use super::wire::{ToClient, ToOwner};
+use super::wire::ToClient;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
@@ -69,7 +69,7 @@ impl Client {
     /// The owner has ended, or its node: nobody waits for it any longer.
     pub(super) fn cut_off(&self) {
         let mut after = After::default();
-        self.producer.cut_off(&mut after.woken);
+        self.producer.cut_off(&self.line, &mut after.woken);
         self.consumer.cut_off(&mut after.woken);
         after.wake();
     }
@@ -77,7 +77,7 @@ impl Client {
     /// Handles what the owner said; what follows from it goes to `after`.
     pub(super) fn told(&self, message: ToClient, after: &mut After) {
         match message {
-            ToClient::Grant(credit) => self.producer.granted(credit),
+            ToClient::Grant(credit) => self.producer.granted(&self.line, credit),
             ToClient::Revoke => after.surrendering.extend(self.me.upgrade()),
             ToClient::Recall => after.recalled.extend(self.me.upgrade()),
             ToClient::Closed => {
@@ -99,12 +99,6 @@ impl Client {
             runtime.remove_cell(this.id.slot);
         });
     }
-
-    /// Gives all credit back, as the owner asked.
-    fn surrender(self: &Arc<Self>, runtime: &Arc<Runtime>) {
-        let credit = self.producer.take_credit();
-        self.line.say(runtime, self, ToOwner::Surrender(credit));
-    }
 }
 
 /// What follows from messages to clients, once no cell is locked.
@@ -120,7 +114,7 @@ pub(super) struct After {
 impl After {
     pub(super) fn run(self, runtime: &Arc<Runtime>) {
         for client in &self.surrendering {
-            client.surrender(runtime);
+            client.producer.surrender(runtime, client);
         }
         for client in &self.recalled {
             client.recall(runtime);

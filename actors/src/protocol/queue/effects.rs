@@ -3,13 +3,13 @@
 //! Runs under the cell's lock: effects for peers go into their outboxes, those for this node's own clients into their
 //! state, and what is to happen once the lock is released into [`After`].
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use callboard_core::Flags;
 use callboard_ipc::Counter;
+use foldhash::HashMap;
 
 use super::client::{After, Client};
 use super::inbox::write_leased;

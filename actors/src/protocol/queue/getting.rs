@@ -73,11 +73,14 @@ impl Client {
         terms: Terms,
         deadline: Option<Instant>,
     ) -> Result<Taken, NoItem> {
-        self.change_terms(runtime, terms);
         let mut waiter = None;
         loop {
             let mut errands = Errands::default();
             let mut state = self.consumer.lock();
+            if state.terms != terms {
+                self.change_terms(runtime, state, terms);
+                continue;
+            }
             if let Some(taken) = self.pop(&mut state, into, &mut errands) {
                 if !state.is_returning && state.window > 1 && state.over().is_none() {
                     errands.want = state.demand(0);
@@ -113,11 +116,12 @@ impl Client {
     }
 
     /// Returns what was asked for on other terms than those wanted now.
-    fn change_terms(self: &Arc<Self>, runtime: &Arc<Runtime>, terms: Terms) {
-        let mut state = self.consumer.lock();
-        if state.terms == terms {
-            return;
-        }
+    fn change_terms(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime>,
+        mut state: MutexGuard<'_, State>,
+        terms: Terms,
+    ) {
         state.terms = terms;
         let nothing_asked = state.wanted == 0 && state.inbox.len() == 0;
         if state.is_returning || nothing_asked {
@@ -180,7 +184,12 @@ impl Client {
                 other => other?,
             }
         }
-        self.change_terms(runtime, terms);
+        let state = self.consumer.lock();
+        if state.terms != terms {
+            self.change_terms(runtime, state, terms);
+        } else {
+            drop(state);
+        }
         if let Some(taken) = self.pop_one(runtime, into, terms)? {
             return Ok(taken);
         }

@@ -63,20 +63,6 @@ impl Line {
         }
     }
 
-    /// Puts an item for credit; whether the caller must flush.
-    pub(super) fn put(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) -> bool {
-        match self {
-            Line::Here(cell) => {
-                cell.put_here(runtime, client, item);
-                false
-            }
-            Line::There { peer, slot } => {
-                peer.item(runtime, *slot, Flags::NONE, word_of(client.id.slot), item)
-            }
-            Line::Cut => false,
-        }
-    }
-
     /// Writes what was appended.
     pub(super) fn flush(&self, runtime: &Arc<Runtime>) {
         if let Line::There { peer, .. } = self {

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use callboard_core::Kind;
 use parking_lot::Mutex;
 
 use super::client::Client;
 use super::error::QueueError;
+use super::line::{Envelope, Line, word_of};
 use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
+use crate::peer::{encoded, header};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
@@ -51,9 +56,43 @@ struct Offer {
     waiter: Arc<Waiter>,
 }
 
+/// What may be put without asking.
+///
+/// Changed under one lock that also fixes the order in which things leave for the owner: the outbox's if it is at a
+/// peer, this producer's `state` else. So the numbers need no ordering of their own, and a put takes one lock alone.
+#[derive(Debug, Default)]
+struct Credit {
+    items: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Credit {
+    fn now(&self) -> Amount {
+        Amount { items: self.items.load(Relaxed), bytes: self.bytes.load(Relaxed) }
+    }
+
+    fn set(&self, credit: Amount) {
+        self.items.store(credit.items, Relaxed);
+        self.bytes.store(credit.bytes, Relaxed);
+    }
+
+    fn add(&self, credit: Amount) {
+        self.set(self.now() + credit);
+    }
+
+    /// Takes `cost` off, if there is that much.
+    fn spend(&self, cost: Amount) -> bool {
+        let now = self.now();
+        let covers = now.covers(cost);
+        if covers {
+            self.set(now - cost);
+        }
+        covers
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    credit: Amount,
     next_offer: u64,
     offers: BTreeMap<u64, Offer>,
     offered_bytes: u64,
@@ -66,16 +105,43 @@ struct State {
 /// Threads of this node that put into one queue.
 #[derive(Debug, Default)]
 pub(super) struct Producer {
+    credit: Credit,
     state: Mutex<State>,
 }
 
 impl Producer {
-    pub(super) fn granted(&self, credit: Amount) {
-        self.state.lock().credit += credit;
+    pub(super) fn granted(&self, line: &Line, credit: Amount) {
+        match line.peer() {
+            Some(peer) => peer.with_outbox(|_| self.credit.add(credit)),
+            None => {
+                let _state = self.state.lock();
+                self.credit.add(credit);
+            }
+        }
     }
 
-    pub(super) fn take_credit(&self) -> Amount {
-        std::mem::take(&mut self.state.lock().credit)
+    /// Gives all credit back: what was put for credit leaves before, and nothing is put for it after.
+    pub(super) fn surrender(&self, runtime: &Arc<Runtime>, client: &Arc<Client>) {
+        match &client.line {
+            Line::There { peer, slot } => {
+                peer.with_outbox(|outbox| {
+                    let message = ToOwner::Surrender(self.credit.now());
+                    self.credit.set(Amount::ZERO);
+                    let body = encoded(&Envelope::Say { client: client.id.slot, message });
+                    outbox.message(header(Kind::Cast, *slot, 0), &body, Vec::new());
+                });
+                peer.list(runtime);
+            }
+            Line::Here(_) | Line::Cut => {
+                let credit = {
+                    let _state = self.state.lock();
+                    let credit = self.credit.now();
+                    self.credit.set(Amount::ZERO);
+                    credit
+                };
+                client.line.say(runtime, client, ToOwner::Surrender(credit));
+            }
+        }
     }
 
     pub(super) fn admitted(&self, below: u64, woken: &mut Vec<Arc<Waiter>>) {
@@ -107,7 +173,10 @@ impl Producer {
         woken.append(&mut state.gate);
     }
 
-    pub(super) fn cut_off(&self, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn cut_off(&self, line: &Line, woken: &mut Vec<Arc<Waiter>>) {
+        if let Some(peer) = line.peer() {
+            peer.with_outbox(|_| self.credit.set(Amount::ZERO));
+        }
         let mut state = self.state.lock();
         state.is_cut_off = true;
         for offer in state.offers.values_mut().filter(|o| o.outcome == Outcome::Waiting) {
@@ -126,19 +195,28 @@ impl Producer {
         client: &Arc<Client>,
         item: &[u8],
     ) -> Result<Option<Flush>, Refused> {
-        let mut state = self.state.lock();
-        state.check()?;
         let cost = Amount::one(item.len() as u64);
-        if !state.credit.covers(cost) {
-            return Ok(None);
+        match &client.line {
+            Line::There { peer, slot } => {
+                // Once cut off or closed there is no credit, and the slow path says which.
+                let word = word_of(client.id.slot);
+                let put = peer.item_if(runtime, *slot, word, item, || self.credit.spend(cost));
+                Ok(put.map(|must_flush| if must_flush { Flush::Now } else { Flush::Later }))
+            }
+            Line::Here(cell) => {
+                {
+                    let state = self.state.lock();
+                    state.check()?;
+                    if !self.credit.spend(cost) {
+                        return Ok(None);
+                    }
+                    // The cell answers under its own lock, which comes before this one.
+                }
+                cell.put_here(runtime, client, item);
+                Ok(Some(Flush::Later))
+            }
+            Line::Cut => Err(Refused::Disconnected),
         }
-        state.credit -= cost;
-        if client.line.is_here() {
-            // The cell answers under its own lock, which comes before this one.
-            drop(state);
-        }
-        let must_flush = client.line.put(runtime, client, item);
-        Ok(if must_flush { Some(Flush::Now) } else { Some(Flush::Later) })
     }
 
     /// Offers an item; its number. None while too many offers wait: then `gate` will be notified.

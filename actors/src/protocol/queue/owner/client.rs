@@ -1,9 +1,10 @@
 //! The clients of one queue, each in both of its roles.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use slab::Slab;
 
 use super::super::wire::{Amount, Run, Terms};
