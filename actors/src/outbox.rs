@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use callboard_core::{Flags, HEADER_BYTES, Header, Kind, Slot, append_message, limits, push_bytes};
+use callboard_core::{Flags, HEADER_BYTES, Header, Kind, Slot, append_message, limits, push_parts};
 
 /// Keeps a merged items frame small enough to be one chunk, and the writer's batches cache friendly.
 const OPEN_FRAME_BYTES: usize = 32 * 1024;
@@ -96,14 +96,19 @@ impl Outbox {
     ///
     /// `word` counts for a new frame only: items that join a frame continue its numbering.
     pub(crate) fn item(&mut self, slot: Slot, flags: Flags, word: u64, item: &[u8]) {
+        self.item_of(slot, flags, word, [&[], item]);
+    }
+
+    /// Appends an item that is in two parts.
+    pub(crate) fn item_of(&mut self, slot: Slot, flags: Flags, word: u64, parts: [&[u8]; 2]) {
         if self.broken {
             return;
         }
-        let need = item.len() + 5;
+        let need = parts[0].len() + parts[1].len() + 5;
         if need > limits::MAX_FRAME_BODY_BYTES {
             let header = Header { length: 0, kind: Kind::Items, flags, descriptors: 0, slot, word };
             let mut body = Vec::with_capacity(need);
-            push_bytes(&mut body, item);
+            push_parts(&mut body, parts);
             return self.message(header, &body, Vec::new());
         }
         let joins = self.open.as_ref().is_some_and(|open| {
@@ -117,7 +122,7 @@ impl Outbox {
             self.open = Some(Open { at: self.data.bytes.len(), header });
             self.data.bytes.extend_from_slice(&header.encode());
         }
-        push_bytes(&mut self.data.bytes, item);
+        push_parts(&mut self.data.bytes, parts);
     }
 
     /// Gives the frame that items may still join its length, and joins nothing more to it.

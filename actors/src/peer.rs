@@ -196,6 +196,7 @@ impl Peer {
         &self,
         runtime: &Runtime,
         slot: Slot,
+        flags: Flags,
         word: u64,
         item: &[u8],
         may: impl FnOnce() -> bool,
@@ -205,7 +206,7 @@ impl Peer {
             if !may() {
                 return None;
             }
-            outbox.item(slot, Flags::NONE, word, item);
+            outbox.item(slot, flags, word, item);
             self.must_flush(&outbox)
         };
         self.list(runtime);

@@ -76,7 +76,21 @@ const BIN32: u8 = 0xc6;
 /// Appends `item` as a MessagePack byte string.
 #[inline]
 pub fn push_bytes(out: &mut Vec<u8>, item: &[u8]) {
-    match item.len() {
+    push_header(out, item.len());
+    out.extend_from_slice(item);
+}
+
+/// Appends two parts as one MessagePack byte string.
+#[inline]
+pub fn push_parts(out: &mut Vec<u8>, [head, tail]: [&[u8]; 2]) {
+    push_header(out, head.len() + tail.len());
+    out.extend_from_slice(head);
+    out.extend_from_slice(tail);
+}
+
+#[inline]
+fn push_header(out: &mut Vec<u8>, len: usize) {
+    match len {
         len @ 0..=0xff => out.extend_from_slice(&[BIN8, len as u8]),
         len @ 0x100..=0xffff => {
             out.push(BIN16);
@@ -88,7 +102,6 @@ pub fn push_bytes(out: &mut Vec<u8>, item: &[u8]) {
             out.extend_from_slice(&len.to_be_bytes());
         }
     }
-    out.extend_from_slice(item);
 }
 
 /// The byte strings of a body, one after the other. After an error there are no more.

@@ -72,6 +72,8 @@ impl Flags {
     pub const FAILED: Flags = Flags(2);
     /// A mark that the protocol of the destination defines.
     pub const TAGGED: Flags = Flags(4);
+    /// Another such mark.
+    pub const MARKED: Flags = Flags(8);
 
     /// Whether all of `other` is set.
     #[inline]
@@ -139,7 +141,7 @@ impl Header {
         if length as usize > MAX_FRAME_BODY_BYTES {
             return Err(FrameError::BodyTooLong(length));
         }
-        if flags & !7 != 0 {
+        if flags & !15 != 0 {
             return Err(FrameError::UnknownFlags(flags));
         }
         if usize::from(descriptors) > MAX_FRAME_DESCRIPTORS {

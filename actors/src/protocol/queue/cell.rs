@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::client::{After, Client};
 use super::effects::{Effects, Place};
-use super::line::{Envelope, OFFERED, slot_of};
+use super::line::{ACKED, Envelope, OFFERED, slot_of};
 use super::owner::{ClientId, Owner, Settings};
 use super::wire::{Reply, ToClient, ToOwner};
 use crate::call;
@@ -107,6 +107,14 @@ impl QueueCell {
         debug_assert!(put.is_ok(), "our own handles keep to the rules: {put:?}");
     }
 
+    /// Settles a lease of a client of this node.
+    pub(super) fn ack_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, seq: u64) {
+        let acked = self.run_here(runtime, client, |owner, effects| {
+            owner.acked(client.id, std::iter::once(seq), effects)
+        });
+        debug_assert!(acked.is_ok(), "our own handles keep to the rules: {acked:?}");
+    }
+
     /// Offers an item for a client of this node.
     pub(super) fn offer_here(
         &self,
@@ -169,7 +177,10 @@ impl QueueCell {
         }
         let items = ByteStrings::new(incoming.body).map_while(Result::ok);
         let done = self.run_there(runtime, from, client, |owner, effects| {
-            if incoming.flags.contains(OFFERED) {
+            if incoming.flags.contains(ACKED) {
+                let seqs = items.map(|seq| seq.try_into().map_or(u64::MAX, u64::from_le_bytes));
+                owner.acked(client, seqs, effects)
+            } else if incoming.flags.contains(OFFERED) {
                 owner.offer(client, items, effects)
             } else {
                 owner.put(client, items, effects)

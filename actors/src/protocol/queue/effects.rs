@@ -12,7 +12,7 @@ use callboard_ipc::Counter;
 use foldhash::HashMap;
 
 use super::client::{After, Client};
-use super::inbox::write_leased;
+use super::inbox::leased_head;
 use super::line::{self, LEASED};
 use super::owner::{ClientId, World};
 use super::wire::{Amount, Refusal, ToClient};
@@ -98,21 +98,22 @@ impl World for Effects<'_> {
         first_seq: u64,
         items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
     ) {
-        let mut leased = Vec::new();
-        for (number, (item, attempt)) in items.enumerate() {
-            write_leased(&mut leased, attempt, item);
-            let one = std::iter::once(&leased[..]);
-            match self.places.get(&to) {
-                Some(Place::Here(here)) => {
-                    if let Some(here) = here.upgrade() {
-                        here.consumer.delivered(|inbox| inbox.extend_with(one), &mut self.after.woken);
+        match self.places.get(&to) {
+            Some(Place::Here(here)) => match here.upgrade() {
+                Some(here) => {
+                    here.consumer.delivered(|inbox| inbox.extend_leased(items), &mut self.after.woken);
+                }
+                None => items.for_each(drop),
+            },
+            Some(Place::There { peer, .. }) => {
+                peer.with_outbox(|outbox| {
+                    for (number, (item, attempt)) in (first_seq..).zip(items) {
+                        outbox.item_of(to.slot, LEASED, number, [&leased_head(attempt), item]);
                     }
-                }
-                Some(Place::There { peer, .. }) => {
-                    peer.items(self.runtime, to.slot, LEASED, first_seq + number as u64, one);
-                }
-                None => {}
+                });
+                peer.list(self.runtime);
             }
+            None => items.for_each(drop),
         }
     }
 

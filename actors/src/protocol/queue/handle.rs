@@ -54,7 +54,7 @@ thread_local! {
 /// Scratch memory up to this size is kept by a thread.
 const KEPT_SCRATCH_BYTES: usize = 1024 * 1024;
 
-fn with_scratch<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+pub(super) fn with_scratch<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut scratch = SCRATCH.take();
     scratch.clear();
     let result = with(&mut scratch);

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use callboard_core::{BodyError, ByteStrings, push_bytes};
+use callboard_core::{BodyError, ByteStrings, push_bytes, push_parts};
 
 /// An emptied buffer up to this size is kept for the next delivery.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
@@ -12,11 +12,9 @@ const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 /// What stands before a leased item.
 const ATTEMPT_BYTES: usize = 4;
 
-/// A leased item as it travels.
-pub(super) fn write_leased(into: &mut Vec<u8>, attempt: u32, item: &[u8]) {
-    into.clear();
-    into.extend_from_slice(&attempt.to_le_bytes());
-    into.extend_from_slice(item);
+/// What stands before a leased item as it travels.
+pub(super) fn leased_head(attempt: u32) -> [u8; ATTEMPT_BYTES] {
+    attempt.to_le_bytes()
 }
 
 /// How the items of a delivery are written.
@@ -86,6 +84,18 @@ impl Inbox {
         let mut count = 0;
         for item in items {
             push_bytes(&mut bytes, item);
+            count += 1;
+        }
+        self.append(bytes, count);
+        count
+    }
+
+    /// Appends leased items, each with the number of its attempt, that come from an owner in the same process.
+    pub(super) fn extend_leased<'a>(&mut self, items: impl Iterator<Item = (&'a [u8], u32)>) -> usize {
+        let mut bytes = std::mem::take(&mut self.spare);
+        let mut count = 0;
+        for (item, attempt) in items {
+            push_parts(&mut bytes, [&leased_head(attempt), item]);
             count += 1;
         }
         self.append(bytes, count);
@@ -162,9 +172,7 @@ mod tests {
     fn leased_items_bring_the_number_of_their_attempt() {
         let mut inbox = Inbox::new(Form::Leased);
         for (attempt, item) in [(1, b"a"), (4, b"b")] {
-            let mut leased = Vec::new();
-            write_leased(&mut leased, attempt, item);
-            inbox.extend_with([&leased[..]].into_iter());
+            inbox.extend_leased([(&item[..], attempt)].into_iter());
         }
         let mut item = Vec::new();
         assert_eq!(inbox.pop(&mut item), Some(1));

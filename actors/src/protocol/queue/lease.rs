@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::error::{GetError, LeaseError, QueueError};
 use super::face::QueueFace;
-use super::handle::Queue;
+use super::handle::{Queue, with_scratch};
 use super::producer::ROUND_TRIP;
 use super::wire::{self, Reply, Run, Terms, ToOwner};
 
@@ -35,23 +35,24 @@ impl<T: DeserializeOwned> Lease<T> {
         let face = &queue.face;
         let client = face.leased();
         let terms = Terms::Leased { lasting };
-        let mut bytes = Vec::new();
-        let taken = match timeout {
-            Some(Duration::ZERO) => client.try_get(&face.runtime, &mut bytes, terms)?,
-            _ => {
-                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-                client.get(&face.runtime, &mut bytes, terms, deadline)?
-            }
-        };
-        match queue.decode(&bytes) {
+        let (taken, item) = with_scratch(|bytes| {
+            let taken = match timeout {
+                Some(Duration::ZERO) => client.try_get(&face.runtime, bytes, terms)?,
+                _ => {
+                    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+                    client.get(&face.runtime, bytes, terms, deadline)?
+                }
+            };
+            Ok::<_, GetError>((taken, queue.decode(bytes)))
+        })?;
+        match item {
             Ok(item) => {
                 let face = Some(Arc::clone(face));
                 Ok(Self { item, attempt: taken.attempt, seq: taken.seq, face })
             }
             Err(error) => {
                 // Nobody can use it: delivered again it would only come back.
-                let runs = vec![Run { first: taken.seq, count: 1 }];
-                client.line.say(&face.runtime, client, ToOwner::Ack { runs });
+                client.line.ack(&face.runtime, client, taken.seq);
                 Err(GetError::Decode(error))
             }
         }
@@ -74,7 +75,9 @@ impl<T> Lease<T> {
     /// `Ok` means the word is on its way, in order with this process's puts to the same owner. If the lease
     /// had ended before, the item is delivered again all the same; [`ack_confirmed`](Self::ack_confirmed) tells.
     pub fn ack(mut self) {
-        self.say(|seq| ToOwner::Ack { runs: vec![Run { first: seq, count: 1 }] });
+        let Some(face) = self.face.take() else { return };
+        let client: &Arc<Client> = face.leased();
+        client.line.ack(&face.runtime, client, self.seq);
     }
 
     /// Settles the item and waits until the owner knows.

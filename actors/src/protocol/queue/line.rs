@@ -28,6 +28,8 @@ pub(super) enum Envelope {
 /// The mark of offers among item frames, and of leased items among deliveries.
 pub(super) const OFFERED: Flags = Flags::TAGGED;
 pub(super) const LEASED: Flags = Flags::TAGGED;
+/// The mark of acks among item frames: each item is the number of a delivery, eight bytes little endian.
+pub(super) const ACKED: Flags = Flags::MARKED;
 
 /// A slot as the word of an items frame.
 pub(super) fn word_of(slot: Slot) -> u64 {
@@ -100,6 +102,20 @@ impl Line {
     pub(super) fn flush_by_need(&self, runtime: &Arc<Runtime>) {
         if let Line::There { peer, .. } = self {
             peer.flush_by_need(runtime);
+        }
+    }
+
+    /// Settles the lease numbered `seq`; acks that follow each other travel together.
+    pub(super) fn ack(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, seq: u64) {
+        match self {
+            Line::Here(cell) => cell.ack_here(runtime, client, seq),
+            Line::There { peer, slot } => {
+                let (word, ack) = (word_of(client.id.slot), seq.to_le_bytes());
+                if peer.item_if(runtime, *slot, ACKED, word, &ack, || true) == Some(true) {
+                    peer.flush(runtime);
+                }
+            }
+            Line::Cut => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use callboard_core::Kind;
+use callboard_core::{Flags, Kind};
 use parking_lot::Mutex;
 
 use super::client::Client;
@@ -200,7 +200,7 @@ impl Producer {
             Line::There { peer, slot } => {
                 // Once cut off or closed there is no credit, and the slow path says which.
                 let word = word_of(client.id.slot);
-                let put = peer.item_if(runtime, *slot, word, item, || self.credit.spend(cost));
+                let put = peer.item_if(runtime, *slot, Flags::NONE, word, item, || self.credit.spend(cost));
                 Ok(put.map(|must_flush| if must_flush { Flush::Now } else { Flush::Later }))
             }
             Line::Here(cell) => {

@@ -9,7 +9,7 @@ use super::client::Clients;
 use super::held::Returned;
 use super::item::Stored;
 use super::limits::MAX_LASTING;
-use super::{Owner, Violation, World};
+use super::{ClientId, Owner, Violation, World};
 
 /// Leases of one client that were to end at one time, most of which may be settled by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,17 +88,53 @@ impl Owner {
         self.read_taken(key, world);
         let mut stale = 0_u64;
         for run in runs {
-            let mut settled = Amount::ZERO;
-            let end = self.end_of(key, *run)?;
-            let timing = &mut self.timing;
-            self.clients[key].held.settle(run.first, end, |returned| {
-                settled += Amount::one(returned.stored.item.bytes());
-                timing.note_settled(returned.was_timed);
-            });
-            self.ledger.leased -= settled;
-            stale = stale.saturating_add(run.count - settled.items);
+            stale = stale.saturating_add(run.count - self.settle(key, *run)?);
         }
         Ok(Reply::Settled { stale })
+    }
+
+    /// Settles leases by their numbers, for a client that wants no answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::NotTaken`] at the first number that has not been handed out; those before it are settled.
+    pub(crate) fn acked(
+        &mut self,
+        from: ClientId,
+        seqs: impl IntoIterator<Item = u64>,
+        world: &mut impl World,
+    ) -> Result<(), Violation> {
+        let key = self.clients.place(from);
+        self.read_taken(key, world);
+        let mut outcome = Ok(());
+        let mut run = Run { first: 0, count: 0 };
+        for seq in seqs {
+            if run.count > 0 && run.first + run.count == seq {
+                run.count += 1;
+                continue;
+            }
+            let before = std::mem::replace(&mut run, Run { first: seq, count: 1 });
+            outcome = self.settle(key, before).map(|_| ());
+            if outcome.is_err() {
+                break;
+            }
+        }
+        let outcome = outcome.and_then(|()| self.settle(key, run).map(|_| ()));
+        self.settle_down(world);
+        outcome
+    }
+
+    /// Ends leases; how many there were.
+    fn settle(&mut self, key: usize, run: Run) -> Result<u64, Violation> {
+        let end = self.end_of(key, run)?;
+        let mut settled = Amount::ZERO;
+        let timing = &mut self.timing;
+        self.clients[key].held.settle(run.first, end, |returned| {
+            settled += Amount::one(returned.stored.item.bytes());
+            timing.note_settled(returned.was_timed);
+        });
+        self.ledger.leased -= settled;
+        Ok(settled.items)
     }
 
     pub(super) fn nack(
