@@ -45,7 +45,8 @@ pub(crate) struct Waiter {
 #[derive(Debug, Default)]
 struct State {
     notified: bool,
-    seated: Option<Arc<Bell>>,
+    /// The thread that sits in the epoll, and what wakes it there.
+    seated: Option<(ThreadId, Arc<Bell>)>,
 }
 
 impl Waiter {
@@ -60,7 +61,9 @@ impl Waiter {
             return;
         }
         match state.seated.clone() {
-            Some(bell) => {
+            // It is that thread itself which has just handled the frame: it looks before it waits again.
+            Some((thread, _)) if thread == std::thread::current().id() => {}
+            Some((_, bell)) => {
                 drop(state);
                 bell.ring();
             }
@@ -99,7 +102,7 @@ impl Waiter {
         if state.notified && bell.is_some() {
             return false;
         }
-        state.seated = bell;
+        state.seated = bell.map(|bell| (std::thread::current().id(), bell));
         true
     }
 }
@@ -219,6 +222,35 @@ impl Runtime {
     fn look_at_all(self: &Arc<Self>) {
         let looked = poller::wait_once(self.poll.as_fd(), &self.reactor, Some(Duration::ZERO));
         debug_assert!(looked.is_ok(), "looking at our own epoll: {looked:?}");
+    }
+
+    /// Yields for a moment until `done` says so; what it said. For what others are about to do in shared memory.
+    pub(crate) fn try_for_a_moment<R>(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        if !self.seat.should_look() {
+            return None;
+        }
+        self.flush_listed();
+        let mut now = Instant::now();
+        let until = deadline.map_or(now + LOOK_FOR, |at| at.min(now + LOOK_FOR));
+        while now < until {
+            std::thread::yield_now();
+            let after = Instant::now();
+            let is_taken = after - now > CORE_IS_TAKEN;
+            now = after;
+            if let Some(result) = done() {
+                self.seat.looked(true);
+                return Some(result);
+            }
+            if is_taken {
+                break;
+            }
+        }
+        self.seat.looked(false);
+        None
     }
 
     /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.

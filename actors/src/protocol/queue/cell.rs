@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::client::{After, Client};
 use super::effects::{Effects, Place};
 use super::line::{ACKED, Envelope, OFFERED, slot_of};
-use super::owner::{ClientId, Owner, Settings};
+use super::owner::{ClientId, Direct, Owner, Settings};
 use super::wire::{Reply, ToClient, ToOwner};
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
@@ -100,11 +100,9 @@ impl QueueCell {
 
     // ---- this node's own clients -----------------------------------------------------------------
 
-    /// Puts an item for a client of this node, which has spent credit for it.
-    pub(super) fn put_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) {
-        let put = self
-            .run_here(runtime, client, |owner, effects| owner.put(client.id, std::iter::once(item), effects));
-        debug_assert!(put.is_ok(), "our own handles keep to the rules: {put:?}");
+    /// Puts an item for a client of this node, if there is room.
+    pub(super) fn put_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) -> Direct {
+        self.run_here(runtime, client, |owner, effects| owner.put_directly(client.id, item, effects))
     }
 
     /// Settles a lease of a client of this node.

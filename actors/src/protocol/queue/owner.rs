@@ -46,6 +46,7 @@ use self::ledger::Ledger;
 use self::letters::DeadLetters;
 use super::wire::{Amount, Length, Reply, ToOwner};
 
+pub(crate) use self::admission::Direct;
 pub(crate) use self::world::{ClientId, World};
 
 /// What a queue is created with.

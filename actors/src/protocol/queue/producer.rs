@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::client::Client;
 use super::error::QueueError;
 use super::line::{Envelope, Line, word_of};
+use super::owner::Direct;
 use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
 use crate::peer::{encoded, header};
 use crate::runtime::Runtime;
@@ -58,8 +59,8 @@ struct Offer {
 
 /// What may be put without asking.
 ///
-/// Changed under one lock that also fixes the order in which things leave for the owner: the outbox's if it is at a
-/// peer, this producer's `state` else. So the numbers need no ordering of their own, and a put takes one lock alone.
+/// Changed while the outbox to the owner's node is locked, which also fixes the order in which things leave: so the numbers
+/// need no ordering of their own, and a put takes one lock alone. Unused beside the owner, where there is no outbox.
 #[derive(Debug, Default)]
 struct Credit {
     items: AtomicU64,
@@ -111,12 +112,9 @@ pub(super) struct Producer {
 
 impl Producer {
     pub(super) fn granted(&self, line: &Line, credit: Amount) {
-        match line.peer() {
-            Some(peer) => peer.with_outbox(|_| self.credit.add(credit)),
-            None => {
-                let _state = self.state.lock();
-                self.credit.add(credit);
-            }
+        // A client beside its owner is lent nothing.
+        if let Some(peer) = line.peer() {
+            peer.with_outbox(|_| self.credit.add(credit));
         }
     }
 
@@ -133,13 +131,7 @@ impl Producer {
                 peer.list(runtime);
             }
             Line::Here(_) | Line::Cut => {
-                let credit = {
-                    let _state = self.state.lock();
-                    let credit = self.credit.now();
-                    self.credit.set(Amount::ZERO);
-                    credit
-                };
-                client.line.say(runtime, client, ToOwner::Surrender(credit));
+                client.line.say(runtime, client, ToOwner::Surrender(Amount::ZERO));
             }
         }
     }
@@ -203,18 +195,11 @@ impl Producer {
                 let put = peer.item_if(runtime, *slot, Flags::NONE, word, item, || self.credit.spend(cost));
                 Ok(put.map(|must_flush| if must_flush { Flush::Now } else { Flush::Later }))
             }
-            Line::Here(cell) => {
-                {
-                    let state = self.state.lock();
-                    state.check()?;
-                    if !self.credit.spend(cost) {
-                        return Ok(None);
-                    }
-                    // The cell answers under its own lock, which comes before this one.
-                }
-                cell.put_here(runtime, client, item);
-                Ok(Some(Flush::Later))
-            }
+            Line::Here(cell) => match cell.put_here(runtime, client, item) {
+                Direct::Put => Ok(Some(Flush::Later)),
+                Direct::NoRoom => Ok(None),
+                Direct::Closed => Err(Refused::Closed),
+            },
             Line::Cut => Err(Refused::Disconnected),
         }
     }
@@ -294,6 +279,15 @@ pub(super) fn put(
         }
         Some(Flush::Later) => return Ok(()),
         None => {}
+    }
+    // Consumers at work make room within a moment, and then for many; to be told of the first slot would cost them and
+    // this thread a message each. `Some`: it was put, or can't be.
+    if client.line.is_here()
+        && let Some(put) = runtime.try_for_a_moment(deadline, || {
+            producer.put_for_credit(runtime, client, item).map(|put| put.map(|_| ())).transpose()
+        })
+    {
+        return put;
     }
     let waiter = Waiter::new();
     let number = loop {

@@ -20,6 +20,15 @@ use super::item::Stored;
 use super::limits::{MAX_OFFERED_BYTES, MAX_OFFERED_ITEMS};
 use super::{ClientId, Owner, Violation, World};
 
+/// What came of a put without credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direct {
+    Put,
+    /// It does not fit, or others wait: it has to be offered.
+    NoRoom,
+    Closed,
+}
+
 impl Owner {
     /// Puts items for credit.
     ///
@@ -43,6 +52,31 @@ impl Owner {
         self.settle_down(world);
         self.lend(key, world);
         outcome
+    }
+
+    /// Puts an item for a client that stands beside the owner: it needs no credit, and is lent none.
+    ///
+    /// It never passes those in line.
+    pub(crate) fn put_directly(&mut self, from: ClientId, item: &[u8], world: &mut impl World) -> Direct {
+        let key = self.producer(from);
+        self.clients[key].is_beside = true;
+        if self.is_closed {
+            return Direct::Closed;
+        }
+        let bytes = item.len() as u64;
+        if !self.line.is_empty() {
+            return Direct::NoRoom;
+        }
+        if !self.ledger.fits(bytes) {
+            self.read_all_taken(world);
+            if !self.ledger.fits(bytes) {
+                return Direct::NoRoom;
+            }
+        }
+        self.ready.push_back(Stored::new(item));
+        self.ledger.queued += Amount::one(bytes);
+        self.settle_down(world);
+        Direct::Put
     }
 
     /// Offers items that the client has no credit for; each will be admitted or refused.
@@ -220,7 +254,7 @@ impl Owner {
             return;
         };
         let (credit, producers) = (client.credit, self.producers);
-        let is_barred = !client.is_alive || client.is_revoking || !client.is_producer;
+        let is_barred = !client.is_alive || client.is_revoking || !client.is_producer || client.is_beside;
         if is_barred || self.is_closed || !self.line.is_empty() {
             return;
         }

@@ -58,6 +58,8 @@ pub(super) struct Client {
     pub(super) is_alive: bool,
     /// It has put or offered.
     pub(super) is_producer: bool,
+    /// It puts under the owner's own lock, and has no use for credit.
+    pub(super) is_beside: bool,
     pub(super) credit: Amount,
     /// It has been asked to give its credit back.
     pub(super) is_revoking: bool,
@@ -69,6 +71,8 @@ pub(super) struct Client {
     pub(super) held: Held,
     /// It will say `Took`, or `Took` is on its way.
     pub(super) is_watched: bool,
+    /// The number of the delivery at which its word is looked at next.
+    pub(super) look_at: u64,
     /// What it had taken when its idleness was last looked at; none if it held nothing then.
     pub(super) seen_taken: Option<u64>,
 }
@@ -87,6 +91,8 @@ impl Client {
             demand: Demand::default(),
             held: Held::default(),
             is_watched: false,
+            is_beside: false,
+            look_at: 0,
             seen_taken: None,
         }
     }

@@ -5,6 +5,9 @@ use super::held::Standing;
 use super::limits::{MAX_DEMAND_ITEMS, MAX_LEASES};
 use super::{Owner, Violation, World};
 
+/// After so many deliveries the owner looks at what a consumer has taken, if it has no other reason to.
+const LOOK_EVERY: u64 = 64;
+
 impl Owner {
     pub(super) fn want(&mut self, key: usize, count: u64, terms: Terms) -> Result<(), Violation> {
         let client = &mut self.clients[key];
@@ -83,8 +86,13 @@ impl Owner {
 
     /// Sends the head of the queue to a client, keeping a copy. Says whether its word showed new takes.
     fn deliver(&mut self, key: usize, count: u64, terms: Terms, world: &mut impl World) -> bool {
-        // A look now lets copies go at the rate at which new ones come.
-        let has_news = self.read_taken(key, world);
+        // A look now and then lets copies go at the rate at which new ones come. Not at each: the word is the consumer's,
+        // and looking takes its cache line away from it.
+        let next = self.clients[key].held.next_seq();
+        let has_news = next >= self.clients[key].look_at && {
+            self.clients[key].look_at = next + LOOK_EVERY;
+            self.read_taken(key, world)
+        };
         let standing = match terms {
             Terms::Taken => Standing::Plain,
             Terms::Leased { lasting } => {
