@@ -243,10 +243,14 @@ impl Peer {
         }
     }
 
+    /// Whether what was appended has to be written by the caller, since the reader on the other side waits.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.must_flush(&self.outbox.lock())
+    }
+
     /// Writes at once if the reader on the other side waits; otherwise the bytes stay and leave with others.
     pub(crate) fn flush_by_need(&self, runtime: &Runtime) {
-        let must_flush = self.must_flush(&self.outbox.lock());
-        if must_flush {
+        if self.needs_flush() {
             self.flush(runtime);
         }
     }

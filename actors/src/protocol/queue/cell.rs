@@ -81,9 +81,9 @@ impl QueueCell {
         runtime: &Arc<Runtime>,
         client: ClientId,
         place: impl FnOnce() -> Place,
+        mut after: After,
         with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
     ) -> R {
-        let mut after = After::default();
         let (result, tick) = {
             let mut state = self.state.lock();
             let State { owner, places, .. } = &mut *state;
@@ -154,10 +154,7 @@ impl QueueCell {
         client: &Arc<Client>,
         with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
     ) -> R {
-        let result = self.run(runtime, client.id, || Place::Here(Arc::downgrade(client)), with);
-        // What the owner sent to other nodes was appended in this thread, which may not wait for long.
-        runtime.flush_listed_by_need();
-        result
+        self.run(runtime, client.id, || Place::Here(Arc::downgrade(client)), After::by_need(), with)
     }
 
     // ---- clients of other nodes ------------------------------------------------------------------
@@ -217,7 +214,8 @@ impl QueueCell {
             from.interests(self.address.slot);
             Place::There { peer: Arc::clone(from), counter: None }
         };
-        self.run(runtime, client, place, with)
+        // This thread has just read, and writes when it is through with what it has read.
+        self.run(runtime, client, place, After::default(), with)
     }
 
     fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) {
@@ -229,7 +227,7 @@ impl QueueCell {
     fn down(&self, runtime: &Arc<Runtime>, clients: &[ClientId]) {
         for client in clients {
             let gone = || Place::Here(Weak::new());
-            self.run(runtime, *client, gone, |owner, effects| owner.down(*client, effects));
+            self.run(runtime, *client, gone, After::default(), |owner, effects| owner.down(*client, effects));
             self.state.lock().places.remove(client);
         }
     }

@@ -109,10 +109,29 @@ pub(super) struct After {
     surrendering: Vec<Arc<Client>>,
     /// Clients that are to give back what they have not taken.
     recalled: Vec<Arc<Client>>,
+    /// Peers that wait for what was appended for them; noted only where nobody else is about to write.
+    pub(super) waiting: Option<Vec<Arc<Peer>>>,
 }
 
 impl After {
-    pub(super) fn run(self, runtime: &Arc<Runtime>) {
+    /// For a thread that may not come to write for long: what peers wait for is written at once.
+    pub(super) fn by_need() -> Self {
+        Self { waiting: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Something was appended for `peer`.
+    pub(super) fn appended(&mut self, peer: &Arc<Peer>) {
+        if let Some(waiting) = &mut self.waiting
+            && peer.needs_flush()
+        {
+            waiting.push(Arc::clone(peer));
+        }
+    }
+
+    pub(super) fn run(mut self, runtime: &Arc<Runtime>) {
+        for peer in self.waiting.take().into_iter().flatten() {
+            peer.flush(runtime);
+        }
         for client in &self.surrendering {
             client.producer.surrender(runtime, client);
         }

@@ -43,7 +43,10 @@ impl Effects<'_> {
                     here.told(message, self.after);
                 }
             }
-            Some(Place::There { peer, .. }) => line::tell(self.runtime, peer, client.slot, &message),
+            Some(Place::There { peer, .. }) => {
+                line::tell(self.runtime, peer, client.slot, &message);
+                self.after.appended(peer);
+            }
             None => {}
         }
     }
@@ -87,6 +90,7 @@ impl World for Effects<'_> {
             }
             Some(Place::There { peer, .. }) => {
                 peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
+                self.after.appended(peer);
             }
             None => items.for_each(drop),
         }
@@ -112,6 +116,7 @@ impl World for Effects<'_> {
                     }
                 });
                 peer.list(self.runtime);
+                self.after.appended(peer);
             }
             None => items.for_each(drop),
         }
