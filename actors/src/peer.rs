@@ -218,7 +218,7 @@ impl Peer {
         with(&mut self.outbox.lock())
     }
 
-    /// Appends several items for `slot`; the first has the number `word`.
+    /// Appends several items for `slot`; the first has the number `word`. Whether nothing had waited before.
     pub(crate) fn items<'a>(
         &self,
         runtime: &Runtime,
@@ -226,14 +226,25 @@ impl Peer {
         flags: Flags,
         word: u64,
         items: impl Iterator<Item = &'a [u8]>,
-    ) {
-        {
+    ) -> bool {
+        let was_empty = {
             let mut outbox = self.outbox.lock();
+            let was_empty = !outbox.holds_something();
             for (number, item) in items.enumerate() {
                 outbox.item(slot, flags, word + number as u64, item);
             }
-        }
+            was_empty
+        };
         self.list(runtime);
+        was_empty
+    }
+
+    /// Lets what was appended wait until the reader has come to the end of what it has.
+    pub(crate) fn hold_back(&self) {
+        let outbox = self.outbox.lock();
+        if let (Some(connection), true) = (self.connection.get(), outbox.holds_something()) {
+            connection.link().hold_back();
+        }
     }
 
     /// Has the outbox written with the next flush.

@@ -26,6 +26,8 @@ use crate::runtime::Runtime;
 
 /// How long a caller looks for itself before it sleeps.
 const LOOK_FOR: Duration = Duration::from_micros(50);
+/// After so long without anything, a caller asks for what the peer may hold back; one at work writes before.
+const ASK_AFTER: Duration = Duration::from_micros(10);
 /// A yield that took longer than this gave the core to somebody with work of their own.
 const CORE_IS_TAKEN: Duration = Duration::from_micros(25);
 /// How long a thread that took somebody else's ring stays out of the epoll, if that somebody is not
@@ -192,6 +194,10 @@ impl Runtime {
         if waiter.is_notified() || self.look_first(waiter, deadline, from) {
             return true;
         }
+        if let Some(peer) = from {
+            // It may have thought that there was still something to do here.
+            peer.fetch_what_is_held_back(self);
+        }
         if !self.seat.take(waiter) {
             return waiter.park(deadline);
         }
@@ -265,6 +271,7 @@ impl Runtime {
         }
         let begun = Instant::now();
         let mut now = begun;
+        let mut has_asked = false;
         let until = deadline.map_or(begun + LOOK_FOR, |at| at.min(begun + LOOK_FOR));
         while now < until {
             match from {
@@ -275,6 +282,13 @@ impl Runtime {
             if waiter.is_notified() {
                 self.seat.looked(true);
                 return true;
+            }
+            if let Some(peer) = from
+                && !has_asked
+                && now - begun > ASK_AFTER
+            {
+                has_asked = true;
+                peer.fetch_what_is_held_back(self);
             }
             std::thread::yield_now();
             let after = Instant::now();

@@ -121,6 +121,17 @@ impl Link {
         reader.load(SeqCst) == WAITS && reader.swap(BUSY, SeqCst) == WAITS // W2
     }
 
+    /// Says that bytes wait in our outbox which the reader does not need now: it has other work from us, and when that
+    /// comes to its end it looks whether we [hold back](Self::peer_holds_back).
+    ///
+    /// Whoever judges that it has must look after this call.
+    pub fn hold_back(&self) {
+        let unflushed = self.unflushed(self.side);
+        if unflushed.load(SeqCst) == 0 {
+            unflushed.store(1, SeqCst);
+        }
+    }
+
     /// Says that everything in our outbox is about to be written.
     pub fn flushing(&self) {
         self.unflushed(self.side).store(0, SeqCst);
@@ -206,6 +217,25 @@ mod tests {
             if cfg!(miri) {
                 break;
             }
+        }
+    }
+
+    #[test]
+    fn a_writer_that_trusts_in_other_work_of_its_reader_is_asked_when_that_is_done() {
+        for _ in 0..20_000 {
+            let (writer, reader) = two_sides();
+            reader.reader_busy();
+            let work_done = &reader.counter(Side::Second, 0).unwrap().taken;
+            let (holds_back, asks) = std::thread::scope(|scope| {
+                let writes = scope.spawn(|| {
+                    writer.hold_back();
+                    writer.counter(Side::Second, 0).unwrap().taken.load(SeqCst) == 0
+                });
+                work_done.store(1, SeqCst);
+                let asks = reader.peer_holds_back();
+                (writes.join().unwrap(), asks)
+            });
+            assert!(!holds_back || asks, "neither side would move the frame");
         }
     }
 

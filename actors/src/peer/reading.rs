@@ -168,9 +168,20 @@ impl Peer {
     /// Before nobody looks at this connection any more: fetch what the peer holds back for a busy reader.
     fn reader_sleeps(&self, runtime: &Runtime, connection: &Connection) {
         if connection.link().reader_waits() {
-            let bell = header(Kind::Doorbell, Slot::default(), 0);
-            self.outbox.lock().control(bell, &[]);
-            self.flush(runtime);
+            self.ask_for_the_rest(runtime);
         }
+    }
+
+    /// For a thread that has come to the end of what came from this peer and is about to wait for more.
+    pub(crate) fn fetch_what_is_held_back(&self, runtime: &Runtime) {
+        if self.connection().is_some_and(|connection| connection.link().peer_holds_back()) {
+            self.ask_for_the_rest(runtime);
+        }
+    }
+
+    fn ask_for_the_rest(&self, runtime: &Runtime) {
+        let bell = header(Kind::Doorbell, Slot::default(), 0);
+        self.outbox.lock().control(bell, &[]);
+        self.flush(runtime);
     }
 }

@@ -4,6 +4,7 @@
 //! `_here`. Effects for peers are appended to their outboxes while the cell is locked, which fixes their order; threads of
 //! this node are woken after it.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -212,7 +213,7 @@ impl QueueCell {
     ) -> R {
         let place = || {
             from.interests(self.address.slot);
-            Place::There { peer: Arc::clone(from), counter: None }
+            Place::There { peer: Arc::clone(from), counter: None, unsent: AtomicU64::new(0) }
         };
         // This thread has just read, and writes when it is through with what it has read.
         self.run(runtime, client, place, After::default(), with)
@@ -220,7 +221,8 @@ impl QueueCell {
 
     fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) {
         from.interests(self.address.slot);
-        let place = Place::There { peer: Arc::clone(from), counter: Some(counter) };
+        let unsent = AtomicU64::new(0);
+        let place = Place::There { peer: Arc::clone(from), counter: Some(counter), unsent };
         self.state.lock().places.insert(client, place);
     }
 

@@ -3,7 +3,8 @@
 //! Runs under the cell's lock: effects for peers go into their outboxes, those for this node's own clients into their
 //! state, and what is to happen once the lock is released into [`After`].
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -19,12 +20,16 @@ use super::wire::{Amount, Refusal, ToClient};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
+/// How often, in items, a stream of deliveries looks whether its consumer still has something to do.
+const LOOK_EVERY: u64 = 128;
+
 /// Where a client is.
 pub(super) enum Place {
     /// On this node.
     Here(Weak<Client>),
     /// On another, with the counter of its side of the link page in which it counts what it takes.
-    There { peer: Arc<Peer>, counter: Option<u32> },
+    /// And the number of the first delivery that may still be in the outbox.
+    There { peer: Arc<Peer>, counter: Option<u32>, unsent: AtomicU64 },
 }
 
 /// What the owner does to its clients.
@@ -51,10 +56,25 @@ impl Effects<'_> {
         }
     }
 
+    /// Decides when a delivery leaves: at once, unless its reader has something to do before.
+    ///
+    /// No item is left lying. The mark that bytes are held back is set before the consumer's count is read; the consumer
+    /// raises its count, and when it has nothing left looks at that mark and asks for the rest. Both are sequentially
+    /// consistent, so if the count read here was too low by then, the consumer's look comes after the mark.
+    fn delivered(&mut self, to: ClientId, peer: &Arc<Peer>, unsent: u64) {
+        if self.after.waiting.is_none() {
+            return;
+        }
+        peer.hold_back();
+        if self.taken(to) >= unsent {
+            self.after.appended(peer);
+        }
+    }
+
     fn with_counter<R>(&self, client: ClientId, with: impl FnOnce(&Counter) -> R) -> Option<R> {
         match self.places.get(&client)? {
             Place::Here(here) => Some(with(here.upgrade()?.consumer.own_counter())),
-            Place::There { peer, counter } => {
+            Place::There { peer, counter, .. } => {
                 let link = peer.connection()?.link();
                 link.counter(link.side().other(), (*counter)?).map(with)
             }
@@ -88,9 +108,16 @@ impl World for Effects<'_> {
                     None => items.for_each(drop),
                 }
             }
-            Some(Place::There { peer, .. }) => {
-                peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
-                self.after.appended(peer);
+            Some(Place::There { peer, unsent, .. }) => {
+                let count = items.len() as u64;
+                let was_empty = peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
+                if was_empty {
+                    unsent.store(first_seq, Relaxed);
+                }
+                // In between, what is to be known was known a few items ago.
+                if was_empty || first_seq / LOOK_EVERY != (first_seq + count) / LOOK_EVERY {
+                    self.delivered(to, peer, unsent.load(Relaxed));
+                }
             }
             None => items.for_each(drop),
         }

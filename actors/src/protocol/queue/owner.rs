@@ -149,6 +149,14 @@ impl Owner {
         message: ToOwner,
         world: &mut impl World,
     ) -> Result<Option<Reply>, Violation> {
+        // A client that has left may have answered a message that crossed its farewell. It has nothing any more.
+        if !self.clients.knows(from) {
+            match message {
+                ToOwner::Surrender(_) | ToOwner::Took => return Ok(None),
+                ToOwner::GiveBack { .. } => return Ok(Some(Reply::Returned { count: 0 })),
+                _ => {}
+            }
+        }
         let key = self.clients.place(from);
         let reply = match message {
             ToOwner::Withdraw(run) => Some(self.withdraw(key, run)),

@@ -146,6 +146,11 @@ impl Clients {
         key
     }
 
+    /// Whether the client has been heard of, and has not left.
+    pub(super) fn knows(&self, id: ClientId) -> bool {
+        self.recent.is_some_and(|(recent, _)| recent == id) || self.by_id.contains_key(&id)
+    }
+
     /// Marks the client as gone, if it was there. Its place stays.
     pub(super) fn bury(&mut self, id: ClientId) -> Option<usize> {
         let key = self.by_id.remove(&id)?;

@@ -127,7 +127,7 @@ impl Scene {
             Verb::Quiet => self.quiet(),
             // A client that is killed sends and takes nothing any more.
             _ if !at.is_alive => {}
-            Verb::Put => self.net.put(peer, 1 + few as usize, usize::from(n >> 2)),
+            Verb::Put => self.put(peer, 1 + few as usize, usize::from(n >> 2)),
             Verb::Take => (0..=few).for_each(|_| self.net.take(peer)),
             Verb::Want => at.want(few + 1, Terms::Taken),
             Verb::Lease => {
@@ -149,6 +149,21 @@ impl Scene {
             Verb::Close => at.say(ToOwner::Close),
         }
         self.check();
+    }
+
+    fn put(&mut self, at: usize, count: usize, size: usize) {
+        if !self.net.peers[at].is_beside {
+            self.net.put(at, count, size);
+            return;
+        }
+        for _ in 0..count {
+            while !self.net.peers[at].up.is_empty() {
+                self.net.arrive(&mut self.owner, at);
+                self.check();
+            }
+            self.net.put_directly(&mut self.owner, at, size);
+            self.check();
+        }
     }
 
     fn check(&mut self) {
@@ -223,6 +238,7 @@ fn the_last_run_number_does_not_overflow() {
     at.withdraw_run(run);
     at.say(ToOwner::Len);
     scene.quiet();
-    scene.net.put(0, 3, 8);
+    scene.put(0, 3, 8);
+    scene.put(1, 3, 8);
     scene.drain();
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, NodeId, Slot};
 
 use super::super::wire::{Amount, Length, Refusal, Reply, Run, Terms, ToOwner};
-use super::{ClientId, Owner, Settings, Violation, World};
+use super::{ClientId, Direct, Owner, Settings, Violation, World};
 
 /// What the owner did, with clients by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +121,10 @@ impl Table {
     fn try_put(&mut self, client: u64, words: &str) -> Result<(), Violation> {
         let items = words.split_whitespace().map(str::as_bytes);
         self.owner.put(id(client), items, &mut self.log)
+    }
+
+    fn put_directly(&mut self, client: u64, word: &str) -> Direct {
+        self.owner.put_directly(id(client), word.as_bytes(), &mut self.log)
     }
 
     fn offer(&mut self, client: u64, words: &str) -> Vec<Effect> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, NodeId, Slot};
 
 use super::super::super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
-use super::super::{ClientId, Owner, World};
+use super::super::{ClientId, Direct, Owner, World};
 use super::peer::{Got, Peer, Tell, Up, last_open};
 
 /// What has become of an item.
@@ -73,8 +73,8 @@ impl Net {
             has_joined: false,
             marks: 0,
         };
-        for _ in 0..peers {
-            let peer = Peer::new(net.next_id());
+        for at in 0..peers {
+            let peer = Peer::new(net.next_id(), at == 0);
             net.peers.push(peer);
         }
         net
@@ -101,9 +101,15 @@ impl Net {
     }
 
     pub(super) fn put(&mut self, at: usize, count: usize, size: usize) {
+        let items = self.make(at, count, size);
+        self.peers[at].put(items);
+    }
+
+    /// New items of a client, unless it knows that they would be refused.
+    fn make(&mut self, at: usize, count: usize, size: usize) -> Vec<Vec<u8>> {
         let peer = &mut self.peers[at];
         if peer.knows_closed {
-            return;
+            return Vec::new();
         }
         let items = (0..count).map(|_| {
             self.items += 1;
@@ -113,8 +119,25 @@ impl Net {
             bytes.resize(8 + size, 7);
             bytes
         });
-        let items = items.collect();
-        peer.put(items);
+        items.collect()
+    }
+
+    /// A put by a client beside the owner, of which nothing is under way. What finds no room is offered.
+    pub(super) fn put_directly(&mut self, owner: &mut Owner, at: usize, size: usize) {
+        let Some(item) = self.make(at, 1, size).pop() else {
+            return;
+        };
+        let number = item_id(&item);
+        self.set_fate(number, Fate::Sent, Fate::Owned);
+        match owner.put_directly(self.peers[at].id, &item, self) {
+            Direct::Put => {}
+            Direct::NoRoom => {
+                self.set_fate(number, Fate::Owned, Fate::Sent);
+                self.peers[at].put(vec![item]);
+                self.arrive(owner, at);
+            }
+            Direct::Closed => self.set_fate(number, Fate::Owned, Fate::Refused),
+        }
     }
 
     pub(super) fn take(&mut self, at: usize) {
@@ -198,7 +221,7 @@ impl Net {
                     self.set_fate(item, Fate::Owned, Fate::Vanished);
                 }
                 owner.down(id, self);
-                self.peers[at] = Peer::new(self.next_id());
+                self.peers[at] = Peer::new(self.next_id(), self.peers[at].is_beside);
             }
         }
     }

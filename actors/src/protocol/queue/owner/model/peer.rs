@@ -36,6 +36,8 @@ pub(super) struct Got {
 pub(super) struct Peer {
     pub(super) id: ClientId,
     pub(super) is_alive: bool,
+    /// On the owner's node: what it puts needs no credit, and nothing is under way.
+    pub(super) is_beside: bool,
     pub(super) up: VecDeque<Up>,
     pub(super) down: VecDeque<Tell>,
     /// The shared word, and the mark beside it.
@@ -55,10 +57,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(id: ClientId) -> Peer {
+    pub(super) fn new(id: ClientId, is_beside: bool) -> Peer {
         Peer {
             id,
             is_alive: true,
+            is_beside,
             up: VecDeque::new(),
             down: VecDeque::new(),
             taken: 0,

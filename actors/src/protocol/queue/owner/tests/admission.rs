@@ -38,6 +38,49 @@ fn putting_more_than_the_credit_is_a_violation_and_keeps_what_came_before() {
 }
 
 #[test]
+fn a_client_beside_the_owner_puts_without_credit_as_far_as_there_is_room() {
+    let mut table = Table::new(2, 1000);
+    assert_eq!(table.put_directly(1, "a"), Direct::Put);
+    assert_eq!(table.put_directly(1, "b"), Direct::Put);
+    assert_eq!(table.put_directly(1, "c"), Direct::NoRoom);
+    assert_eq!(table.want(2, 9), delivered(2, 0, "a b"));
+    assert_eq!(table.put_directly(1, "c"), Direct::NoRoom, "delivered is not taken");
+    table.take(2, 1);
+    assert_eq!(table.put_directly(1, "c"), Direct::Put);
+    assert_eq!(table.effects()[0], delivered(2, 2, "c")[0]);
+    table.say(2, ToOwner::Close);
+    assert_eq!(table.put_directly(1, "d"), Direct::Closed);
+}
+
+#[test]
+fn a_client_beside_the_owner_is_lent_nothing_and_passes_nobody_in_line() {
+    let mut table = Table::new(10, 100);
+    assert_eq!(table.put_directly(1, "a"), Direct::Put);
+    assert_eq!(granted(&table.offer(1, "b")), Amount::ZERO);
+    let large = "l".repeat(99);
+    assert_eq!(table.offer(2, &large), []);
+    assert_eq!(table.put_directly(1, "c"), Direct::NoRoom);
+    assert_eq!(table.offer(1, "c"), []);
+    assert_eq!(table.want(3, 3)[0], delivered(3, 0, "a b")[0]);
+    table.take(3, 2);
+    let effects = table.say(3, ToOwner::Took);
+    assert_eq!(effects[0], Effect::Admitted(2, 1));
+}
+
+#[test]
+fn what_crosses_a_farewell_is_no_violation() {
+    let mut table = Table::new(10, 1000);
+    let credit = granted(&table.offer(1, "a"));
+    table.down(1);
+    assert_eq!(table.say(1, ToOwner::Surrender(credit)), []);
+    assert_eq!(table.say(1, ToOwner::Took), []);
+    let reply = table.ask(1, ToOwner::GiveBack { from_seq: 7 });
+    assert_eq!(reply, Reply::Returned { count: 0 });
+    assert_eq!(table.owner.ledger.lent, Amount::ZERO);
+    assert_eq!(table.waiting_items(), 1);
+}
+
+#[test]
 fn two_slots_for_each_producer_are_never_lent() {
     let mut table = Table::new(20, 1000);
     let mut lent = 0;
