@@ -61,6 +61,14 @@ impl Listener {
     }
 }
 
+/// A process that is being started by another thread just now may have a copy of the descriptor until it executes; the
+/// door is shut all the same.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -76,4 +84,21 @@ pub fn connect(name: &str) -> io::Result<OwnedFd> {
     let socket: OwnedFd = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?.into();
     crate::connection::same_user(socket.as_fd())?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_door_open() {
+        let name = format!("callboard-test/{}", std::process::id());
+        let listener = Listener::bind(&name).unwrap();
+        let copy = listener.as_fd().try_clone_to_owned().unwrap();
+        assert!(connect(&name).is_ok());
+        assert!(matches!(listener.accept().unwrap(), Accepted::Connection(_)));
+        drop(listener);
+        assert_eq!(connect(&name).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        drop(copy);
+    }
 }

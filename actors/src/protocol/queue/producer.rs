@@ -178,9 +178,9 @@ impl Producer {
         woken.append(&mut state.gate);
     }
 
-    /// Puts an item if there is credit for it; none if there is not.
+    /// Puts an item if there is credit for it, or, beside the owner, room; none if there is not.
     ///
-    /// The item is appended while the state is locked, so that items leave in the order of their credit.
+    /// Credit is spent and the item appended under one lock, so that items leave in the order of their credit.
     fn put_for_credit(
         &self,
         runtime: &Arc<Runtime>,
