@@ -147,9 +147,13 @@ impl Runtime {
                 Some(at) => Some(at.saturating_duration_since(Instant::now())),
                 None => None,
             };
-            if let Err(error) = event_loop.turn(timeout) {
-                self.complain(&format!("the event loop failed: {error}"));
-                return;
+            match event_loop.turn(timeout) {
+                Ok(0) => {}
+                Ok(_) => self.seat.stand_back(),
+                Err(error) => {
+                    self.complain(&format!("the event loop failed: {error}"));
+                    return;
+                }
             }
         }
     }

@@ -11,9 +11,16 @@
 //! so the ring stays pending until some `epoll_wait` takes it. If the loop thread takes it, it rings again and
 //! stays out of the epoll until the caller has left the seat: the caller is then the only one whom the
 //! kernel can wake.
+//!
+//! # Who reads
+//!
+//! While callers look for themselves, each frame that comes would also wake the loop thread, which then takes a core from
+//! those at work. So after it has been woken it stays away for a moment if a caller has looked lately (`stand_back`). What
+//! comes meanwhile, and no caller reads, is late by that moment; the epoll keeps it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -33,6 +40,8 @@ const CORE_IS_TAKEN: Duration = Duration::from_micros(25);
 /// How long a thread that took somebody else's ring stays out of the epoll, if that somebody is not
 /// scheduled; then both try again.
 const STAND_BACK: Duration = Duration::from_millis(10);
+/// How long the loop thread leaves the reading to callers.
+const LEFT_TO_CALLERS: Duration = Duration::from_micros(50);
 /// After this many looks in vain in a row, only every `TRY_AGAIN_EVERY`th wait looks first.
 const GIVE_UP_AFTER: u32 = 8;
 const TRY_AGAIN_EVERY: u32 = 16;
@@ -116,6 +125,8 @@ pub(crate) struct Seat {
     taken: Mutex<Option<(ThreadId, Arc<Waiter>)>>,
     left: Condvar,
     looks: Mutex<Looks>,
+    /// A caller has looked since the loop thread last stood back.
+    has_looked: AtomicBool,
 }
 
 /// Whether looking before sleeping has paid lately.
@@ -128,7 +139,13 @@ struct Looks {
 impl Seat {
     pub(crate) fn new() -> std::io::Result<Self> {
         let bell = Arc::new(Bell::new()?);
-        Ok(Self { bell, taken: Mutex::default(), left: Condvar::new(), looks: Mutex::default() })
+        Ok(Self {
+            bell,
+            taken: Mutex::default(),
+            left: Condvar::new(),
+            looks: Mutex::default(),
+            has_looked: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn bell(&self) -> &Bell {
@@ -147,6 +164,14 @@ impl Seat {
     fn leave(&self) {
         *self.taken.lock() = None;
         self.left.notify_all();
+    }
+
+    /// For the loop thread, between two turns: leaves the reading to callers for a moment, if there are any.
+    pub(crate) fn stand_back(&self) {
+        if self.has_looked.load(Relaxed) {
+            std::thread::sleep(LEFT_TO_CALLERS);
+            self.has_looked.store(false, Relaxed);
+        }
     }
 
     fn should_look(&self) -> bool {
@@ -269,6 +294,7 @@ impl Runtime {
         if !self.seat.should_look() {
             return false;
         }
+        self.seat.has_looked.store(true, Relaxed);
         let begun = Instant::now();
         let mut now = begun;
         let mut has_asked = false;

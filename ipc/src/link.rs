@@ -19,6 +19,7 @@
 //! All four are sequentially consistent. If W2 reads `BUSY`, then R1 comes later in their one order, so R2
 //! sees W1 and rings: the writer's loop thread flushes. If W2 reads `WAITS`, the writer flushes. Either way
 //! no frame is left asleep. `unflushed` is cleared before the bytes are written, so a ring may be superfluous, never missing.
+//! A reader may give the writer a moment between R1 and R2: one at work comes to W2 by itself.
 
 use std::io;
 use std::os::fd::OwnedFd;

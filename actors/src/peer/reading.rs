@@ -15,6 +15,9 @@ use crate::runtime::{Ending, Runtime};
 /// After this many reads a caller leaves the rest to the loop thread, so that it gets back to its own work.
 const READS_PER_TURN: usize = 16;
 
+/// How many times a reader yields before it asks for what the peer holds back.
+const GRACE: u32 = 4;
+
 /// What a reader keeps between reads.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -167,9 +170,18 @@ impl Peer {
 
     /// Before nobody looks at this connection any more: fetch what the peer holds back for a busy reader.
     fn reader_sleeps(&self, runtime: &Runtime, connection: &Connection) {
-        if connection.link().reader_waits() {
-            self.ask_for_the_rest(runtime);
+        let link = connection.link();
+        if !link.reader_waits() {
+            return;
         }
+        // A peer at work sees that this side waits when it appends the next frame, and writes: that costs nobody a message.
+        for _ in 0..GRACE {
+            std::thread::yield_now();
+            if !link.peer_holds_back() {
+                return;
+            }
+        }
+        self.ask_for_the_rest(runtime);
     }
 
     /// For a thread that has come to the end of what came from this peer and is about to wait for more.
