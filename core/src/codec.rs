@@ -183,6 +183,10 @@ impl Assembler {
         header: Header,
         body: &'a [u8],
     ) -> Result<Option<Message<'a>>, FrameError> {
+        if self.whole.capacity() > 0 {
+            // Nobody has the last long message any more.
+            self.whole = Vec::new();
+        }
         if self.unfinished.is_empty() && !header.flags.contains(Flags::MORE) {
             return Ok(Some(Message { header, body }));
         }
