@@ -3,8 +3,8 @@
 //! Most queues carry numbers and small structs. Kept in place they cost no allocation on their way
 //! from put to get, and a deque of them is read in order.
 
-/// The longest item kept in place: it fills the room that a boxed one needs anyway.
-const INLINE_BYTES: usize = 22;
+/// The longest item kept in place: a number, or a struct of a few fields. Longer ones would make every item move more.
+const INLINE_BYTES: usize = 30;
 
 /// The bytes of one item.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_item_is_half_a_cache_line() {
-        assert_eq!(size_of::<Item>(), 24);
-        assert_eq!(size_of::<Stored>(), 32);
+    fn a_stored_item_is_little_more_than_half_a_cache_line() {
+        assert_eq!(size_of::<Item>(), 32);
+        assert_eq!(size_of::<Stored>(), 40);
     }
 }
