@@ -69,6 +69,8 @@ pub(crate) struct Outbox {
     data: Lane,
     writing: Lane,
     open: Option<Open>,
+    /// How often the data lane has been taken.
+    batch: u64,
     busy: bool,
     blocked: bool,
     broken: bool,
@@ -125,6 +127,21 @@ impl Outbox {
         push_parts(&mut self.data.bytes, parts);
     }
 
+    /// Whether the last frame is one of items for `slot`, which further ones join.
+    pub(crate) fn ends_with(&self, slot: Slot, flags: Flags) -> bool {
+        self.open.as_ref().is_some_and(|open| open.header.slot == slot && open.header.flags == flags)
+    }
+
+    /// The number of the bytes that are appended now: they are taken together.
+    pub(crate) fn batch(&self) -> u64 {
+        self.batch
+    }
+
+    /// Whether the socket is full, and it is to be told when there is room.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     /// Gives the frame that items may still join its length, and joins nothing more to it.
     fn close_open(&mut self) {
         if let Some(Open { at, .. }) = self.open.take() {
@@ -146,7 +163,12 @@ impl Outbox {
         if self.writing.is_done() {
             self.writing.reset();
             self.close_open();
-            let lane = if self.control.bytes.is_empty() { &mut self.data } else { &mut self.control };
+            let lane = if self.control.bytes.is_empty() {
+                self.batch += 1;
+                &mut self.data
+            } else {
+                &mut self.control
+            };
             if lane.bytes.is_empty() {
                 return None;
             }

@@ -78,10 +78,10 @@ impl Peer {
         connection: Connection,
         reading: Reading,
     ) -> std::io::Result<()> {
-        *self.reading.lock() = Some(reading);
         if self.connection.set(connection).is_err() {
             return Ok(()); // Met already: the second connection closes as it is dropped.
         }
+        *self.reading.lock() = Some(reading);
         let connection = self.connection.get().expect("set just above");
         let source = Arc::clone(self) as Arc<dyn Source>;
         let token = runtime.reactor.register(connection.as_fd(), Wants::Reading, source)?;
@@ -218,7 +218,7 @@ impl Peer {
         with(&mut self.outbox.lock())
     }
 
-    /// Appends several items for `slot`; the first has the number `word`. Whether nothing had waited before.
+    /// Appends several items for `slot`; the first has the number `word`.
     pub(crate) fn items<'a>(
         &self,
         runtime: &Runtime,
@@ -226,17 +226,17 @@ impl Peer {
         flags: Flags,
         word: u64,
         items: impl Iterator<Item = &'a [u8]>,
-    ) -> bool {
-        let was_empty = {
+    ) -> Appended {
+        let appended = {
             let mut outbox = self.outbox.lock();
-            let was_empty = !outbox.holds_something();
+            let before = outbox.ends_with(slot, flags);
             for (number, item) in items.enumerate() {
                 outbox.item(slot, flags, word + number as u64, item);
             }
-            was_empty
+            Appended { joined: before && outbox.ends_with(slot, flags), batch: outbox.batch() }
         };
         self.list(runtime);
-        was_empty
+        appended
     }
 
     /// Lets what was appended wait until the reader has come to the end of what it has.
@@ -275,8 +275,12 @@ impl Peer {
 
     /// Changes what the epoll tells of. Room to write is asked for only while it is missing: otherwise every read of the
     /// other side would be an event here.
-    fn watch(&self, runtime: &Runtime, wants: Wants) {
+    ///
+    /// The outbox stays locked meanwhile, so that of two threads, one that found room and one that found none, the later
+    /// one also has the last word here: a blocked outbox that nobody tells of room would be one for good.
+    fn watch(&self, runtime: &Runtime, outbox: &Outbox) {
         let (Some(connection), Some(token)) = (self.connection.get(), self.token.get()) else { return };
+        let wants = if outbox.is_blocked() { Wants::ReadingAndWriting } else { Wants::Reading };
         // Asked anew, the kernel tells at once if there is room by now. An error means that the peer has ended.
         let _ = runtime.reactor.rewatch(connection.as_fd(), *token, wants);
     }
@@ -294,13 +298,23 @@ impl Peer {
             };
             let Some(mut lane) = begun else { return };
             let wrote = write_lane(connection, &mut lane, |text| runtime.complain(text));
-            let next = self.outbox.lock().finish(lane, wrote);
-            match next {
+            let mut outbox = self.outbox.lock();
+            match outbox.finish(lane, wrote) {
                 Next::Again => {}
-                Next::AwaitRoom => return self.watch(runtime, Wants::ReadingAndWriting),
+                Next::AwaitRoom => return self.watch(runtime, &outbox),
                 Next::Nothing => return,
             }
         }
+    }
+
+    /// The socket takes bytes again; whether that had been waited for.
+    fn has_room(&self, runtime: &Runtime) -> bool {
+        let mut outbox = self.outbox.lock();
+        let was_blocked = outbox.writable();
+        if was_blocked {
+            self.watch(runtime, &outbox);
+        }
+        was_blocked
     }
 }
 
@@ -308,8 +322,7 @@ impl Source for Peer {
     fn ready(&self, readiness: Readiness) {
         let Some(runtime) = self.runtime.upgrade() else { return };
         let Some(this) = runtime.peer(self.id) else { return };
-        if readiness.writable && self.outbox.lock().writable() {
-            self.watch(&runtime, Wants::Reading);
+        if readiness.writable && self.has_room(&runtime) {
             self.flush(&runtime);
         }
         if readiness.ended {
@@ -319,6 +332,15 @@ impl Source for Peer {
             this.readable(&runtime);
         }
     }
+}
+
+/// Where items have been appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// Behind items for the same slot, which are also still here.
+    pub(crate) joined: bool,
+    /// What has the same number will be taken for writing together.
+    pub(crate) batch: u64,
 }
 
 /// A header whose length is filled in when the body is appended.

@@ -38,7 +38,8 @@ impl Reading {
             decoder,
             assembler: Assembler::new(),
             descriptors,
-            is_busy: false,
+            // Its first bytes may have come another way, and the peer believes since that this side looks again.
+            is_busy: true,
             is_emptied: false,
             found_nothing: false,
         }

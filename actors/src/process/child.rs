@@ -77,9 +77,16 @@ impl ChildCell {
         });
         let cell = made.expect("the closure has run");
         let source = Arc::clone(&cell) as Arc<dyn Source>;
-        match runtime.reactor.register(cell.process.as_fd(), Wants::Reading, source) {
-            Ok(token) => cell.state.lock().token = Some(token),
-            Err(error) => return Err(cell.abandon(error)),
+        let registered = {
+            // Locked over it: an event that reaps the child at once has to find the token.
+            let mut state = cell.state.lock();
+            runtime
+                .reactor
+                .register(cell.process.as_fd(), Wants::Reading, source)
+                .map(|token| state.token = Some(token))
+        };
+        if let Err(error) = registered {
+            return Err(cell.abandon(error));
         }
         runtime.add_child(&cell);
         // It may have ended before it was watched.

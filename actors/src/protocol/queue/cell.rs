@@ -4,7 +4,6 @@
 //! `_here`. Effects for peers are appended to their outboxes while the cell is locked, which fixes their order; threads of
 //! this node are woken after it.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -213,7 +212,7 @@ impl QueueCell {
     ) -> R {
         let place = || {
             from.interests(self.address.slot);
-            Place::There { peer: Arc::clone(from), counter: None, unsent: AtomicU64::new(0) }
+            Place::There { peer: Arc::clone(from), counter: None, unsent: std::cell::Cell::default() }
         };
         // This thread has just read, and writes when it is through with what it has read.
         self.run(runtime, client, place, After::default(), with)
@@ -221,8 +220,8 @@ impl QueueCell {
 
     fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) {
         from.interests(self.address.slot);
-        let unsent = AtomicU64::new(0);
-        let place = Place::There { peer: Arc::clone(from), counter: Some(counter), unsent };
+        let counter = Some(counter);
+        let place = Place::There { peer: Arc::clone(from), counter, unsent: std::cell::Cell::default() };
         self.state.lock().places.insert(client, place);
     }
 

@@ -3,8 +3,8 @@
 //! Runs under the cell's lock: effects for peers go into their outboxes, those for this node's own clients into their
 //! state, and what is to happen once the lock is released into [`After`].
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use super::inbox::leased_head;
 use super::line::{self, LEASED};
 use super::owner::{ClientId, World};
 use super::wire::{Amount, Refusal, ToClient};
-use crate::peer::Peer;
+use crate::peer::{Appended, Peer};
 use crate::runtime::Runtime;
 
 /// How often, in items, a stream of deliveries looks whether its consumer still has something to do.
@@ -28,8 +28,16 @@ pub(super) enum Place {
     /// On this node.
     Here(Weak<Client>),
     /// On another, with the counter of its side of the link page in which it counts what it takes.
-    /// And the number of the first delivery that may still be in the outbox.
-    There { peer: Arc<Peer>, counter: Option<u32>, unsent: AtomicU64 },
+    There { peer: Arc<Peer>, counter: Option<u32>, unsent: Cell<Unsent> },
+}
+
+/// Deliveries to one client that may still be in the outbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unsent {
+    /// The batch they are in.
+    batch: u64,
+    /// The number of the first.
+    first: u64,
 }
 
 /// What the owner does to its clients.
@@ -110,13 +118,14 @@ impl World for Effects<'_> {
             }
             Some(Place::There { peer, unsent, .. }) => {
                 let count = items.len() as u64;
-                let was_empty = peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
-                if was_empty {
-                    unsent.store(first_seq, Relaxed);
+                let Appended { joined, batch } =
+                    peer.items(self.runtime, to.slot, Flags::NONE, first_seq, items);
+                if unsent.get().batch != batch {
+                    unsent.set(Unsent { batch, first: first_seq });
                 }
-                // In between, what is to be known was known a few items ago.
-                if was_empty || first_seq / LOOK_EVERY != (first_seq + count) / LOOK_EVERY {
-                    self.delivered(to, peer, unsent.load(Relaxed));
+                // Behind others for the same client, what is to be known was known a few items ago.
+                if !joined || first_seq / LOOK_EVERY != (first_seq + count) / LOOK_EVERY {
+                    self.delivered(to, peer, unsent.get().first);
                 }
             }
             None => items.for_each(drop),

@@ -23,6 +23,8 @@ use crate::wait::Waiter;
 struct Errands {
     want: u64,
     took: bool,
+    /// The last item has gone to this thread, and others still wait.
+    leaves_waiting: bool,
 }
 
 impl Client {
@@ -34,6 +36,7 @@ impl Client {
         // Counted while locked: with two getters the count must rise in the order of the items. It is what the
         // owner believes after a death: from here on the item is user code's.
         errands.took = self.count(state.attached, state.taken);
+        errands.leaves_waiting = state.inbox.len() == 0 && !state.getters.is_empty();
         Some(Taken { seq, attempt })
     }
 
@@ -62,6 +65,10 @@ impl Client {
         }
         if errands.took || errands.want > 0 {
             self.line.flush_by_need(runtime);
+        }
+        if let (true, Some(peer)) = (errands.leaves_waiting, self.line.peer()) {
+            // They looked before this item was taken; what came behind it may be held back for its sake.
+            peer.fetch_what_is_held_back(runtime);
         }
     }
 
@@ -278,6 +285,10 @@ impl Client {
         };
         self.line.say(runtime, self, ToOwner::Join { token });
         let joined = runtime.wait(&waiter, deadline, self.line.peer());
+        if !joined {
+            self.line.say(runtime, self, ToOwner::Unjoin { token });
+            self.line.flush_by_need(runtime);
+        }
         let mut state = self.consumer.lock();
         state.joiners.retain(|(other, _)| *other != token);
         if state.is_cut_off { Err(NoItem::CutOff) } else { Ok(joined) }

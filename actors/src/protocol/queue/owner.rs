@@ -114,6 +114,8 @@ pub(crate) struct Owner {
     /// Clients with demand, each once, the next to be served first.
     waiting: VecDeque<usize>,
     joiners: VecDeque<Joiner>,
+    /// Whoever holds deliveries and takes none has been asked to give them back, and nothing has happened since.
+    all_are_recalled: bool,
     timing: Timing,
     letters: DeadLetters,
 }
@@ -133,6 +135,7 @@ impl Owner {
             admitted: Vec::new(),
             waiting: VecDeque::new(),
             joiners: VecDeque::new(),
+            all_are_recalled: false,
             timing: Timing::default(),
             letters: DeadLetters::default(),
         }
@@ -152,7 +155,7 @@ impl Owner {
         // A client that has left may have answered a message that crossed its farewell. It has nothing any more.
         if !self.clients.knows(from) {
             match message {
-                ToOwner::Surrender(_) | ToOwner::Took => return Ok(None),
+                ToOwner::Surrender(_) | ToOwner::Took | ToOwner::Unjoin { .. } => return Ok(None),
                 ToOwner::GiveBack { .. } => return Ok(Some(Reply::Returned { count: 0 })),
                 _ => {}
             }
@@ -162,10 +165,6 @@ impl Owner {
             ToOwner::Withdraw(run) => Some(self.withdraw(key, run)),
             ToOwner::Want { count, terms } => {
                 self.want(key, count, terms)?;
-                None
-            }
-            ToOwner::Unwant => {
-                self.unwant(key);
                 None
             }
             ToOwner::Fetch { max, terms } => Some(self.fetch(key, max, terms, world)?),
@@ -186,6 +185,10 @@ impl Owner {
             ToOwner::Confirm => Some(Reply::Confirmed),
             ToOwner::Join { token } => {
                 self.join(key, token)?;
+                None
+            }
+            ToOwner::Unjoin { token } => {
+                self.joiners.retain(|joiner| (joiner.key, joiner.token) != (key, token));
                 None
             }
             ToOwner::DeadLetters => Some(self.take_dead_letters()),
@@ -218,6 +221,7 @@ impl Owner {
 
     /// Serves everybody who can be served, until only takes, messages or time can help.
     fn settle_down(&mut self, world: &mut impl World) {
+        self.all_are_recalled = false;
         loop {
             self.admit(world);
             let has_news = self.distribute(world);

@@ -110,8 +110,6 @@ pub(crate) enum ToOwner {
         /// On which terms. The latest time of a lease holds for all the leases still waited for.
         terms: Terms,
     },
-    /// Waits for nothing any more. What was delivered before stays delivered.
-    Unwant,
     /// Asks for what is there now. Replied to, after the delivery.
     Fetch {
         /// At most so many.
@@ -159,6 +157,11 @@ pub(crate) enum ToOwner {
     /// Tells this client when everything put so far and since has been settled.
     Join {
         /// Comes back in `Joined`.
+        token: u64,
+    },
+    /// Waits no longer for what `Join` with this token asked for.
+    Unjoin {
+        /// The one given with `Join`.
         token: u64,
     },
     /// Takes what was given up after too many attempts. Replied to.

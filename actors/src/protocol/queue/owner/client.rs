@@ -75,6 +75,8 @@ pub(super) struct Client {
     pub(super) look_at: u64,
     /// What it had taken when its idleness was last looked at; none if it held nothing then.
     pub(super) seen_taken: Option<u64>,
+    /// It has been asked to give back what it holds, and has done nothing since.
+    pub(super) is_recalled: bool,
 }
 
 impl Client {
@@ -94,6 +96,7 @@ impl Client {
             is_beside: false,
             look_at: 0,
             seen_taken: None,
+            is_recalled: false,
         }
     }
 

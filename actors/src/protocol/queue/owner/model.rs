@@ -27,7 +27,6 @@ enum Verb {
     Take,
     Want,
     Lease,
-    Unwant,
     Fetch,
     GiveBack,
     Withdraw,
@@ -37,6 +36,7 @@ enum Verb {
     Surrender,
     Pass,
     Join,
+    Unjoin,
     Letters,
     Len,
     Kill,
@@ -61,7 +61,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         10 => Just(Verb::Take),
         5 => Just(Verb::Want),
         4 => Just(Verb::Lease),
-        1 => Just(Verb::Unwant),
+        1 => Just(Verb::Unjoin),
         2 => Just(Verb::Fetch),
         1 => Just(Verb::GiveBack),
         1 => Just(Verb::Withdraw),
@@ -134,7 +134,7 @@ impl Scene {
                 let lasting = (n % 2 == 0).then_some(lasting);
                 at.want(few + 1, Terms::Leased { lasting });
             }
-            Verb::Unwant => at.say(ToOwner::Unwant),
+            Verb::Unjoin => at.unjoin(),
             Verb::Fetch => at.say(ToOwner::Fetch { max: few + 1, terms: Terms::Taken }),
             Verb::GiveBack => at.give_back(usize::from(n)),
             Verb::Withdraw => at.withdraw(few),

@@ -238,7 +238,7 @@ impl Net {
             ToOwner::Want { count, .. } => {
                 *self.demand.entry(id).or_default() += *count as i64;
             }
-            ToOwner::Unwant | ToOwner::GiveBack { .. } => {
+            ToOwner::GiveBack { .. } => {
                 self.demand.remove(&id);
             }
             ToOwner::Ack { runs } => {

@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) is_returning: bool,
     pub(super) leases: Vec<u64>,
     pub(super) joins: Vec<u64>,
+    /// Those it has said it waits for no longer; the answer may have been under way.
+    left_joins: Vec<u64>,
     pub(super) knows_closed: bool,
 }
 
@@ -74,6 +76,7 @@ impl Peer {
             is_returning: false,
             leases: Vec::new(),
             joins: Vec::new(),
+            left_joins: Vec::new(),
             knows_closed: false,
         }
     }
@@ -179,6 +182,13 @@ impl Peer {
         self.say(ToOwner::Join { token });
     }
 
+    pub(super) fn unjoin(&mut self) {
+        if let Some(token) = self.joins.pop() {
+            self.left_joins.push(token);
+            self.say(ToOwner::Unjoin { token });
+        }
+    }
+
     /// Takes in what the owner said.
     pub(super) fn hear(&mut self, tell: Tell) {
         match tell {
@@ -219,10 +229,10 @@ impl Peer {
                 assert!(left == 0 || refusal.reason == Reason::Closed);
             }
             ToClient::Ended => {}
-            ToClient::Joined { token } => {
-                let at = self.joins.iter().position(|&t| t == token);
-                self.joins.remove(at.expect("it asked"));
-            }
+            ToClient::Joined { token } => match self.joins.iter().position(|&t| t == token) {
+                Some(at) => drop(self.joins.remove(at)),
+                None => assert!(self.left_joins.contains(&token), "it never asked"),
+            },
         }
     }
 

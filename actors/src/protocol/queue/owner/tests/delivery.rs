@@ -39,10 +39,10 @@ fn consumers_that_wait_share_a_batch() {
 }
 
 #[test]
-fn unwant_takes_the_demand_back_and_leaves_deliveries() {
+fn giving_back_takes_the_demand_back_and_leaves_what_came_before() {
     let mut table = table("a");
     table.want(2, 2);
-    table.say(2, ToOwner::Unwant);
+    assert_eq!(table.ask(2, ToOwner::GiveBack { from_seq: 1 }), Reply::Returned { count: 0 });
     assert_eq!(table.put(1, "b"), []);
     assert_eq!(table.want(3, 1), delivered(3, 0, "b"));
 }
@@ -222,4 +222,38 @@ fn join_waits_for_offers_too() {
     table.say(2, ToOwner::Took);
     table.take(2, 1);
     assert!(table.say(2, ToOwner::Took).contains(&Effect::Joined(3, 1)));
+}
+
+#[test]
+fn who_waits_no_longer_for_everything_to_be_settled_is_forgotten() {
+    let mut table = table("a");
+    for token in 0..3 * super::super::limits::MAX_JOINERS as u64 {
+        table.say(3, ToOwner::Join { token });
+        table.say(3, ToOwner::Unjoin { token });
+    }
+    table.say(3, ToOwner::Join { token: 1 });
+    table.say(4, ToOwner::Unjoin { token: 1 });
+    table.want(2, 1);
+    table.take(2, 1);
+    assert!(table.say(2, ToOwner::Took).contains(&Effect::Joined(3, 1)));
+}
+
+#[test]
+fn a_holder_is_asked_once_to_give_back_what_it_does_not_take() {
+    let mut table = table("a b");
+    table.want(2, 2);
+    table.want(3, 1);
+    assert!(table.owner.is_starving());
+    assert_eq!(table.owner.idle_holders(&table.log), [], "it may be about to take them");
+    assert!(table.owner.is_starving());
+    assert_eq!(table.owner.idle_holders(&table.log), [id(2)]);
+    assert!(!table.owner.is_starving(), "there is nothing to do but to wait for its answer");
+    // It takes one after all, and somebody tells.
+    table.take(2, 1);
+    table.want(3, 1);
+    assert!(table.owner.is_starving());
+    assert_eq!(table.owner.idle_holders(&table.log), []);
+    assert_eq!(table.owner.idle_holders(&table.log), [id(2)]);
+    assert_eq!(table.ask(2, ToOwner::GiveBack { from_seq: 1 }), Reply::Returned { count: 1 });
+    assert_eq!(table.effects()[0], delivered(3, 0, "b")[0]);
 }
