@@ -176,9 +176,10 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
             waiter.notify();
         }
     };
-    let name = match &ask {
-        Ask::Lookup { name, .. } => Some(name.clone()),
-        _ => None,
+    let taken_back = match &ask {
+        Ask::Lookup { name, .. } => Some(TakenBack::Lookup(name.clone())),
+        Ask::Register { name, entry } => Some(TakenBack::Register(name.clone(), entry.address)),
+        Ask::Forget { .. } | Ask::Unregister { .. } => None,
     };
     let peer = runtime.peer(runtime.root);
     let word = match (&peer, runtime.registry()) {
@@ -192,16 +193,25 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
     };
     if !runtime.wait(&waiter, Instant::now().checked_add(within), peer.as_ref()) {
         runtime.calls.forget(word);
-        if let Some(name) = name {
-            forget(runtime, Ask::Forget { name, word });
+        match taken_back {
+            Some(TakenBack::Lookup(name)) => tell(runtime, Ask::Forget { name, word }),
+            // The root may come to it later, when the object is no more.
+            Some(TakenBack::Register(name, address)) => tell(runtime, Ask::Unregister { name, address }),
+            None => {}
         }
     }
     let answer = answered.lock().take().unwrap_or(Err(CallError::TimedOut));
     decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
 }
 
+/// What a question that was not answered in time must not lead to.
+enum TakenBack {
+    Lookup(String),
+    Register(String, Address),
+}
+
 /// Tells the registry something that has no answer.
-fn forget(runtime: &Arc<Runtime>, ask: Ask) {
+fn tell(runtime: &Arc<Runtime>, ask: Ask) {
     if let Some(registry) = runtime.registry() {
         registry::ask_here(runtime, &registry, 0, ask);
     } else if let Some(root) = runtime.peer(runtime.root) {

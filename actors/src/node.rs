@@ -233,7 +233,7 @@ impl Node {
 
     // ---- objects ---------------------------------------------------------------------------------
 
-    /// Creates an object without a name. It lives until it is closed or this node ends; hand it on as a value.
+    /// Creates an object without a name. It lives until this node ends, also after a `close`; hand it on as a value.
     pub fn anonymous<O: Object>(&self, options: O::Options) -> O {
         O::build(self, options)
     }
@@ -301,14 +301,14 @@ impl Drop for Inner {
 
 /// Where a spawned child goes its own way.
 fn door(place: &Location<'_>) -> Result<(), StartError> {
-    if let Some(bootstrap) = callboard_ipc::take_bootstrap()? {
-        let threads = callboard_ipc::thread_count()?;
-        if threads > 1 {
-            return Err(StartError::TooLate { place: place.to_string(), threads });
+    match callboard_ipc::take_bootstrap() {
+        Ok(None) => Ok(()),
+        Ok(Some(bootstrap)) => worker::run(bootstrap),
+        Err(callboard_ipc::BootstrapError::Threads { count }) => {
+            Err(StartError::TooLate { place: place.to_string(), threads: count })
         }
-        worker::run(bootstrap);
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 fn new_id() -> io::Result<NodeId> {

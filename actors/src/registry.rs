@@ -199,6 +199,7 @@ mod tests {
         registry.ask((node(id), 1), Ask::Register { name: name.into(), entry: entry(id) })
     }
 
+    /// > The first to register a name wins, the second learns who did.
     #[test]
     fn the_first_to_register_a_name_wins_and_the_second_learns_who_did() {
         let mut registry = Registry::default();

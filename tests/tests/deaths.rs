@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use callboard::{
-    GetError, JoinError, NameError, Node, PutError, Queue, QueueError, QueueOptions, TryGetError,
+    GetError, JoinError, JoinJobError, NameError, Node, PutError, Queue, QueueError, QueueOptions,
+    TryGetError,
 };
 use callboard_tests::{
     PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
@@ -24,6 +25,7 @@ fn put_range(node: &Node, (name, count): (String, u64)) {
     queue.put_many(0..count).unwrap();
 }
 
+/// > The same when the queue is a third process's.
 #[test]
 fn after_a_join_the_queue_of_a_third_process_is_exact() {
     let node = Node::start().unwrap();
@@ -44,6 +46,7 @@ fn after_a_join_the_queue_of_a_third_process_is_exact() {
     }
 }
 
+/// > A join of a queue keeps its deadline with the owner stopped.
 #[test]
 fn a_join_of_a_queue_keeps_its_deadline_with_the_owner_stopped() {
     let node = Node::start().unwrap();
@@ -61,6 +64,7 @@ fn a_join_of_a_queue_keeps_its_deadline_with_the_owner_stopped() {
     assert_eq!(queue.join_timeout(PATIENCE), Ok(true));
 }
 
+/// > A node's last frames are handled before its end is told, and then its names are free.
 #[test]
 fn last_words_are_heard_before_the_end_is_told_and_then_the_names_are_free() {
     /// Puts while it is written to, reads nothing of that, and dies.
@@ -97,16 +101,35 @@ fn last_words_are_heard_before_the_end_is_told_and_then_the_names_are_free() {
     }
 }
 
+/// > At the join of a child its names are free everywhere, whoever its parent is.
+#[test]
+fn after_the_join_of_a_child_its_names_are_free_also_where_the_parent_is_not_the_root() {
+    fn creates(node: &Node, name: String) {
+        let _queue: Queue<u64> = node.create(&name, QueueOptions::new()).unwrap();
+    }
+    fn middle(node: &Node, rounds: u64) {
+        for round in 0..rounds {
+            let name = format!("/name/{}", round % 3);
+            node.spawn("creates", creates, name.clone()).unwrap().join().unwrap();
+            assert!(matches!(node.open::<Queue<u64>>(&name), Err(NameError::NotFound(_))), "round {round}");
+        }
+    }
+    let node = Node::start().unwrap();
+    node.spawn("middle", middle, rounds(100)).unwrap().join().unwrap();
+}
+
+/// > A killed owner is told to all who wait for it, also if it was stopped before.
 #[test]
 fn everyone_who_waits_at_a_killed_owner_is_told_at_once() {
-    fn waits(node: &Node, (name, getting): (String, bool)) -> u128 {
+    fn waits(node: &Node, (name, how): (String, u64)) -> u128 {
         let queue: Queue<u64> = node.open(&name).unwrap();
         let ready: Queue<u64> = node.open("/ready").unwrap();
         ready.put_confirmed(1).unwrap();
-        let told = if getting {
-            matches!(queue.get(), Err(GetError::Disconnected))
-        } else {
-            matches!(queue.put(1), Err(PutError::Disconnected(1)))
+        let told = match how {
+            0 => matches!(queue.get(), Err(GetError::Disconnected)),
+            1 => matches!(queue.put(1), Err(PutError::Disconnected(1))),
+            2 => matches!(queue.lease(), Err(GetError::Disconnected)),
+            _ => matches!(queue.join(), Err(QueueError::Disconnected)),
         };
         assert!(told, "another error");
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos()
@@ -122,7 +145,7 @@ fn everyone_who_waits_at_a_killed_owner_is_told_at_once() {
         let waiters: Vec<_> = (0..8)
             .map(|n| {
                 let name = if n % 2 == 0 { "/empty" } else { "/full" };
-                node.spawn("waits", waits, (name.to_owned(), n % 2 == 0)).unwrap()
+                node.spawn("waits", waits, (name.to_owned(), n % 4)).unwrap()
             })
             .collect();
         for _ in &waiters {
@@ -141,7 +164,6 @@ fn everyone_who_waits_at_a_killed_owner_is_told_at_once() {
         send_signal(full.pid(), 9);
         send_signal(empty.pid(), 9);
         let late = waiters.iter().map(|waiter| waiter.join().unwrap().saturating_sub(killed)).max().unwrap();
-        eprintln!("the last of 8 was told after {} us", late / 1000);
         assert!(late < Duration::from_secs(10).as_nanos(), "after {late} ns");
         assert!(full.join().is_err() && empty.join().is_err());
     }
@@ -150,6 +172,7 @@ fn everyone_who_waits_at_a_killed_owner_is_told_at_once() {
 /// Producer and number.
 type Pairs = Queue<(u64, u64)>;
 
+/// > A producer that is stopped or idle starves nobody, even where there is room for one item.
 #[test]
 fn one_slot_and_many_hands_one_of_them_stopped_and_one_idle() {
     fn puts(_: &Node, (queue, producer, count): (Pairs, u64, u64)) {
@@ -224,6 +247,7 @@ fn a_root_of_its_own() {
     }
     let Some(path) = std::env::var_os("CALLBOARD_TEST_ROOT") else { return };
     let node = Node::start().unwrap();
+    std::fs::write(&path, format!("job {}\n", node.job())).unwrap();
     if std::env::var_os("CALLBOARD_TEST_STOPS").is_some() {
         // Stopped before they have begun, as far as that can be.
         for _ in 0..2 {
@@ -249,8 +273,8 @@ enum As {
     ParentOfStopped,
 }
 
-/// Starts that program and waits until its descendants are there; its pid, and theirs.
-fn start_root(how: As, file: &std::path::Path) -> (std::process::Child, Vec<u32>) {
+/// Starts that program and waits until its descendants are there; its job, and their pids.
+fn start_root(how: As, file: &std::path::Path) -> (std::process::Child, String, Vec<u32>) {
     let program = std::env::current_exe().unwrap();
     let args = ["--exact", "a_root_of_its_own", "--nocapture"];
     let mut command = if how == As::CommandOfAShell {
@@ -268,21 +292,24 @@ fn start_root(how: As, file: &std::path::Path) -> (std::process::Child, Vec<u32>
     command.env("CALLBOARD_TEST_ROOT", file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let root = command.spawn().unwrap();
     let mut pids = Vec::new();
+    let mut job = String::new();
     eventually("its descendants run", || {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         pids = text.lines().filter_map(|pid| pid.parse().ok()).collect();
+        job = text.lines().find_map(|line| line.strip_prefix("job ")).unwrap_or_default().to_owned();
         pids.len() == 2
     });
-    (root, pids)
+    (root, job, pids)
 }
 
+/// > With its parent killed no process lives on, stopped ones neither; the job's socket is gone.
 #[test]
 fn a_killed_root_leaves_nobody_stopped_ones_neither() {
     let mut random = Random::new();
     for round in 0..rounds(20) {
         let folder = tempfile::tempdir().unwrap();
         let how = [As::Itself, As::CommandOfAShell, As::ParentOfStopped][(round % 3) as usize];
-        let (mut root, descendants) = start_root(how, &folder.path().join("pids"));
+        let (mut root, job, descendants) = start_root(how, &folder.path().join("pids"));
         pause(random.time(Duration::from_millis(5)));
         if round % 4 > 1 {
             send_signal(*random.pick(&descendants), 19);
@@ -292,9 +319,11 @@ fn a_killed_root_leaves_nobody_stopped_ones_neither() {
         let begun = Instant::now();
         eventually("nobody is left", || !descendants.iter().any(|pid| is_running(*pid)));
         assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(matches!(Node::join(&job), Err(JoinJobError::NoJob(_))), "its socket is there");
     }
 }
 
+/// > A node that has nothing to do makes no wake-up, nor do its waiting threads.
 #[test]
 fn a_node_and_its_children_that_have_nothing_to_do_do_not_wake_up() {
     fn switches(pid: u32) -> u64 {
@@ -316,12 +345,14 @@ fn a_node_and_its_children_that_have_nothing_to_do_do_not_wake_up() {
     let full: Queue<u64> = node.open_timeout("/q", PATIENCE).unwrap();
     full.put_confirmed(1).unwrap();
     let putter = std::thread::spawn(move || full.put(2).is_ok());
-    // It takes a while until everybody has sat down; then a second must pass without a wake-up in any process.
-    eventually("a second without a wake-up", || {
+    // It takes a while until everybody has sat down; then nothing may wake up any process.
+    let wakes_within = |time| {
         let before = [switches(child.pid()), switches(owner.pid())];
-        pause(Duration::from_secs(1));
-        before == [switches(child.pid()), switches(owner.pid())]
-    });
+        pause(time);
+        before != [switches(child.pid()), switches(owner.pid())]
+    };
+    eventually("a second without a wake-up", || !wakes_within(Duration::from_secs(1)));
+    assert!(!wakes_within(Duration::from_secs(4)), "something wakes up now and then");
     owner.kill().unwrap();
     assert!(!putter.join().unwrap());
 }

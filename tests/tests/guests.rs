@@ -71,6 +71,7 @@ fn undisturbed(disturb: impl FnOnce(&Node)) {
     child.join().unwrap();
 }
 
+/// > A guest opens and creates objects by name; when it leaves, its names are free and the others go on.
 #[test]
 fn a_guest_opens_objects_by_name_and_leaves_without_harm() {
     let node = Node::start().unwrap();
@@ -95,6 +96,7 @@ fn a_guest_opens_objects_by_name_and_leaves_without_harm() {
     assert_eq!(lines.get().unwrap(), "still here");
 }
 
+/// > A killed guest's leases go back.
 #[test]
 fn a_guest_and_a_child_of_the_job_meet_and_a_killed_guest_gives_its_lease_back() {
     fn owns(node: &Node, (): ()) {
@@ -123,6 +125,7 @@ fn a_guest_and_a_child_of_the_job_meet_and_a_killed_guest_gives_its_lease_back()
     lease.ack();
 }
 
+/// > A guest outlives the root, and its handles say `Disconnected`.
 #[test]
 fn a_guest_outlives_the_root_and_its_handles_say_so() {
     let node = Node::start().unwrap();
@@ -136,6 +139,7 @@ fn a_guest_outlives_the_root_and_its_handles_say_so() {
     assert!(matches!(Node::join(&job), Err(JoinJobError::NoJob(name)) if name == job));
 }
 
+/// > Garbage, wrong versions and oversized frames are refused with a reason, and nobody is disturbed.
 #[test]
 fn garbage_is_refused_with_a_reason() {
     undisturbed(|node| {
@@ -163,6 +167,7 @@ fn a_node_that_is_there_already_is_refused() {
     is_refused(&node, &frame(Kind::Hello, HELLO_WORD, &body), "there is a node");
 }
 
+/// > Who says nothing, or half a hello, is turned away after 5 s.
 #[test]
 fn half_a_hello_and_then_silence_is_turned_away_in_time() {
     undisturbed(|node| {
@@ -189,6 +194,7 @@ fn half_a_hello_and_then_the_end_leaves_nothing() {
     eventually("the connections are closed", || open() <= before);
 }
 
+/// > Of those who have not said hello the eldest is turned away beyond 64, so a thousand of them keep nobody out.
 #[test]
 fn a_thousand_silent_connections_do_not_keep_a_guest_out() {
     undisturbed(|node| {
@@ -209,6 +215,7 @@ fn a_thousand_silent_connections_do_not_keep_a_guest_out() {
     });
 }
 
+/// > Another user is refused (the test needs to be run as root).
 #[test]
 fn another_user_is_refused() {
     const NOBODY: u32 = 65_534;

@@ -71,6 +71,8 @@ fn one_round(round: u64) {
     let _left = node.process("left").stderr_null().spawn(waits, to).unwrap();
 }
 
+/// > Start, spawn, use, kill, shut down: after any number of rounds no process, thread, descriptor, socket or
+/// > shared memory is left.
 #[test]
 fn nothing_is_left_after_many_rounds() {
     one_round(0);

@@ -1,15 +1,11 @@
 //! Pipelines: the same results however the workers run, and exact totals whoever is killed.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use callboard::pipeline::{OnError, Outputs, Pipeline, PipelineError, Stage, StageOptions, Workers};
 use callboard::{JoinError, Node, Queue, QueueOptions};
-use callboard_tests::{PATIENCE, eventually, is_running, kill_self, pause, send_signal};
+use callboard_tests::{PATIENCE, eventually, kill_self, pause, send_signal, stop_state};
 use serde::{Deserialize, Serialize};
 
 callboard::test_door!();
@@ -76,6 +72,7 @@ fn options(name: &str, workers: usize) -> StageOptions {
     StageOptions::new(name).workers(workers)
 }
 
+/// > Processes, threads and inline give the same results.
 #[test]
 fn processes_threads_and_inline_give_the_same_totals() {
     let node = Node::start().unwrap();
@@ -91,6 +88,7 @@ fn processes_threads_and_inline_give_the_same_totals() {
     }
 }
 
+/// > An item may fan out beyond the capacity of an edge.
 #[test]
 fn an_item_that_fans_out_beyond_the_capacity_of_an_edge_passes() {
     let node = Node::start().unwrap();
@@ -103,6 +101,7 @@ fn an_item_that_fans_out_beyond_the_capacity_of_an_edge_passes() {
     assert_eq!(count, 30_000);
 }
 
+/// > A failing item ends the pipeline, is skipped, or is retried and then a dead letter, as asked.
 #[test]
 fn a_failing_item_is_skipped_retried_or_the_end_as_asked() {
     let node = Node::start().unwrap();
@@ -131,6 +130,7 @@ fn a_failing_item_is_skipped_retried_or_the_end_as_asked() {
     }
 }
 
+/// > An item that always kills its worker becomes one dead letter, and the rest is exact.
 #[test]
 fn an_item_that_always_kills_its_worker_becomes_one_dead_letter_and_the_rest_is_exact() {
     let node = Node::start().unwrap();
@@ -144,6 +144,7 @@ fn an_item_that_always_kills_its_worker_becomes_one_dead_letter_and_the_rest_is_
     assert_eq!((report.dead_letters[0].item(), report.dead_letters[0].attempts), (Ok(33_u64), 3));
 }
 
+/// > Workers that never finish an item end the pipeline with an error.
 #[test]
 fn workers_that_never_finish_an_item_end_the_pipeline() {
     /// Cannot even begin.
@@ -183,6 +184,7 @@ fn drains(node: &Node, (): ()) -> (u64, u64) {
     (report.read, delivered)
 }
 
+/// > After `Node::stop_on_signals`, Ctrl-C or SIGTERM ends the source, and the rest drains; a second one kills.
 #[test]
 fn ctrl_c_or_sigterm_ends_the_source_and_drains_the_rest() {
     let node = Node::start().unwrap();
@@ -196,6 +198,7 @@ fn ctrl_c_or_sigterm_ends_the_source_and_drains_the_rest() {
     }
 }
 
+/// > After `Node::stop_on_signals`, Ctrl-C or SIGTERM ends the source, and the rest drains; a second one kills.
 #[test]
 fn a_second_ctrl_c_kills_a_program_that_does_not_come_to_its_end() {
     fn stays(node: &Node, (): ()) {
@@ -218,133 +221,100 @@ fn a_second_ctrl_c_kills_a_program_that_does_not_come_to_its_end() {
     assert!(matches!(stays.join(), Err(JoinError::Signalled { signal: 2, .. })));
 }
 
+/// > A pipeline that fails leaves no thread and no process.
 #[test]
-fn a_pipeline_of_threads_that_fails_leaves_no_thread() {
+fn a_pipeline_that_fails_leaves_no_thread_and_no_process() {
     let node = Node::start().unwrap();
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
     let before = threads();
-    for _ in 0..20 {
+    let mut pids: Vec<u32> = Vec::new();
+    for round in 0..20 {
+        let mode = if round < 15 { Workers::Threads } else { Workers::Processes };
         let run = Pipeline::source(0_u64..)
-            .stage(options("repeat", 3), Repeat(1))
-            .stage(options("picky", 2).on_error(OnError::Fail), Picky { deadly: None })
-            .run(&node, Workers::Threads, |_: u64| ());
+            .stage(options("repeat", 3), WhoRepeats)
+            .stage(options("picky", 2).on_error(OnError::Fail), PickyPairs)
+            .run(&node, mode, |(_, pid): (u64, u32)| pids.push(pid));
         assert!(matches!(run, Err(PipelineError::Failed(_))));
     }
     eventually("the threads are gone", || threads() <= before);
+    pids.retain(|pid| *pid != std::process::id());
+    assert!(!pids.is_empty(), "no process has worked");
+    eventually("the processes are gone", || pids.iter().all(|pid| stop_state(*pid).is_none()));
 }
 
-/// The word-count program, built in the profile of this test.
-fn wordcount() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let folder = deps.ancestors().nth(2).unwrap().to_owned();
-    let mut build = Command::new(env!("CARGO"));
-    // At the workspace's root, so that its parts are built as for these tests.
-    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(["build", "-q", "--bin", "wordcount"]);
-    if folder.ends_with("release") {
-        build.arg("--release");
+/// Passes numbers on, each with the process that did.
+#[derive(Clone, Serialize, Deserialize)]
+struct WhoRepeats;
+
+impl Stage for WhoRepeats {
+    type In = u64;
+    type Out = (u64, u32);
+    fn item(&mut self, n: u64, out: &mut Outputs<(u64, u32)>) -> Result<(), Box<dyn Error>> {
+        out.put(&(n, std::process::id()));
+        Ok(())
     }
-    build.arg("--target-dir").arg(folder.parent().unwrap());
-    assert!(build.status().unwrap().success());
-    folder.join("wordcount")
 }
 
-/// Text of many words, lines of any length and bytes of any kind, and its counts as the program prints them for so many
-/// copies of it.
-fn text(lines: u64) -> (tempfile::NamedTempFile, impl Fn(u64) -> String) {
-    let mut counts: HashMap<String, u64> = HashMap::new();
-    let mut text = Vec::new();
-    let mut state = 88_172_645_463_325_252_u64;
-    for line in 0..lines {
-        for _ in 0..line % 23 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            let word = format!("{}x{}", ["a", "Be", "CeD"][(state % 3) as usize], state % 997)
-                .replace(|c: char| c.is_ascii_digit(), "q");
-            let word = format!("{word}{}", "zyxwv".get(..(state % 6) as usize).unwrap_or("w"));
-            *counts.entry(word.to_ascii_lowercase()).or_default() += 1;
-            text.extend_from_slice(word.as_bytes());
-            text.push([b' ', 0xff, b'-', b'\t', 0][(state % 5) as usize]);
+/// Passes pairs on until the thousandth.
+#[derive(Clone, Serialize, Deserialize)]
+struct PickyPairs;
+
+impl Stage for PickyPairs {
+    type In = (u64, u32);
+    type Out = (u64, u32);
+    fn item(&mut self, pair: Self::In, out: &mut Outputs<Self::Out>) -> Result<(), Box<dyn Error>> {
+        out.put(&pair);
+        if pair.0 == 1000 { Err("that is enough".into()) } else { Ok(()) }
+    }
+}
+
+/// > So do workers that die of giving out what they hold.
+#[test]
+fn workers_that_die_giving_out_what_they_hold_end_the_pipeline() {
+    /// Adds up, and dies when asked for the sum.
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Reticent;
+    impl Stage for Reticent {
+        type In = u64;
+        type Out = u64;
+        const HOLDS: bool = true;
+        fn item(&mut self, _: u64, _: &mut Outputs<u64>) -> Result<(), Box<dyn Error>> {
+            Ok(())
         }
-        text.push(b'\n');
-    }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), text).unwrap();
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let printed = move |copies| {
-        counts.iter().map(|(word, count)| format!("{}\t{word}\n", count * copies)).collect::<String>()
-    };
-    (file, printed)
-}
-
-/// The live children of a process.
-fn children_of(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
-        .collect()
-}
-
-#[test]
-fn word_counts_are_exact_in_every_mode_and_while_workers_are_killed_all_along() {
-    let program = wordcount();
-    let (file, expected) = text(200_000);
-    for mode in
-        [&["--counters", "3"][..], &["--threads"], &["--inline"], &["--batch", "1000", "--parsers", "1"]]
-    {
-        let out = Command::new(&program).args(mode).arg(file.path()).output().unwrap();
-        assert!(out.status.success());
-        assert!(String::from_utf8(out.stdout).unwrap() == expected(1), "{mode:?}");
-    }
-    for round in 0..3 {
-        let mut run = Command::new(&program);
-        run.args(["--batch", "500", "--counters", "2"]).args([file.path(); 5]);
-        let out = tempfile::NamedTempFile::new().unwrap();
-        let mut run = run.stdout(out.reopen().unwrap()).stderr(Stdio::null()).spawn().unwrap();
-        let mut kills = 0;
-        while run.try_wait().unwrap().is_none() {
-            pause(Duration::from_millis(40));
-            let children = children_of(run.id());
-            if let Some(child) = children.get((kills + round) % children.len().max(1)) {
-                send_signal(*child, 9);
-                kills += 1;
-            }
+        fn flush(&mut self, _: &mut Outputs<u64>) {
+            kill_self();
         }
-        assert!(run.wait().unwrap().success());
-        assert!(kills > 2, "it ended before it could be disturbed");
-        assert!(fs::read_to_string(out.path()).unwrap() == expected(5), "after {kills} kills");
     }
+    let node = Node::start().unwrap();
+    let run = Pipeline::source(0..10).stage(options("reticent", 1), Reticent).run(
+        &node,
+        Workers::Processes,
+        |_: u64| (),
+    );
+    let Err(PipelineError::Failed(why)) = run else { panic!("it came to an end") };
+    assert!(why.contains("reticent") && why.contains("gave out"), "{why}");
 }
 
+/// > A dead letter gives its item back, handles included.
 #[test]
-fn what_can_not_be_read_is_named_and_the_rest_is_counted() {
-    let program = wordcount();
-    let (file, expected) = text(100);
-    let out = Command::new(&program).arg("/nowhere/to/be/found").arg(file.path()).output().unwrap();
-    assert_eq!(out.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&out.stderr).contains("/nowhere/to/be/found"));
-    assert_eq!(String::from_utf8(out.stdout).unwrap(), expected(1));
-}
-
-#[test]
-fn killing_the_root_of_a_pipeline_leaves_no_process() {
-    let program = wordcount();
-    let (file, _) = text(100_000);
-    for round in 0..10 {
-        let paths = std::iter::repeat_n(file.path(), 20);
-        let mut root =
-            Command::new(&program).args(paths).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut children = Vec::new();
-        eventually("the workers run", || {
-            children = children_of(root.id());
-            children.len() >= 2
-        });
-        pause(Duration::from_millis(5 * round));
-        send_signal(children[0], 19);
-        send_signal(root.id(), 9);
-        root.wait().unwrap();
-        eventually("no worker is left", || !children.iter().any(|pid| is_running(*pid)));
+fn a_dead_letter_brings_the_handles_in_its_item_back() {
+    /// Wants nothing.
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Refuse;
+    impl Stage for Refuse {
+        type In = Queue<u64>;
+        type Out = u64;
+        fn item(&mut self, _: Queue<u64>, _: &mut Outputs<u64>) -> Result<(), Box<dyn Error>> {
+            Err("no".into())
+        }
     }
+    let node = Node::start().unwrap();
+    let queue: Queue<u64> = node.anonymous(QueueOptions::new());
+    queue.put(5).unwrap();
+    let report = Pipeline::source([queue])
+        .stage(options("refuse", 1).on_error(OnError::Retry(0)), Refuse)
+        .run(&node, Workers::Processes, |_: u64| ())
+        .unwrap();
+    let again: Queue<u64> = report.dead_letters[0].item().unwrap();
+    assert_eq!(again.get(), Ok(5));
 }

@@ -23,6 +23,7 @@ fn get_all(_: &Node, queue: Queue<u64>) -> Vec<u64> {
     queue.iter().collect()
 }
 
+/// > FIFO; closed, it drains, then says so.
 #[test]
 fn items_come_out_in_the_order_they_went_in() {
     let node = Node::start().unwrap();
@@ -47,6 +48,7 @@ fn an_empty_queue_says_so_and_a_timeout_is_kept() {
     assert_eq!(queue.get_timeout(PATIENCE), Ok(1));
 }
 
+/// > Full is reported as full and order is kept.
 #[test]
 fn a_full_queue_is_reported_as_full_and_keeps_its_order() {
     let node = Node::start().unwrap();
@@ -60,6 +62,7 @@ fn a_full_queue_is_reported_as_full_and_keeps_its_order() {
     assert_eq!((queue.get(), queue.get()), (Ok(2), Ok(4)));
 }
 
+/// > A put waits for room and a get for an item.
 #[test]
 fn a_put_waits_for_room_and_a_get_for_an_item() {
     let node = Node::start().unwrap();
@@ -71,6 +74,7 @@ fn a_put_waits_for_room_and_a_get_for_an_item() {
     assert_eq!(got, (0..1000).collect::<Vec<_>>());
 }
 
+/// > After the join of a child, what it put is there and `len` is exact.
 #[test]
 fn a_child_puts_into_the_parents_queue_and_after_the_join_all_is_there() {
     let node = Node::start().unwrap();
@@ -86,6 +90,7 @@ fn a_child_puts_into_the_parents_queue_and_after_the_join_all_is_there() {
     }
 }
 
+/// > Each item goes to one getter.
 #[test]
 fn children_get_each_item_of_the_parent_exactly_once() {
     let node = Node::start().unwrap();
@@ -132,6 +137,7 @@ fn three_processes_meet_by_name_and_the_queue_is_exact_after_the_join() {
     assert_eq!(node.open::<Queue<u64>>("/numbers").unwrap_err(), NameError::NotFound("/numbers".into()));
 }
 
+/// > A name stands for one object, of one type; opening it as another type names both.
 #[test]
 fn names_are_typed_and_unique() {
     let node = Node::start().unwrap();
@@ -148,6 +154,7 @@ fn names_are_typed_and_unique() {
     assert!(matches!(node.open::<Queue<u64>>(&long), Err(NameError::BadName(_))));
 }
 
+/// > The owner's death reaches everyone who waits.
 #[test]
 fn a_get_from_an_owner_that_is_killed_ends_at_once() {
     let node = Node::start().unwrap();
@@ -165,6 +172,8 @@ fn a_get_from_an_owner_that_is_killed_ends_at_once() {
     assert!(queue.len().is_err());
 }
 
+/// > A stopped owner costs no more than the caller's deadline, and a second for what had to be asked at it; `try_`
+/// > verbs take a second at most.
 #[test]
 fn a_stopped_owner_costs_no_more_than_the_callers_deadline() {
     let node = Node::start().unwrap();
@@ -191,6 +200,7 @@ fn take_one_and_hang(node: &Node, (queue, taken): (Queue<u64>, Queue<u64>)) {
     node.wait_stopping(PATIENCE);
 }
 
+/// > What a killed consumer had prefetched goes back to the head, in order.
 #[test]
 fn what_a_killed_consumer_had_prefetched_goes_back_in_order() {
     let node = Node::start().unwrap();
@@ -213,6 +223,7 @@ fn lease_and_hang(node: &Node, (queue, ready): (Queue<u64>, Queue<u32>)) {
     node.wait_stopping(PATIENCE);
 }
 
+/// > A lease whose holder is killed is delivered again, its attempt one higher.
 #[test]
 fn getter_killed_holding_a_lease_gives_the_item_to_the_next_getter() {
     let node = Node::start().unwrap();
@@ -230,6 +241,7 @@ fn getter_killed_holding_a_lease_gives_the_item_to_the_next_getter() {
     assert!(queue.join_timeout(PATIENCE).unwrap());
 }
 
+/// > Dropped, nacked and expired leases come back until the item is a dead letter.
 #[test]
 fn a_lease_that_is_dropped_nacked_or_expired_comes_back_until_it_is_a_dead_letter() {
     let node = Node::start().unwrap();
@@ -246,6 +258,7 @@ fn a_lease_that_is_dropped_nacked_or_expired_comes_back_until_it_is_a_dead_lette
     assert_eq!((letters[0].item, letters[0].attempts), (Some(5), 3));
 }
 
+/// > Handles travel.
 #[test]
 fn a_queue_travels_through_a_queue() {
     let node = Node::start().unwrap();
@@ -258,6 +271,7 @@ fn a_queue_travels_through_a_queue() {
     child.join().unwrap();
 }
 
+/// > Items of many megabytes pass; one beyond the capacity is refused.
 #[test]
 fn an_item_of_many_megabytes_passes_and_one_beyond_the_capacity_is_refused() {
     let node = Node::start().unwrap();

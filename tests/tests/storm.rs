@@ -66,6 +66,7 @@ impl<'a> Crew<'a> {
     }
 }
 
+/// > With leases nothing is lost, whichever consumer is killed and how often.
 #[test]
 fn with_leases_nothing_is_lost_whoever_is_killed() {
     const ITEMS: u64 = 2000;
@@ -92,6 +93,7 @@ fn with_leases_nothing_is_lost_whoever_is_killed() {
     }
 }
 
+/// > A plain `get` loses at most one item for each killed thread, and none comes twice.
 #[test]
 fn plain_gets_lose_at_most_one_item_for_each_killed_thread_and_none_comes_twice() {
     const ITEMS: u64 = 20_000;
@@ -126,6 +128,7 @@ fn plain_gets_lose_at_most_one_item_for_each_killed_thread_and_none_comes_twice(
     }
 }
 
+/// > A killed producer leaves whole items, in order, and the others go on.
 #[test]
 fn killed_producers_leave_whole_items_in_order_and_the_others_go_on() {
     let node = Node::start().unwrap();
@@ -155,8 +158,9 @@ fn killed_producers_leave_whole_items_in_order_and_the_others_go_on() {
     }
 }
 
+/// > Consumers of a third process's queue may be killed too.
 #[test]
-fn consumers_and_producers_of_a_queue_owned_by_a_third_process_are_killed_and_the_rest_is_exact() {
+fn consumers_of_a_queue_owned_by_a_third_process_are_killed_and_the_rest_is_exact() {
     fn owns(node: &Node, (): ()) {
         let _queue: Queue<u64> = node.create("/work", QueueOptions::new().max_attempts(1_000_000)).unwrap();
         node.wait_stopping(PATIENCE);
@@ -187,6 +191,7 @@ fn consumers_and_producers_of_a_queue_owned_by_a_third_process_are_killed_and_th
     }
 }
 
+/// > Stopped and continued consumers lose nothing.
 #[test]
 fn stopped_and_continued_consumers_lose_nothing() {
     const ITEMS: u64 = 20_000;

@@ -135,6 +135,46 @@ fn unsafe_stands_only_where_it_is_expected() {
     });
 }
 
+/// The promises of SEMANTICS.md, each with one of the tests named beside it: a file from the root, and a function.
+fn promises() -> Vec<(String, String, String)> {
+    let text = fs::read_to_string(root().join("SEMANTICS.md")).unwrap();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [promise, tests] = cells[..] else { continue };
+        for test in tests.split('`').skip(1).step_by(2) {
+            let (file, function) =
+                test.rsplit_once("::").unwrap_or_else(|| panic!("{test} names no function"));
+            let file = if file.ends_with(".rs") { file.to_owned() } else { format!("tests/tests/{file}.rs") };
+            found.push((promise.to_owned(), file, function.to_owned()));
+        }
+    }
+    assert!(found.len() > 50, "only {} promises were found", found.len());
+    found
+}
+
+/// What stands directly above a function, without its marks and line breaks.
+fn above(text: &str, function: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let at = lines.iter().position(|line| line.starts_with(&format!("fn {function}(")))?;
+    let comment =
+        lines[..at].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    let words: Vec<&str> =
+        comment.map(|line| line.trim_start_matches("///").trim_start_matches(" >").trim()).collect();
+    Some(words.into_iter().rev().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn every_promise_is_quoted_by_the_test_that_holds_it() {
+    let sources = sources();
+    for (promise, file, function) in promises() {
+        let text = sources.iter().find(|(name, _)| *name == file).map(|(_, text)| text);
+        let text = text.unwrap_or_else(|| panic!("{file}, which is to hold {promise:?}, is not there"));
+        let above = above(text, &function).unwrap_or_else(|| panic!("{file} has no test {function}"));
+        assert!(above.contains(&promise), "{function} in {file} does not quote its promise: {promise}");
+    }
+}
+
 #[test]
 fn nothing_is_left_open_and_no_test_sleeps_or_is_skipped() {
     check("left open", |_, code| code.contains("todo!(") || code.contains("unimplemented!("));

@@ -71,6 +71,7 @@ fn sums(_: &Node, queue: Queue<Odd>) -> (u64, u64, u64) {
     }
 }
 
+/// > An item that can't be encoded or decoded, or panics on the way, costs only itself.
 #[test]
 fn an_item_that_refuses_or_panics_costs_only_itself() {
     let node = Node::start().unwrap();
@@ -98,8 +99,9 @@ fn an_item_that_refuses_or_panics_costs_only_itself() {
     assert!(there.is_empty().unwrap());
 }
 
+/// > A leased item that can't be decoded is told to one getter, once, and is settled.
 #[test]
-fn a_lease_of_an_item_that_can_not_be_decoded_becomes_a_dead_letter_and_the_next_is_fine() {
+fn a_lease_of_an_item_that_can_not_be_decoded_costs_only_that_item() {
     let node = Node::start().unwrap();
     let queue: Queue<Odd> = node.anonymous(QueueOptions::new().max_attempts(2));
     queue.put(Odd(IS_REFUSED)).unwrap();
@@ -117,6 +119,8 @@ fn a_lease_of_an_item_that_can_not_be_decoded_becomes_a_dead_letter_and_the_next
         assert!(refused < 10, "it comes back for ever");
     }
     assert!(queue.join_timeout(callboard_tests::PATIENCE).unwrap());
+    assert_eq!(refused, 1, "who asked was told once");
+    assert!(queue.dead_letters().unwrap().0.is_empty());
 }
 
 #[test]

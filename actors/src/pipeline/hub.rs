@@ -182,9 +182,9 @@ impl Hub {
         world: &mut impl World,
     ) -> AfterDeath {
         let stage = &mut self.stages[at.stage];
-        let worker = std::mem::take(&mut stage.workers[at.index]);
+        let mut worker = std::mem::take(&mut stage.workers[at.index]);
         let mut given_up = None;
-        for (back, item) in worker.leased.into_iter().enumerate().rev() {
+        for (back, item) in worker.leased.drain(..).enumerate().rev() {
             let Some(mut item) = item else { continue };
             if in_hand == Some(worker.first + back as u64) {
                 item.deaths += 1;
@@ -203,13 +203,17 @@ impl Hub {
             return AfterDeath::Nothing;
         }
         stage.figures.restarts += 1;
-        stage.deaths_in_a_row = if reached == Reached::Working { 0 } else { stage.deaths_in_a_row + 1 };
+        // One that dies of giving out what it holds has finished every item, and will do so each time.
+        let of_flushing = worker.is_flushing && in_hand.is_none();
+        let was_at_work = reached == Reached::Working && !of_flushing;
+        stage.deaths_in_a_row = if was_at_work { 0 } else { stage.deaths_in_a_row + 1 };
         if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(stage.spec.max_deaths + 2) * stage.spec.workers as u32
         {
             let name = &stage.spec.name;
             let times = stage.deaths_in_a_row;
             self.failed = Some(format!(
-                "the workers of stage {name} died {times} times in a row before they finished an item"
+                "the workers of stage {name} died {times} times in a row before they finished an item \
+                 or gave out what they held"
             ));
             return AfterDeath::Nothing;
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_core::{BodyError, decode};
@@ -11,6 +12,8 @@ use thiserror::Error;
 
 use super::hub::{Figures, Letter, Spec};
 use crate::process::SpawnError;
+use crate::runtime::Runtime;
+use crate::scope;
 
 /// Why a pipeline did not come to its end.
 #[derive(Debug, Error)]
@@ -158,7 +161,7 @@ impl fmt::Display for Report {
 }
 
 /// An item that was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// The stage that could not deal with it.
     pub stage: String,
@@ -167,12 +170,19 @@ pub struct DeadLetter {
     /// What was wrong the last time.
     pub reason: String,
     bytes: Box<[u8]>,
+    /// Handles in the item come to life on this node.
+    runtime: Arc<Runtime>,
 }
 
 impl DeadLetter {
-    pub(super) fn new(specs: &[Spec], letter: Letter) -> Self {
-        let stage = specs[letter.stage].name.clone();
-        Self { stage, attempts: letter.attempts, reason: letter.reason, bytes: letter.bytes }
+    pub(super) fn new(runtime: &Arc<Runtime>, specs: &[Spec], letter: Letter) -> Self {
+        Self {
+            stage: specs[letter.stage].name.clone(),
+            attempts: letter.attempts,
+            reason: letter.reason,
+            bytes: letter.bytes,
+            runtime: Arc::clone(runtime),
+        }
     }
 
     /// The item, as the input of its stage.
@@ -181,6 +191,6 @@ impl DeadLetter {
     ///
     /// [`BodyError`] if it is no `T`.
     pub fn item<T: DeserializeOwned>(&self) -> Result<T, BodyError> {
-        decode(&self.bytes)
+        scope::enter(&self.runtime, || decode(&self.bytes))
     }
 }

@@ -266,7 +266,10 @@ impl<'a> Runner<'a> {
             let stages = self.specs.iter().enumerate();
             let stages = stages.map(|(at, spec)| StageReport::new(spec, &hub.figures(at))).collect();
             let letters = hub.letters();
-            let letters = letters.into_iter().map(|letter| DeadLetter::new(&self.specs, letter)).collect();
+            let letters = letters
+                .into_iter()
+                .map(|letter| DeadLetter::new(self.node.runtime(), &self.specs, letter))
+                .collect();
             Report { read, delivered, stages, dead_letters: letters, took: self.begun.elapsed() }
         })
     }

@@ -212,6 +212,8 @@ impl Job {
 }
 
 proptest! {
+    /// > Under any order of work, deaths and failures each item comes out as often as it should or is a dead
+    /// > letter, and nothing stands still.
     #[test]
     fn every_item_comes_out_as_often_as_it_should_or_is_a_dead_letter(
         events in prop::collection::vec(event(), 0..400)
@@ -274,6 +276,7 @@ fn a_step_that_settles_what_the_worker_does_not_have_is_refused_and_changes_noth
     assert!(job.hub.has_ended());
 }
 
+/// > A stage whose output is full gets no input.
 #[test]
 fn a_stage_whose_output_is_full_gets_no_input_and_says_that_it_was_blocked() {
     let mut job = Job::new();

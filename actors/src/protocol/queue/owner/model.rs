@@ -219,6 +219,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    /// > Under any schedule of messages, takes, deaths and closes nothing is lost, doubled or left waiting, and the
+    /// > capacity holds.
     #[test]
     fn no_schedule_loses_doubles_or_strands_an_item(settings in settings(), steps in steps()) {
         let mut scene = Scene::new(settings);
