@@ -6,6 +6,7 @@
 
 mod build;
 mod cell;
+mod fnv;
 mod hub;
 mod report;
 mod run;

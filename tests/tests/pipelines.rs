@@ -88,6 +88,82 @@ fn processes_threads_and_inline_give_the_same_totals() {
     }
 }
 
+/// > Items of one key go to one worker of a partitioned stage; equal ones without a key do, and others are spread.
+#[test]
+fn equal_items_without_a_key_go_to_one_worker_of_a_partitioned_stage_and_different_ones_to_all() {
+    let node = Node::start().unwrap();
+    for mode in MODES {
+        let mut sums = Vec::new();
+        Pipeline::source((0..3000_u64).map(|n| n % 300))
+            .stage(options("pass", 1), Pass)
+            .stage(options("sum", 3).partitioned(), Distinct::default())
+            .run(&node, mode, |seen: Vec<u64>| sums.push(seen))
+            .unwrap();
+        let mut all: Vec<u64> = sums.concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..300), "a number came to two workers, or to none");
+        assert!(sums.iter().filter(|seen| !seen.is_empty()).count() == 3, "a worker had nothing to do");
+    }
+}
+
+/// Passes numbers on, without a key.
+#[derive(Clone, Serialize, Deserialize)]
+struct Pass;
+
+impl Stage for Pass {
+    type In = u64;
+    type Out = u64;
+    fn item(&mut self, n: u64, out: &mut Outputs<u64>) -> Result<(), Box<dyn Error>> {
+        out.put(&n);
+        Ok(())
+    }
+}
+
+/// Remembers which numbers it has seen. Unkeyed before it, they come as their hash says.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Distinct(std::collections::BTreeSet<u64>);
+
+impl Stage for Distinct {
+    type In = u64;
+    type Out = Vec<u64>;
+    const HOLDS: bool = true;
+    fn item(&mut self, n: u64, _: &mut Outputs<Vec<u64>>) -> Result<(), Box<dyn Error>> {
+        self.0.insert(n);
+        Ok(())
+    }
+    fn flush(&mut self, out: &mut Outputs<Vec<u64>>) {
+        out.put(&std::mem::take(&mut self.0).into_iter().collect());
+    }
+}
+
+/// > A stage that keeps items in its state and does not say so loses none.
+#[test]
+fn a_stage_that_keeps_items_and_does_not_say_so_loses_none() {
+    /// As `Sum`, without saying that it holds.
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    struct Forgetful(u64);
+    impl Stage for Forgetful {
+        type In = u64;
+        type Out = u64;
+        fn item(&mut self, n: u64, _: &mut Outputs<u64>) -> Result<(), Box<dyn Error>> {
+            self.0 += n;
+            Ok(())
+        }
+        fn flush(&mut self, out: &mut Outputs<u64>) {
+            out.put(&std::mem::take(&mut self.0));
+        }
+    }
+    let node = Node::start().unwrap();
+    for mode in MODES {
+        let mut total = 0;
+        Pipeline::source(0..5000_u64)
+            .stage(options("forgetful", 2), Forgetful(0))
+            .run(&node, mode, |sum: u64| total += sum)
+            .unwrap();
+        assert_eq!(total, 4999 * 2500, "{mode:?}");
+    }
+}
+
 /// > An item may fan out beyond the capacity of an edge.
 #[test]
 fn an_item_that_fans_out_beyond_the_capacity_of_an_edge_passes() {
@@ -141,7 +217,9 @@ fn an_item_that_always_kills_its_worker_becomes_one_dead_letter_and_the_rest_is_
         .unwrap();
     assert_eq!(sum, (1..500).filter(|n| n % 10 != 0).sum::<u64>() - 33);
     assert_eq!((report.stages[0].dead_letters, report.stages[0].restarts), (1, 3));
-    assert_eq!((report.dead_letters[0].item(), report.dead_letters[0].attempts), (Ok(33_u64), 3));
+    let letter = &report.dead_letters[0];
+    assert_eq!((letter.item(), letter.attempts), (Ok(33_u64), 3));
+    assert!(letter.reason.contains("SIGKILL"), "{}", letter.reason);
 }
 
 /// > Workers that never finish an item end the pipeline with an error.

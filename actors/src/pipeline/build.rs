@@ -39,6 +39,7 @@ impl StageOptions {
             name: name.into(),
             workers: 1,
             partitioned: false,
+            holds: false,
             capacity_items: 64 * 1024,
             capacity_bytes: 8 << 20,
             on_error: OnError::Fail,
@@ -53,7 +54,8 @@ impl StageOptions {
         self
     }
 
-    /// Items of the same key go to the same worker; see [`Outputs::put_keyed`](super::Outputs::put_keyed).
+    /// Items of the same key go to the same worker; see [`Outputs::put_keyed`](super::Outputs::put_keyed). Equal items
+    /// without a key do, those of the source among them.
     #[must_use]
     pub fn partitioned(mut self) -> Self {
         self.0.partitioned = true;
@@ -167,7 +169,7 @@ where
         S::In: 'static,
         S::Out: 'static,
     {
-        self.specs.push(options.0);
+        self.specs.push(Spec { holds: S::HOLDS, ..options.0 });
         self.launches.push(Box::new(LaunchOf(stage)));
         let Self { source, specs, launches, .. } = self;
         Pipeline { source, specs, launches, items: PhantomData }

@@ -113,7 +113,13 @@ impl PipelineCell {
     }
 
     /// A worker has died, after its last message; what to do about it.
-    pub(super) fn died(&self, runtime: &Arc<Runtime>, at: Place, node: Option<NodeId>) -> AfterDeath {
+    pub(super) fn died(
+        &self,
+        runtime: &Arc<Runtime>,
+        at: Place,
+        node: Option<NodeId>,
+        why: &str,
+    ) -> AfterDeath {
         let link = {
             let mut state = self.state.lock();
             if let Some(node) = node {
@@ -131,7 +137,7 @@ impl PipelineCell {
             Some(_) => (None, Reached::Working),
             None => (None, Reached::Nothing),
         };
-        self.run(runtime, |hub, effects| hub.down(at, in_hand, reached, effects))
+        self.run(runtime, |hub, effects| hub.down(at, in_hand, reached, why, effects))
     }
 
     fn ready(&self, from: &Arc<Peer>, at: Place, link: Link) -> Result<(), Violation> {

@@ -171,7 +171,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A worker has died; `in_hand` is the number of the item it had begun and not finished.
+    /// A worker has died, and `why`; `in_hand` is the number of the item it had begun and not finished.
     ///
     /// What was leased to it goes back to the head, in order; the one in hand has one death more.
     pub(super) fn down(
@@ -179,10 +179,14 @@ impl Hub {
         at: Place,
         in_hand: Option<u64>,
         reached: Reached,
+        why: &str,
         world: &mut impl World,
     ) -> AfterDeath {
         let stage = &mut self.stages[at.stage];
         let mut worker = std::mem::take(&mut stage.workers[at.index]);
+        // One that dies of giving out what it holds has finished every item, and will do so each time.
+        let of_flushing =
+            in_hand.is_none() && !worker.leased.is_empty() && (worker.is_flushing || !stage.spec.holds);
         let mut given_up = None;
         for (back, item) in worker.leased.drain(..).enumerate().rev() {
             let Some(mut item) = item else { continue };
@@ -196,15 +200,13 @@ impl Hub {
             stage.push_front(item);
         }
         if let Some(item) = given_up {
-            self.give_up(at.stage, item, "its worker died with it in hand".to_owned());
+            self.give_up(at.stage, item, format!("its worker died with it in hand: {why}"));
         }
         let stage = &mut self.stages[at.stage];
         if stage.is_over || self.failed.is_some() {
             return AfterDeath::Nothing;
         }
         stage.figures.restarts += 1;
-        // One that dies of giving out what it holds has finished every item, and will do so each time.
-        let of_flushing = worker.is_flushing && in_hand.is_none();
         let was_at_work = reached == Reached::Working && !of_flushing;
         stage.deaths_in_a_row = if was_at_work { 0 } else { stage.deaths_in_a_row + 1 };
         if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(stage.spec.max_deaths + 2) * stage.spec.workers as u32
@@ -249,7 +251,7 @@ impl Hub {
         }
     }
 
-    fn admit(&mut self, stage: usize, key: u64, bytes: Vec<u8>) {
+    fn admit(&mut self, stage: usize, key: Option<u64>, bytes: Vec<u8>) {
         match self.stages.get_mut(stage) {
             Some(stage) => stage.push(Item::new(key, bytes)),
             None => {

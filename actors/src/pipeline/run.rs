@@ -188,7 +188,7 @@ impl<'a> Runner<'a> {
             };
             let mut bytes = Vec::new();
             encode_into(&item, &mut bytes).map_err(PipelineError::Source)?;
-            self.cell.run(self.runtime(), |hub, effects| hub.push(Item::new(0, bytes), effects));
+            self.cell.run(self.runtime(), |hub, effects| hub.push(Item::new(None, bytes), effects));
             *read += 1;
             fed = Fed::Some;
         }
@@ -225,7 +225,8 @@ impl<'a> Runner<'a> {
             };
             self.running[at].1 = Running::Ended;
             any = true;
-            if self.cell.died(self.node.runtime(), place, node) == AfterDeath::Replace {
+            let why = reason.as_ref().map_or_else(|| "it panicked".to_owned(), ToString::to_string);
+            if self.cell.died(self.node.runtime(), place, node, &why) == AfterDeath::Replace {
                 if let Some(reason @ JoinError::FailedStart(_)) = reason {
                     return Err(PipelineError::Failed(reason.to_string()));
                 }

@@ -1,13 +1,14 @@
 //! What a stage does with its items, as users write it.
 
 use std::error::Error;
-use std::hash::{Hash, Hasher};
+use std::hash::{Hash, Hasher as _};
 use std::marker::PhantomData;
 
 use callboard_core::{BodyError, encode_into};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
+use super::fnv::Fnv;
 use super::wire::Output;
 
 /// One stage of a pipeline: takes items, puts out others.
@@ -44,7 +45,8 @@ pub trait Stage: Clone + Serialize + DeserializeOwned + Send + 'static {
         false
     }
 
-    /// Puts out everything held and leaves the state empty. Called for stages that hold.
+    /// Puts out everything held and leaves the state empty. Called before items are settled: for a stage that
+    /// [holds](Self::HOLDS) when it must, or the input has ended; for another one after a few items.
     fn flush(&mut self, _out: &mut Outputs<Self::Out>) {}
 }
 
@@ -62,9 +64,10 @@ impl<T: Serialize> Outputs<T> {
         Self { outputs: Vec::new(), bytes: 0, failed: None, items: PhantomData }
     }
 
-    /// Puts an item out, to whichever worker of the next stage is free.
+    /// Puts an item out, to whichever worker of the next stage is free; if that stage is partitioned, equal items go to the
+    /// same worker.
     pub fn put(&mut self, item: &T) {
-        self.push(0, item);
+        self.push(None, item);
     }
 
     /// Puts an item out, to the worker of the next stage to which everything of this key goes, if that stage is
@@ -72,15 +75,15 @@ impl<T: Serialize> Outputs<T> {
     pub fn put_keyed(&mut self, key: &(impl Hash + ?Sized), item: &T) {
         let mut hasher = Fnv::default();
         key.hash(&mut hasher);
-        self.push(hasher.finish(), item);
+        self.push(Some(hasher.finish()), item);
     }
 
     /// Puts an item out to worker `number` of a partitioned next stage, counted round if it has fewer.
     pub fn put_to(&mut self, number: usize, item: &T) {
-        self.push(number as u64, item);
+        self.push(Some(number as u64), item);
     }
 
-    fn push(&mut self, key: u64, item: &T) {
+    fn push(&mut self, key: Option<u64>, item: &T) {
         let mut bytes = Vec::new();
         match encode_into(item, &mut bytes) {
             Ok(len) => {
@@ -114,27 +117,5 @@ impl<T: Serialize> Outputs<T> {
     pub(super) fn take(&mut self) -> Vec<Output> {
         self.bytes = 0;
         std::mem::take(&mut self.outputs)
-    }
-}
-
-/// FNV-1a: the same in every process of a program, which the standard library's hasher is not.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        // The low bits alone choose the worker: mix the high ones in.
-        self.0 ^ (self.0 >> 32)
     }
 }

@@ -40,8 +40,8 @@ pub(super) struct Step {
 /// One item that came out of a stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Output {
-    /// What decides which worker of a partitioned stage gets it.
-    pub(super) key: u64,
+    /// What decides which worker of a partitioned stage gets it; if none, what it says itself.
+    pub(super) key: Option<u64>,
     pub(super) item: ByteBuf,
 }
 

@@ -221,12 +221,11 @@ impl<S: Stage> Worker<S> {
         if self.done == self.settled {
             return;
         }
-        if S::HOLDS {
-            self.stage.flush(&mut self.out);
-            if let Some(error) = self.out.take_failure() {
-                // Nobody could settle these items: the worker ends, and its successor tries again.
-                panic!("what a stage held can't be sent: {error}");
-            }
+        // A stage that does not say that it holds anything may yet do so: within a step that is no harm.
+        self.stage.flush(&mut self.out);
+        if let Some(error) = self.out.take_failure() {
+            // Nobody could settle these items: the worker ends, and its successor tries again.
+            panic!("what a stage held can't be sent: {error}");
         }
         self.settled = self.done;
         self.held_bytes = 0;

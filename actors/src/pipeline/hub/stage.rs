@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::fnv;
 use super::terms::{Figures, Item, Place, Spec, World};
 
 #[derive(Debug, Default)]
@@ -57,7 +58,11 @@ impl Stage {
     }
 
     fn edge_of(&self, item: &Item) -> usize {
-        (item.key % self.edges.len() as u64) as usize
+        if self.edges.len() == 1 {
+            return 0;
+        }
+        let key = item.key.unwrap_or_else(|| fnv::hash_of(&item.bytes));
+        (key % self.edges.len() as u64) as usize
     }
 
     fn count_in(&mut self, item: &Item) {

@@ -17,6 +17,8 @@ pub(in crate::pipeline) struct Spec {
     pub(in crate::pipeline) name: String,
     pub(in crate::pipeline) workers: usize,
     pub(in crate::pipeline) partitioned: bool,
+    /// Its workers keep what items come to until they are told to give it out.
+    pub(in crate::pipeline) holds: bool,
     /// The capacity of its input edge.
     pub(in crate::pipeline) capacity_items: usize,
     pub(in crate::pipeline) capacity_bytes: usize,
@@ -28,14 +30,15 @@ pub(in crate::pipeline) struct Spec {
 /// An item between stages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::pipeline) struct Item {
-    pub(in crate::pipeline) key: u64,
+    /// What decides which worker of a partitioned stage gets it; if none, its bytes do.
+    pub(in crate::pipeline) key: Option<u64>,
     pub(in crate::pipeline) bytes: Box<[u8]>,
     pub(super) attempts: u32,
     pub(super) deaths: u32,
 }
 
 impl Item {
-    pub(in crate::pipeline) fn new(key: u64, bytes: impl Into<Box<[u8]>>) -> Self {
+    pub(in crate::pipeline) fn new(key: Option<u64>, bytes: impl Into<Box<[u8]>>) -> Self {
         Self { key, bytes: bytes.into(), attempts: 0, deaths: 0 }
     }
 }

@@ -82,6 +82,7 @@ impl Job {
             name: name.to_owned(),
             workers,
             partitioned,
+            holds: true,
             capacity_items: CAPACITY,
             capacity_bytes: usize::MAX,
             on_error: OnError::Retry(1),
@@ -125,7 +126,7 @@ impl Job {
             if place.stage == 0 && n.is_multiple_of(FAILS) {
                 step.failures.push((*seq, "a bad number".to_owned()));
             } else {
-                let output = || Output { key: *n, item: ByteBuf::from(n.to_le_bytes()) };
+                let output = || Output { key: Some(*n), item: ByteBuf::from(n.to_le_bytes()) };
                 step.outputs.extend(std::iter::repeat_with(output).take(times));
             }
         }
@@ -146,7 +147,7 @@ impl Job {
             *self.deaths.entry(*n).or_default() += 1;
         }
         let in_hand = in_hand.map(|(seq, _)| *seq);
-        let after = self.hub.down(place, in_hand, Reached::Working, &mut self.workers);
+        let after = self.hub.down(place, in_hand, Reached::Working, "it was killed", &mut self.workers);
         match after {
             AfterDeath::Replace => self.begin(place),
             AfterDeath::Nothing => assert!(hand.is_over, "its stage goes on without it"),
@@ -164,7 +165,7 @@ impl Job {
     fn apply(&mut self, event: &Event) {
         match *event {
             Event::Push if !self.ended && self.hub.has_room() => {
-                self.hub.push(Item::new(0, self.pushed.to_le_bytes()), &mut self.workers);
+                self.hub.push(Item::new(None, self.pushed.to_le_bytes()), &mut self.workers);
                 self.pushed += 1;
             }
             Event::Push => {}
