@@ -45,7 +45,7 @@ pub enum NameError {
     /// The job's root has ended.
     #[error("the root of the job has ended")]
     Disconnected,
-    /// The job's root did not answer; it is stopped, or very busy.
+    /// The job's root did not answer within 60 s; it is stopped, or very busy.
     #[error("the root of the job did not answer")]
     Unresponsive,
 }

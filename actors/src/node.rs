@@ -27,7 +27,10 @@ pub enum StartError {
     #[error("the system has no room for another node")]
     System(#[from] io::Error),
     /// This is a spawned child, and `Node::start` was reached only after another thread had been started.
-    #[error("Node::start at {place} must be the first thing main does: this child has {threads} threads")]
+    #[error(
+        "Node::start at {place} must be the first thing main does, and in a test binary callboard::test_door!() must \
+         stand before: this child has {threads} threads"
+    )]
     TooLate {
         /// File, line and column of the call.
         place: String,
@@ -60,8 +63,13 @@ pub enum JoinJobError {
 
 /// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
 ///
-/// Clones are the same node. When the last one is dropped the node ends, and with it all children it has
-/// spawned: no process outlives its job.
+/// Clones are the same node. When the last one is dropped the node ends, and its children that still run are killed,
+/// with all that was spawned below them: join those that shall finish. (Python's `multiprocessing` joins them by
+/// itself.) In a spawned child the node ends when the function returns: then its own children are killed, and its
+/// other threads end with the process.
+///
+/// Handles of objects that the node owned still work within this process. Nobody else reaches these objects any more,
+/// and no time passes for them: no lease ends by itself there. Handles of objects of other nodes say `Disconnected`.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
@@ -81,11 +89,18 @@ impl std::fmt::Debug for Node {
 impl Node {
     /// Starts the root node of a new job; in a spawned child, runs the call it was spawned for and never returns.
     ///
-    /// Call it first in `main`: a child runs `main` up to here, with the parent's arguments.
+    /// Call it first in `main`: a child runs `main` up to here, with the parent's arguments, and enters its function
+    /// here. Until then its standard input is the socket by which its call comes: a program that reads standard input
+    /// before waits for ever, or takes the call away from itself.
+    ///
+    /// One start in a process is enough. A spawned function gets its node as `&Node`; a second start, also in such a
+    /// function, founds another job with other names. Handles do not pass between jobs: one that was sent into another
+    /// job says `Disconnected` there.
     ///
     /// # Errors
     ///
-    /// [`StartError`].
+    /// [`StartError::System`]; in a spawned child [`StartError::TooLate`] if other threads were started before, and
+    /// [`StartError::Bootstrap`].
     #[track_caller]
     pub fn start() -> Result<Self, StartError> {
         door(Location::caller())?;
@@ -95,12 +110,16 @@ impl Node {
         Ok(node)
     }
 
-    /// Joins the running job `job`, as [`Node::job`] names it, as a node that nobody spawned; in a spawned child of this
-    /// program, runs the call it was spawned for, as [`Node::start`] does.
+    /// Joins the running job `job`, as [`Node::job`] names it, as a node that nobody spawned; in a spawned child of
+    /// this program, runs the call it was spawned for, as [`Node::start`] does.
     ///
     /// Both must belong to the same user. The guest opens objects by name, creates its own, and spawns; its end is an
     /// end like any other node's. When the job's root ends the guest lives on, and what it holds of the job says
     /// `Disconnected`.
+    ///
+    /// Both programs must name the types of what they share alike, with their paths: put a struct that both need into a
+    /// library crate, or use types of the standard library. A `Queue<Task>` of two programs that each have a `Task` of
+    /// their own is a [`NameError::WrongType`].
     ///
     /// # Errors
     ///
@@ -233,17 +252,24 @@ impl Node {
 
     // ---- objects ---------------------------------------------------------------------------------
 
-    /// Creates an object without a name. It lives until this node ends, also after a `close`; hand it on as a value.
+    /// Creates an object without a name; hand it on as a value.
+    ///
+    /// It stays in memory until this node ends, also closed and with all its handles dropped: some 2 KB for an empty
+    /// queue. So use a reply queue again rather than make one for each request.
     pub fn anonymous<O: Object>(&self, options: O::Options) -> O {
         O::build(self, options)
     }
 
     /// Creates an object under `name`, owned by this node.
     ///
+    /// A name is 1 to 255 bytes of text without control characters; a slash at its head is only a habit. It stands for
+    /// the object until this node ends: a closed queue keeps its name.
+    ///
     /// # Errors
     ///
-    /// [`NameError::Taken`] if the name stands for something; [`NameError::BadName`];
-    /// [`NameError::Disconnected`].
+    /// [`NameError::Taken`] if the name stands for something; [`NameError::BadName`]; [`NameError::Disconnected`] if
+    /// the job's root has ended; [`NameError::Unresponsive`] if it does not answer within 60 s. After an error nothing
+    /// is left of the object, and the name is not this node's, even if the root goes on later.
     pub fn create<O: Object>(&self, name: &str, options: O::Options) -> Result<O, NameError> {
         names::create(self, name, options)
     }
@@ -252,28 +278,31 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`NameError::NotFound`]; [`NameError::WrongType`] if it is of another type;
-    /// [`NameError::BadName`]; [`NameError::Disconnected`].
+    /// [`NameError::NotFound`]; [`NameError::WrongType`] if it is of another type; [`NameError::BadName`];
+    /// [`NameError::Disconnected`] if the job's root has ended; [`NameError::Unresponsive`] if it does not answer
+    /// within 60 s.
     #[doc(alias = "lookup")]
     pub fn open<O: Object>(&self, name: &str) -> Result<O, NameError> {
         names::open(self, name, None)
     }
 
-    /// Opens the object that `name` stands for, waiting up to `timeout` until there is one.
+    /// Opens the object that `name` stands for, waiting up to `timeout` until there is one. Zero does as
+    /// [`open`](Self::open).
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); [`NameError::NotFound`] only after `timeout`.
+    /// As [`open`](Self::open), but [`NameError::NotFound`] only after `timeout`, and also if the job's root is stopped
+    /// and has not answered by then.
     pub fn open_timeout<O: Object>(&self, name: &str, timeout: Duration) -> Result<O, NameError> {
         names::open(self, name, Some(timeout))
     }
 
     /// Opens the object that `name` stands for, or creates it here. Of several nodes that do this at once exactly
-    /// one creates it.
+    /// one creates it. If it exists, it keeps the options it was created with, and `options` are ignored.
     ///
     /// # Errors
     ///
-    /// [`NameError::WrongType`]; [`NameError::BadName`]; [`NameError::Disconnected`].
+    /// As [`create`](Self::create), with [`NameError::WrongType`] in the place of [`NameError::Taken`].
     pub fn get_or_create<O: Object>(&self, name: &str, options: O::Options) -> Result<O, NameError> {
         names::get_or_create(self, name, options)
     }

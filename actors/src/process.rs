@@ -108,7 +108,8 @@ impl<'a> Spawn<'a> {
         self
     }
 
-    /// Discards the child's standard error.
+    /// Discards the child's standard error. Not the line that this process writes if the child ends unexpectedly: see
+    /// [`Process`].
     #[must_use]
     pub fn stderr_null(mut self) -> Self {
         self.stderr = StdStream::Null;
@@ -120,6 +121,10 @@ impl<'a> Spawn<'a> {
     /// `f` is a plain function or a closure that captures nothing; what it needs travels in `args`. It runs on the
     /// child's main thread with a node of its own. The child ends when `f` returns, when this process ends
     /// for whatever reason, or when it is [killed](Process::kill).
+    ///
+    /// Arguments and value are MessagePack of a little under 256 MiB each at most: larger ones cost the child, which its
+    /// join tells. A `Vec<u8>` is encoded number by number, about a hundred times slower than bytes; see
+    /// [`Queue::put`](crate::Queue::put).
     ///
     /// # Errors
     ///
@@ -155,6 +160,11 @@ impl<'a> Spawn<'a> {
 /// A child process that runs a function, as its parent holds it.
 ///
 /// Dropping it changes nothing for the child: it runs on until its function returns or its parent ends.
+///
+/// If the child ends in another way than by returning a value, and nobody asked it to, this process writes a line to
+/// its own standard error, as `callboard: root: process parser (pid 4711): panicked at ...`. [`kill`](Self::kill)
+/// and [`terminate`](Self::terminate) ask; a join does not. An error that the function returns, for instance a
+/// [`Failure`](crate::Failure), is a value and makes no line.
 #[derive(Debug)]
 pub struct Process<R> {
     runtime: Arc<Runtime>,
@@ -165,7 +175,9 @@ pub struct Process<R> {
 impl<R: DeserializeOwned> Process<R> {
     /// Waits until the child has ended and returns what its function returned.
     ///
-    /// When this returns, everything the child had put into queues is there.
+    /// When this returns, everything the child had put into queues is there. So do not join a child that still puts into
+    /// a queue which only this thread empties: once the queue is full the child waits for room, and this thread for the
+    /// child. Get first, then join.
     ///
     /// # Errors
     ///
@@ -220,8 +232,11 @@ impl<R> Process<R> {
         !self.cell.has_ended()
     }
 
-    /// Ends the child and all its descendants now, with SIGKILL. Returns before they are gone; does nothing
-    /// if the child has ended.
+    /// Ends the child now, with SIGKILL, and all that Callboard has spawned below it. Returns before they are gone; does
+    /// nothing if the child has ended.
+    ///
+    /// Ordinary subprocesses of the child end as well, as long as they stay in its process group; those of its
+    /// descendants, which are in groups of their own, do not.
     ///
     /// # Errors
     ///
@@ -232,7 +247,7 @@ impl<R> Process<R> {
 
     /// Asks the child to end, and kills it if it has not after `grace`. Returns at once.
     ///
-    /// The child sees the request in [`Node::stopping`].
+    /// The child sees the request in [`Node::stopping`]. A grace of [`Duration::MAX`] never kills.
     pub fn terminate(&self, grace: Duration) {
         self.cell.terminate(&self.runtime, grace);
     }

@@ -154,6 +154,16 @@ impl Link {
         self.unflushed(self.side.other()).load(SeqCst) != 0
     }
 
+    /// Says that our process has come so far that it works with this page.
+    pub fn begin(&self) {
+        self.begun(self.side).store(1, SeqCst);
+    }
+
+    /// Whether the peer has said that it [began](Self::begin); to be asked after its death, too.
+    pub fn peer_has_begun(&self) -> bool {
+        self.begun(self.side.other()).load(SeqCst) != 0
+    }
+
     /// Counter `index` of `side`; none beyond [`COUNTERS_PER_SIDE`].
     pub fn counter(&self, side: Side, index: u32) -> Option<&Counter> {
         let index = usize::try_from(index).ok().filter(|i| *i < COUNTERS_PER_SIDE)?;
@@ -171,6 +181,10 @@ impl Link {
 
     fn unflushed(&self, side: Side) -> &AtomicU32 {
         self.word(side.index() * 128 + 64)
+    }
+
+    fn begun(&self, side: Side) -> &AtomicU32 {
+        self.word(side.index() * 64 + 256)
     }
 
     /// Each word has a cache line of its own.
@@ -238,6 +252,14 @@ mod tests {
             });
             assert!(!holds_back || asks, "neither side would move the frame");
         }
+    }
+
+    #[test]
+    fn each_side_says_for_itself_that_it_has_begun() {
+        let (first, second) = two_sides();
+        second.begin();
+        assert!(first.peer_has_begun() && !second.peer_has_begun());
+        assert!(first.must_flush(), "the flags have words of their own");
     }
 
     #[test]

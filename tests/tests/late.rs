@@ -4,7 +4,8 @@ use callboard::{JoinError, Node, StartError};
 
 const CODE: i32 = 7;
 
-/// > A child that comes to `Node::start` only after it has started threads is told where.
+/// > A child that never comes to `Node::start`, or only after it has started threads, is told apart from one whose
+/// > function ended.
 #[test]
 fn a_child_that_starts_its_node_too_late_is_told_where() {
     fn nothing(_: &Node, (): ()) {}
@@ -16,7 +17,8 @@ fn a_child_that_starts_its_node_too_late_is_told_where() {
         started => {
             let node = started.unwrap();
             let child = node.spawn("late", nothing, ()).unwrap();
-            assert_eq!(child.join(), Err(JoinError::Exited(CODE)));
+            let Err(JoinError::FailedStart(why)) = child.join() else { panic!("it has begun") };
+            assert!(why.contains(&format!("exit code {CODE} ")) && why.contains("test_door!"), "{why}");
         }
     }
 }

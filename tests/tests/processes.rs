@@ -147,11 +147,17 @@ fn a_child_sees_its_name_environment_directory_and_streams() {
 }
 
 /// Spawns a tree below itself, tells its process ids through a file descriptor's worth of text, and hangs.
+#[expect(clippy::zombie_processes, reason = "it ends with the tree")]
 fn tree(node: &Node, (depth, path): (u32, String)) {
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
     // One write, or two processes' digits get mixed up.
     file.write_all(format!("{}\n", std::process::id()).as_bytes()).unwrap();
+    if depth == 3 {
+        // Started by other means.
+        let sleeper = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        file.write_all(format!("{}\n", sleeper.id()).as_bytes()).unwrap();
+    }
     let below = depth.checked_sub(1);
     let _children: Vec<_> = below
         .into_iter()
@@ -166,14 +172,15 @@ fn pids_in(file: &std::path::Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// > `kill` ends the whole subtree, stopped processes too.
+/// > `kill` ends the whole subtree, stopped processes too, and what a child has started by other means in its process
+/// > group.
 #[test]
 fn killing_a_child_ends_its_whole_subtree_also_stopped_ones() {
     let node = Node::start().unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
     let top = node.spawn("trunk", tree, (3, path)).unwrap();
-    eventually("all of the tree runs", || pids_in(file.path()).len() == 15);
+    eventually("all of the tree runs", || pids_in(file.path()).len() == 16);
     let pids = pids_in(file.path());
     send_signal(pids[5], 19);
     top.kill().unwrap();

@@ -137,6 +137,27 @@ fn three_processes_meet_by_name_and_the_queue_is_exact_after_the_join() {
     assert_eq!(node.open::<Queue<u64>>("/numbers").unwrap_err(), NameError::NotFound("/numbers".into()));
 }
 
+/// > `get_many` takes what is there, up to what was asked for.
+#[test]
+fn get_many_takes_what_is_there() {
+    fn takes(_: &Node, queue: Queue<u64>) -> Vec<usize> {
+        let mut next = 0;
+        let mut take = |most| {
+            let items = queue.get_many(most).unwrap();
+            assert!(items.iter().copied().eq(next..next + items.len() as u64));
+            next += items.len() as u64;
+            items.len()
+        };
+        vec![take(10), take(90), take(1000)]
+    }
+    let node = Node::start().unwrap();
+    let queue = queue(&node, 1000);
+    queue.put_many(0..150).unwrap();
+    assert_eq!(node.spawn("takes", takes, queue.clone()).unwrap().join(), Ok(vec![10, 90, 50]));
+    queue.put_many(0..150).unwrap();
+    assert_eq!(takes(&node, queue), [10, 90, 50]);
+}
+
 /// > A name stands for one object, of one type; opening it as another type names both.
 #[test]
 fn names_are_typed_and_unique() {

@@ -99,7 +99,7 @@ fn an_item_that_refuses_or_panics_costs_only_itself() {
     assert!(there.is_empty().unwrap());
 }
 
-/// > A leased item that can't be decoded is told to one getter, once, and is settled.
+/// > A leased item that can't be decoded is told to one getter, once, and is a dead letter.
 #[test]
 fn a_lease_of_an_item_that_can_not_be_decoded_costs_only_that_item() {
     let node = Node::start().unwrap();
@@ -120,7 +120,27 @@ fn a_lease_of_an_item_that_can_not_be_decoded_costs_only_that_item() {
     }
     assert!(queue.join_timeout(callboard_tests::PATIENCE).unwrap());
     assert_eq!(refused, 1, "who asked was told once");
-    assert!(queue.dead_letters().unwrap().0.is_empty());
+    let (letters, _) = queue.dead_letters().unwrap();
+    assert_eq!(
+        (letters.len(), letters[0].attempts, letters[0].cause),
+        (1, 1, "its consumer could not read it")
+    );
+}
+
+/// > A loop over a queue passes over what can't be decoded.
+#[test]
+fn a_loop_over_a_queue_passes_over_what_can_not_be_decoded() {
+    let node = Node::start().unwrap();
+    let queue: Queue<Odd> = node.anonymous(QueueOptions::new());
+    for n in [1, IS_REFUSED, 2, IS_REFUSED, IS_REFUSED, 3] {
+        queue.put(Odd(n)).unwrap();
+    }
+    assert_eq!(queue.get_many(9).unwrap(), [Odd(1), Odd(2), Odd(3)]);
+    for n in [4, IS_REFUSED, 5] {
+        queue.put(Odd(n)).unwrap();
+    }
+    queue.close().unwrap();
+    assert!(queue.iter().eq([Odd(4), Odd(5)]));
 }
 
 #[test]

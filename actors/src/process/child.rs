@@ -43,6 +43,10 @@ struct State {
     /// The end was asked for, so it needs no line on standard error.
     asked: bool,
     waiters: Vec<Arc<Waiter>>,
+    /// The child as a peer, until its end.
+    peer: Option<Arc<Peer>>,
+    /// It had begun before it ended.
+    had_begun: bool,
 }
 
 impl State {
@@ -125,8 +129,10 @@ impl ChildCell {
     }
 
     pub(crate) fn kill(&self) -> io::Result<()> {
-        self.state.lock().asked = true;
-        self.process.kill()
+        let mut state = self.state.lock();
+        state.asked = true;
+        // Locked, so that nobody reaps it in between.
+        if state.exit.is_none() { self.process.kill_group() } else { Ok(()) }
     }
 
     pub(crate) fn terminate(&self, runtime: &Runtime, grace: Duration) {
@@ -135,6 +141,11 @@ impl ChildCell {
         if let Some(at) = Instant::now().checked_add(grace) {
             runtime.tick_at(at, self.slot);
         }
+    }
+
+    /// Remembers whom to look at, when it has ended, for whether it had begun.
+    pub(crate) fn speaks_to(&self, peer: &Arc<Peer>) {
+        self.state.lock().peer = Some(Arc::clone(peer));
     }
 
     /// Has `waiter` notified at the end, unless that has come already.
@@ -172,6 +183,10 @@ impl ChildCell {
                 Some(Exit::Signal { signal, core_dumped }) => {
                     JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
                 }
+                Some(Exit::Code(code)) if !state.had_begun => JoinError::FailedStart(format!(
+                    "it ended with exit code {code} before it came to Node::start, which must be the first thing that \
+                     main does; a test binary needs callboard::test_door!()"
+                )),
                 Some(Exit::Code(code)) => JoinError::Exited(code),
                 Some(Exit::Unknown) => JoinError::Vanished,
                 None => JoinError::TimedOut,
@@ -188,7 +203,12 @@ impl ChildCell {
                 return;
             }
             match self.process.try_reap() {
-                Ok(Some(exit)) => state.exit = Some(exit),
+                Ok(Some(exit)) => {
+                    let peer = state.peer.take();
+                    let connection = peer.as_ref().and_then(|peer| peer.connection());
+                    state.had_begun = connection.is_some_and(|connection| connection.link().peer_has_begun());
+                    state.exit = Some(exit);
+                }
                 Ok(None) => return,
                 Err(error) => {
                     drop(state);
@@ -281,7 +301,7 @@ impl Cell for ChildCell {
     /// The grace of a `terminate` is over.
     fn tick(&self, runtime: &Arc<Runtime>) {
         if !self.has_ended()
-            && let Err(error) = self.process.kill()
+            && let Err(error) = self.kill()
         {
             runtime.complain(&format!("process {} can't be killed: {error}", self.name));
         }
@@ -299,8 +319,7 @@ impl Source for ChildCell {
 /// Kills and reaps all children; for a node that ends. A child in an uninterruptible wait is left to the kernel.
 pub(crate) fn end_all(children: &[Arc<ChildCell>], patience: Duration) {
     for child in children {
-        child.state.lock().asked = true;
-        let _ = child.process.kill();
+        let _ = child.kill();
     }
     let deadline = Instant::now() + patience;
     for child in children {

@@ -112,6 +112,7 @@ pub(crate) fn send_boot(
     // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
     let peer = runtime.new_peer(child);
     peer.interests(cell.slot());
+    cell.speaks_to(&peer);
     peer.post(runtime, header(Kind::Hello, cell.slot(), HELLO_WORD), &body, rights);
     runtime.connect(child, connection, Reading::new(Decoder::new(), Default::default()));
     Ok(())

@@ -70,6 +70,7 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
+    link.begin();
     let to_parent = Connection::new(bootstrap.socket, link).map_err(|e| e.to_string())?;
     let to_root = if boot.has_root {
         let end = Handover { socket: next()?, page: next()? };

@@ -244,6 +244,21 @@ impl Child {
         self.send(Signal::KILL)
     }
 
+    /// Ends it with all processes of its process group: what it started by other means and what has not left the group.
+    ///
+    /// Only for one that has not been reaped: afterwards the group's number may be somebody else's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Child::kill`].
+    pub fn kill_group(&self) -> io::Result<()> {
+        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw) {
+            // That there is no such group means that it has ended.
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
+        self.kill()
+    }
+
     /// Sends signal number `signal`. A process that has ended already is no error.
     ///
     /// # Errors

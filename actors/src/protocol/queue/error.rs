@@ -20,7 +20,7 @@ pub enum PutError<T> {
     /// The owner did not answer: its process is stopped or very busy. The item may or may not have been put.
     #[error("the queue's owner does not answer; the item may or may not have been put")]
     Unresponsive(T),
-    /// The item alone is larger than the queue's capacity in bytes, or than any message may be.
+    /// The item alone is larger than the queue's capacity in bytes, or than any item may be: 256 KiB less than 256 MiB.
     #[error("the item is larger than the queue may ever hold")]
     TooLarge(T),
     /// The item can't be encoded.

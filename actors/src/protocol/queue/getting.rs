@@ -212,6 +212,13 @@ impl Client {
         }
     }
 
+    /// Has the owner send up to `count` items that are there now. What comes of it is to be seen here.
+    pub(super) fn fetch(self: &Arc<Self>, runtime: &Arc<Runtime>, count: u64) {
+        let deadline = Instant::now().checked_add(ROUND_TRIP);
+        // An owner that does not answer, or is gone, is the business of the next wait.
+        let _ = self.line.ask(runtime, self, ToOwner::Fetch { max: count, terms: Terms::Taken }, deadline);
+    }
+
     /// Moves an item into `into` if one is here.
     pub(super) fn get_here(
         self: &Arc<Self>,

@@ -25,8 +25,8 @@ use crate::scope;
 /// which lives in the process that created it until that process ends.
 ///
 /// Items of one producer keep their order. Only an item that came back may come after later ones: from a lease, from a
-/// consumer that was killed, or from one that had prefetched it and did not take it while others waited. Once [`closed`](Self::close), getters drain it and then see the end of
-/// the stream; no item is ever a mark for it.
+/// consumer that was killed, or from one that had prefetched it and did not take it while others waited. Once
+/// [`closed`](Self::close), getters drain it and then see the end of the stream; no item is ever a mark for it.
 ///
 /// Source: `Queue` and `JoinableQueue` of Python's `multiprocessing`.
 pub struct Queue<T> {
@@ -68,7 +68,11 @@ impl<T: Serialize> Queue<T> {
     /// Puts `item` at the tail, waiting for room.
     ///
     /// `Ok` means the item is on its way: the owner has it after [`flush`](Self::flush), and after the join of the
-    /// child that put it.
+    /// child that put it. If this process is killed before, the item is gone with it.
+    ///
+    /// Items are MessagePack, of less than 256 MiB each. It can't tell `Some(None)` or `Some(())` from `None`. A `Vec<u8>`
+    /// is encoded number by number, about a hundred times slower than bytes, unless `serde_bytes` wraps it: as its
+    /// `ByteBuf`, or by `#[serde(with = "serde_bytes")]` on a field.
     ///
     /// # Errors
     ///
@@ -91,7 +95,8 @@ impl<T: Serialize> Queue<T> {
         self.put_until(item, Some(Instant::now()))
     }
 
-    /// Puts `item` at the tail, waiting up to `timeout` for room. Zero means do not wait.
+    /// Puts `item` at the tail, waiting up to `timeout` for room; zero asks once, as [`try_put`](Self::try_put). If the
+    /// owner does not answer it takes a second more.
     ///
     /// # Errors
     ///
@@ -100,7 +105,7 @@ impl<T: Serialize> Queue<T> {
         self.put_until(item, Instant::now().checked_add(timeout))
     }
 
-    /// Puts `item` at the tail, waiting for room, and waits until the owner has it.
+    /// Puts `item` at the tail, waiting for room, and waits until the owner has it, as long as that takes.
     ///
     /// # Errors
     ///
@@ -174,8 +179,8 @@ impl<T: DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`GetError::Closed`] once the queue is closed and drained; [`GetError::Disconnected`];
-    /// [`GetError::Decode`].
+    /// [`GetError::Closed`] once the queue is closed and drained; [`GetError::Disconnected`]; [`GetError::Decode`];
+    /// [`GetError::TooManyQueues`].
     pub fn get(&self) -> Result<T, GetError> {
         self.get_until(None)
     }
@@ -196,11 +201,11 @@ impl<T: DeserializeOwned> Queue<T> {
         })
     }
 
-    /// Takes the item at the head, waiting up to `timeout` for one. Zero means do not wait.
+    /// Takes the item at the head, waiting up to `timeout` for one. Zero asks the owner once, for up to a second.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); [`GetError::TimedOut`] after `timeout`.
+    /// As [`get`](Self::get); [`GetError::TimedOut`] after `timeout`, also if the owner does not answer.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         if timeout.is_zero() {
             return self.try_get().map_err(|error| match error {
@@ -214,40 +219,48 @@ impl<T: DeserializeOwned> Queue<T> {
         self.get_until(Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max` items, waiting for the first one only. None if `max` is zero.
+    /// Takes up to `max` items, waiting for the first one only, and asking the owner once for the rest. None if `max` is
+    /// zero.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first item. If a later one can't be decoded it is gone, and those before it
-    /// are returned.
+    /// As [`get`](Self::get), for the first item. A later one that can't be decoded is passed over, which a line on
+    /// standard error says.
     pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
         let mut items = Vec::new();
         if max == 0 {
             return Ok(items);
         }
         items.push(self.get()?);
-        while items.len() < max {
-            match self.get_here() {
-                Some(item) => items.push(item),
-                None => break,
-            }
+        self.take_here(max, &mut items);
+        if items.len() < max {
+            let QueueFace { runtime, plain, .. } = &*self.face;
+            plain.fetch(runtime, (max - items.len()) as u64);
+            self.take_here(max, &mut items);
         }
         Ok(items)
     }
 
-    /// All items until the queue is closed and drained. Ends as well when the owner's node does or an item can't be
-    /// decoded; whoever needs to tell these apart calls [`get`](Self::get).
+    /// All items until the queue is closed and drained. An item that can't be decoded is passed over, and with the
+    /// owner's node the items end; either is told by a line on standard error. Whoever must know calls [`get`](Self::get).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
 
-    /// An item that is here without asking anybody.
-    fn get_here(&self) -> Option<T> {
+    /// Takes what is here without asking anybody, up to `max` items with those there are.
+    fn take_here(&self, max: usize, items: &mut Vec<T>) {
         let QueueFace { runtime, plain, .. } = &*self.face;
-        with_scratch(|scratch| {
-            plain.get_here(runtime, scratch, Terms::Taken)?;
-            self.decode(scratch).ok()
-        })
+        while items.len() < max {
+            let item = with_scratch(|scratch| {
+                plain.get_here(runtime, scratch, Terms::Taken)?;
+                Some(self.decode(scratch))
+            });
+            match item {
+                Some(Ok(item)) => items.push(item),
+                Some(Err(error)) => self.complain(&GetError::Decode(error), "passes an item over"),
+                None => return,
+            }
+        }
     }
 
     fn get_until(&self, deadline: Option<Instant>) -> Result<T, GetError> {
@@ -258,12 +271,25 @@ impl<T: DeserializeOwned> Queue<T> {
         })
     }
 
+    /// Says on standard error what a loop over this queue can't tell its user.
+    fn complain(&self, error: &GetError, what: &str) {
+        let runtime = &self.face.runtime;
+        if !runtime.is_ending() {
+            runtime.complain(&format!("a loop over a queue {what}: {error}"));
+        }
+    }
+
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
         scope::enter(&self.face.runtime, || decode(bytes))
     }
 
     /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is
-    /// [acknowledged](Lease::ack). If this process ends before that, or drops the lease, the item goes back to the head.
+    /// [acknowledged](Lease::ack). If this process ends before that, or drops the lease, the item goes back to the head:
+    /// without limit, unless the queue has [`max_attempts`](crate::QueueOptions::max_attempts).
+    ///
+    /// Once the queue is closed, a node that holds the last leases itself is told [`GetError::Closed`]: they are its own
+    /// affair, and what goes back from them is for others. No node may have more than 65,536 leases of one queue at a
+    /// time, prefetched ones included: the owner would end the connection.
     ///
     /// # Errors
     ///
@@ -272,7 +298,7 @@ impl<T: DeserializeOwned> Queue<T> {
         Lease::take(self, None, None)
     }
 
-    /// As [`lease`](Self::lease), waiting up to `timeout` for an item.
+    /// As [`lease`](Self::lease), waiting up to `timeout` for an item. Zero asks the owner once, for up to a second.
     ///
     /// # Errors
     ///
@@ -281,8 +307,8 @@ impl<T: DeserializeOwned> Queue<T> {
         Lease::take(self, None, Some(timeout))
     }
 
-    /// As [`lease`](Self::lease), for a lease that ends by itself after `lasting`, counted from the delivery. The
-    /// item then goes back, even if its holder is only slow.
+    /// As [`lease`](Self::lease), for a lease that ends by itself after `lasting`, counted from the delivery. The item
+    /// then goes back, even if its holder is only slow. More than a year counts as one; zero is over when it begins.
     ///
     /// # Errors
     ///
@@ -292,11 +318,11 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     /// Takes what was given up after too many attempts, oldest first, and how many more were dropped for want of
-    /// room.
+    /// room: the newest 1,024 are kept, or 16 MiB of them.
     ///
     /// # Errors
     ///
-    /// [`QueueError`]. A letter whose item can't be decoded has `None` for it.
+    /// [`QueueError`], within 60 s. A letter whose item can't be decoded has `None` for it.
     pub fn dead_letters(&self) -> Result<(Vec<DeadLetter<T>>, u64), QueueError> {
         match self.ask(ToOwner::DeadLetters)? {
             Reply::DeadLetters { letters, dropped } => {
@@ -315,7 +341,7 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`QueueError`].
+    /// [`QueueError`], within 60 s.
     #[doc(alias = "qsize")]
     pub fn len(&self) -> Result<usize, QueueError> {
         Ok(usize::try_from(self.length()?.waiting.items).unwrap_or(usize::MAX))
@@ -325,7 +351,7 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`QueueError`].
+    /// As [`len`](Self::len).
     #[doc(alias = "empty")]
     pub fn is_empty(&self) -> Result<bool, QueueError> {
         Ok(self.len()? == 0)
@@ -343,13 +369,13 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`QueueError`]; after [`QueueError::Unresponsive`] it will be closed as soon as the owner goes on.
+    /// [`QueueError`], within 60 s; after [`QueueError::Unresponsive`] it will be closed as soon as the owner goes on.
     #[doc(alias = "shutdown")]
     pub fn close(&self) -> Result<(), QueueError> {
         self.ask(ToOwner::Close).map(drop)
     }
 
-    /// Waits until the owner has everything that this process has put.
+    /// Waits until the owner has everything that this process has put, as long as that takes.
     ///
     /// # Errors
     ///
@@ -374,7 +400,8 @@ impl<T> Queue<T> {
         plain.join(runtime, None).map(drop).map_err(|_| QueueError::Disconnected)
     }
 
-    /// Waits up to `timeout` until everything put has been settled; whether it was.
+    /// Waits up to `timeout` until everything put has been settled; whether it was. Zero is too short for a queue of
+    /// another node: its answer takes a round trip.
     ///
     /// # Errors
     ///
@@ -405,7 +432,19 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.queue.get().ok()
+        loop {
+            let error = match self.queue.get() {
+                Ok(item) => return Some(item),
+                Err(GetError::Closed) => return None,
+                Err(error) => error,
+            };
+            let goes_on = matches!(error, GetError::Decode(_));
+            self.queue
+                .complain(&error, if goes_on { "passes an item over" } else { "ends before the queue does" });
+            if !goes_on {
+                return None;
+            }
+        }
     }
 }
 

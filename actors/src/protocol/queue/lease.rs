@@ -52,7 +52,8 @@ impl<T: DeserializeOwned> Lease<T> {
             }
             Err(error) => {
                 // Nobody can use it: delivered again it would only come back.
-                client.line.ack(&face.runtime, client, taken.seq);
+                client.line.say(&face.runtime, client, ToOwner::Reject { seq: taken.seq });
+                client.line.flush_by_need(&face.runtime);
                 Err(GetError::Decode(error))
             }
         }
@@ -80,11 +81,12 @@ impl<T> Lease<T> {
         client.line.ack(&face.runtime, client, self.seq);
     }
 
-    /// Settles the item and waits until the owner knows.
+    /// Settles the item and waits until the owner knows, for up to 60 s.
     ///
     /// # Errors
     ///
-    /// [`LeaseError`].
+    /// [`LeaseError::Expired`] if the lease had ended before, so that the item is delivered again;
+    /// [`LeaseError::Disconnected`]; [`LeaseError::Unresponsive`] after 60 s.
     pub fn ack_confirmed(mut self) -> Result<(), LeaseError> {
         let runs = vec![Run { first: self.seq, count: 1 }];
         match self.face.take() {
@@ -93,16 +95,19 @@ impl<T> Lease<T> {
         }
     }
 
-    /// Returns the item to the head of the queue, to be delivered again after `delay`. Zero means at once.
+    /// Returns the item to the head of the queue, to be delivered again after `delay`. Zero means at once, and more than a
+    /// year counts as one.
     pub fn nack(mut self, delay: Duration) {
         self.say(|seq| ToOwner::Nack { seq, delay });
     }
 
-    /// Makes the lease last `lasting` from now.
+    /// Makes the lease last `lasting` from now, whatever it was to last before. Zero ends it, and more than a year counts
+    /// as one. Waits for the owner's word, for up to 60 s.
     ///
     /// # Errors
     ///
-    /// [`LeaseError::Expired`] if it had ended already; otherwise as for any lease.
+    /// [`LeaseError::Expired`] if it had ended already; [`LeaseError::Disconnected`]; [`LeaseError::Unresponsive`]
+    /// after 60 s.
     pub fn extend(&self, lasting: Duration) -> Result<(), LeaseError> {
         match &self.face {
             Some(face) => settle(face, ToOwner::Extend { seq: self.seq, lasting }),
@@ -159,6 +164,7 @@ impl<T: DeserializeOwned> DeadLetter<T> {
         let cause = match letter.cause {
             wire::Cause::Nacked => "its consumer gave it up",
             wire::Cause::Expired => "its time was over",
+            wire::Cause::Unreadable => "its consumer could not read it",
             wire::Cause::ConsumerGone => "its consumer's process ended",
         };
         Self { item: queue.decode(&letter.item).ok(), attempts: letter.attempts, cause }

@@ -40,7 +40,7 @@ impl QueueOptions {
         self
     }
 
-    /// A queue whose items take at most so many bytes, as encoded. A larger item is refused.
+    /// A queue whose items take at most so many bytes, as encoded. A larger item is refused, so zero refuses all.
     #[must_use]
     pub fn capacity_bytes(mut self, bytes: u64) -> Self {
         self.settings.capacity.bytes = bytes;

@@ -175,6 +175,7 @@ impl Owner {
             }
             ToOwner::Ack { runs } => Some(self.ack(key, &runs, world)?),
             ToOwner::Nack { seq, delay } => Some(self.nack(key, seq, delay, world)?),
+            ToOwner::Reject { seq } => Some(self.reject(key, seq, world)?),
             ToOwner::Extend { seq, lasting } => Some(self.extend(key, seq, lasting, world)?),
             ToOwner::Surrender(credit) => {
                 self.surrender(key, credit)?;

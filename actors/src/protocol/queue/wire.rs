@@ -138,6 +138,11 @@ pub(crate) enum ToOwner {
         /// Not before this time has passed.
         delay: Duration,
     },
+    /// Nobody can use this leased item: a dead letter, whatever its attempts. Replied to as `Ack` is.
+    Reject {
+        /// Its sequence number.
+        seq: u64,
+    },
     /// This lease shall last so long from now. Replied to as `Ack` is.
     Extend {
         /// The item's sequence number.
@@ -287,4 +292,6 @@ pub(crate) enum Cause {
     Expired,
     /// Its consumer's node is gone.
     ConsumerGone,
+    /// Its consumer could not read it.
+    Unreadable,
 }

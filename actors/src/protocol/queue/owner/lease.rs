@@ -163,6 +163,25 @@ impl Owner {
         Ok(Reply::Settled { stale })
     }
 
+    /// Makes a leased item a dead letter at once.
+    pub(super) fn reject(&mut self, key: usize, seq: u64, world: &impl World) -> Result<Reply, Violation> {
+        self.read_taken(key, world);
+        let end = self.end_of(key, Run { first: seq, count: 1 })?;
+        let mut found = None;
+        self.clients[key].held.settle(seq, end, |returned| found = Some(returned));
+        let stale = u64::from(found.is_none());
+        if let Some(Returned { stored, was_timed, .. }) = found {
+            self.timing.note_settled(was_timed);
+            self.ledger.leased -= Amount::one(stored.item.bytes());
+            self.bury_item(&stored, stored.attempts.saturating_add(1), Cause::Unreadable);
+        }
+        Ok(Reply::Settled { stale })
+    }
+
+    fn bury_item(&mut self, stored: &Stored, attempts: u32, cause: Cause) {
+        self.letters.push(DeadLetter { item: stored.item.as_bytes().to_vec(), attempts, cause });
+    }
+
     pub(super) fn extend(
         &mut self,
         key: usize,
@@ -222,11 +241,7 @@ impl Owner {
         self.ledger.leased -= amount;
         stored.attempts = stored.attempts.saturating_add(1);
         if self.max_attempts.is_some_and(|max| stored.attempts >= max.get()) {
-            self.letters.push(DeadLetter {
-                item: stored.item.as_bytes().to_vec(),
-                attempts: stored.attempts,
-                cause,
-            });
+            self.bury_item(&stored, stored.attempts, cause);
             return None;
         }
         self.ledger.queued += amount;

@@ -170,6 +170,13 @@ impl Peer {
         }
     }
 
+    pub(super) fn reject(&mut self, which: usize) {
+        if !self.leases.is_empty() {
+            let seq = self.leases.remove(which % self.leases.len());
+            self.say(ToOwner::Reject { seq });
+        }
+    }
+
     pub(super) fn extend(&mut self, which: usize, lasting: Duration) {
         if !self.leases.is_empty() {
             let seq = self.leases[which % self.leases.len()];
