@@ -157,7 +157,7 @@ impl Cell for ControlCell {
     }
 }
 
-/// Only the root introduces, and only a parent stops.
+/// Only the root or the parent introduces and stops.
 fn trusted(runtime: &Runtime, from: &Peer) -> Result<(), Violation> {
     if from.id == runtime.root || Some(from.id) == runtime.parent {
         return Ok(());

@@ -122,7 +122,7 @@ impl<'a> Spawn<'a> {
     /// child's main thread with a node of its own. The child ends when `f` returns, when this process ends
     /// for whatever reason, or when it is [killed](Process::kill).
     ///
-    /// Arguments and value are MessagePack of a little under 256 MiB each at most: larger ones cost the child, which its
+    /// Arguments and value are MessagePack, a little under 256 MiB each at most: larger ones cost the child, as its
     /// join tells. A `Vec<u8>` is encoded number by number, about a hundred times slower than bytes; see
     /// [`Queue::put`](crate::Queue::put).
     ///
@@ -175,9 +175,9 @@ pub struct Process<R> {
 impl<R: DeserializeOwned> Process<R> {
     /// Waits until the child has ended and returns what its function returned.
     ///
-    /// When this returns, everything the child had put into queues is there. So do not join a child that still puts into
-    /// a queue which only this thread empties: once the queue is full the child waits for room, and this thread for the
-    /// child. Get first, then join.
+    /// When this returns, everything the child had put into queues is there. So do not join a child that still puts
+    /// into a queue which only this thread empties: once the queue is full the child waits for room, and this thread
+    /// for the child. Get first, then join.
     ///
     /// # Errors
     ///
@@ -232,8 +232,8 @@ impl<R> Process<R> {
         !self.cell.has_ended()
     }
 
-    /// Ends the child now, with SIGKILL, and all that Callboard has spawned below it. Returns before they are gone; does
-    /// nothing if the child has ended.
+    /// Ends the child now, with SIGKILL, and all that Callboard has spawned below it. Returns before they are gone;
+    /// does nothing if the child has ended.
     ///
     /// Ordinary subprocesses of the child end as well, as long as they stay in its process group; those of its
     /// descendants, which are in groups of their own, do not.

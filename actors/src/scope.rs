@@ -1,7 +1,7 @@
 //! Which node a value is being encoded or decoded for.
 //!
 //! Handles are plain serde values, and serde passes no context, so the node is named by a scope that lasts as long as
-//! the guard. Scopes nest; the outer one is restored when the inner guard is dropped, also on unwind.
+//! the closure given to [`enter`]. Scopes nest; the outer one is restored when the closure has ended, also by a panic.
 
 use std::cell::Cell;
 use std::ptr::NonNull;

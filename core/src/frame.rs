@@ -14,13 +14,27 @@
 //!
 //! | kind | number | body |
 //! |---|---|---|
-//! | hello | 1 | MessagePack; the first frame of a connection that carries a bootstrap; word: magic and version |
+//! | hello | 1 | MessagePack, or empty with the life-line; word: magic and version |
 //! | cast | 2 | MessagePack; no reply |
 //! | call | 3 | MessagePack; replied to with its word |
 //! | reply | 4 | MessagePack; with the flag `FAILED` empty: nobody was at the destination |
 //! | items | 5 | MessagePack byte strings, one after the other |
 //! | door-bell | 6 | empty; asks the peer to write what it holds back |
 //! | refuse | 7 | text: why the connection is about to be closed |
+//!
+//! Hellos come first, on connections that nobody introduced. A parent says two to its child: one that brings the
+//! child's life-line, and one with the call to run. A guest and the root that lets it in say one each. A later one ends
+//! the connection.
+//!
+//! | flag | bit | what |
+//! |---|---|---|
+//! | `MORE` | 1 | another frame of the same message follows |
+//! | `FAILED` | 2 | of a reply: nobody was at the destination |
+//! | `TAGGED` | 4 | of items to a queue: offered, not put for credit; from a queue: on a lease |
+//! | `MARKED` | 8 | of items to a queue: acks of leases |
+//!
+//! Other bits are refused. A leased item begins with the number of its attempt, in four bytes; an ack is the number of
+//! the delivery, in eight.
 //!
 //! A message whose body is longer than one frame's may be is cut into several of the same header, all but the last
 //! with the flag `MORE`. Frames to other destinations may pass between them.

@@ -137,6 +137,35 @@ fn three_processes_meet_by_name_and_the_queue_is_exact_after_the_join() {
     assert_eq!(node.open::<Queue<u64>>("/numbers").unwrap_err(), NameError::NotFound("/numbers".into()));
 }
 
+/// > A lease that comes back after the end was told is delivered to whoever asks, also on the node that held it.
+#[test]
+fn a_lease_that_comes_back_after_the_end_was_told_is_delivered() {
+    fn holds(_: &Node, queue: Queue<u64>) -> (u64, u32) {
+        let lease = queue.lease().unwrap();
+        assert!(matches!(queue.lease(), Err(GetError::Closed)), "nothing is left but what it holds");
+        assert!(matches!(queue.lease_timeout(Duration::ZERO), Err(GetError::Closed)));
+        drop(lease);
+        let again = queue.lease().unwrap();
+        let was = (*again, again.attempt());
+        again.ack_confirmed().unwrap();
+        assert!(matches!(queue.lease(), Err(GetError::Closed)));
+        was
+    }
+    let node = Node::start().unwrap();
+    for is_here in [true, false] {
+        let queue = queue(&node, 10);
+        queue.put(8).unwrap();
+        queue.close().unwrap();
+        let was = if is_here {
+            holds(&node, queue.clone())
+        } else {
+            node.spawn("holds", holds, queue.clone()).unwrap().join().unwrap()
+        };
+        assert_eq!(was, (8, 2));
+        assert_eq!(queue.join_timeout(PATIENCE), Ok(true));
+    }
+}
+
 /// > `get_many` takes what is there, up to what was asked for.
 #[test]
 fn get_many_takes_what_is_there() {

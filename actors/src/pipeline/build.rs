@@ -21,7 +21,7 @@ pub enum Workers {
     /// Each in a process of its own: a crash loses nothing.
     #[default]
     Processes,
-    /// Each in a thread of this process.
+    /// Each in a thread of this process. A panic counts as a worker's death, and a crash ends them all.
     Threads,
     /// All in the calling thread, one after the other, for debugging. A panic is the caller's.
     Inline,

@@ -60,7 +60,8 @@ pub struct StageReport {
     pub name: String,
     /// How many workers it had at a time.
     pub workers: usize,
-    /// Items settled.
+    /// Items that workers are through with, those skipped or given up after an error among them; not those tried again,
+    /// nor those given up because workers died of them.
     pub taken: u64,
     /// Items put out.
     pub emitted: u64,
@@ -72,13 +73,15 @@ pub struct StageReport {
     pub dead_letters: u64,
     /// Workers that died and were replaced.
     pub restarts: u64,
-    /// Time that workers spent working.
+    /// Time that workers had items in hand, by the clock: also without a core, and while their own code waited. What
+    /// `flush` takes is not in it, nor what a worker did between its last report and its death.
     pub busy: Duration,
-    /// Time that workers waited for items that were not there.
+    /// Time that workers waited for items that were not there. A worker's last wait, after which nothing came, is not
+    /// in it. Workers that run inline do not wait.
     pub idle: Duration,
     /// Time that workers waited for items which were withheld, because the edge behind the stage was full.
     ///
-    /// A wait that was both is counted here.
+    /// A wait that was both is counted here. A worker that keeps items in its state counts as idle then.
     pub blocked: Duration,
     /// The most items that waited in front of the stage.
     pub deepest: usize,

@@ -13,12 +13,12 @@ use super::wire::Output;
 
 /// One stage of a pipeline: takes items, puts out others.
 ///
-/// The value given to [`Pipeline::stage`](super::Pipeline::stage) travels to each worker, which begins with a copy of it. A worker that dies is
-/// replaced by one that begins anew, and what it had not settled is worked on again: a stage must not have other effects
-/// than its outputs, or ones that may happen twice.
+/// The value given to [`Pipeline::stage`](super::Pipeline::stage) travels to each worker, which begins with a copy of
+/// it. A worker that dies is replaced by one that begins anew, and what it had not settled is worked on again: a stage
+/// must not have other effects than its outputs, or ones that may happen twice.
 ///
-/// A stage **with state** sets [`HOLDS`](Self::HOLDS): its items stay unsettled until [`flush`](Self::flush) puts out what they amounted to. So totals are
-/// exact, whichever worker is killed.
+/// A stage **with state** sets [`HOLDS`](Self::HOLDS): its items stay unsettled until [`flush`](Self::flush) puts out
+/// what they amounted to. So totals are exact, whichever worker is killed.
 pub trait Stage: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// What it takes.
     type In: Serialize + DeserializeOwned;
@@ -33,11 +33,14 @@ pub trait Stage: Clone + Serialize + DeserializeOwned + Send + 'static {
     const MAX_HELD_BYTES: u64 = 4 << 20;
 
     /// Works on one item. On an error its outputs are dropped, and the stage's [`OnError`](super::OnError) says what
-    /// happens to the item.
+    /// happens to the item. But what it has changed of `self` stays changed: change the state last.
+    ///
+    /// An output that can't be encoded, and more than 64 MiB of outputs for one item, are such errors too.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the item; the text is reported.
+    /// Whatever is wrong with the item. The text is that of the error that ends the pipeline, or of the dead letter;
+    /// [`OnError::Skip`](super::OnError::Skip) only counts.
     fn item(&mut self, item: Self::In, out: &mut Outputs<Self::Out>) -> Result<(), Box<dyn Error>>;
 
     /// Whether what it holds had better be put out now. Asked after each item of stages that hold.
@@ -47,6 +50,8 @@ pub trait Stage: Clone + Serialize + DeserializeOwned + Send + 'static {
 
     /// Puts out everything held and leaves the state empty. Called before items are settled: for a stage that
     /// [holds](Self::HOLDS) when it must, or the input has ended; for another one after a few items.
+    ///
+    /// An output that can't be encoded panics here, which ends the worker: what it held is worked on again.
     fn flush(&mut self, _out: &mut Outputs<Self::Out>) {}
 }
 
@@ -64,8 +69,11 @@ impl<T: Serialize> Outputs<T> {
         Self { outputs: Vec::new(), bytes: 0, failed: None, items: PhantomData }
     }
 
-    /// Puts an item out, to whichever worker of the next stage is free; if that stage is partitioned, equal items go to the
-    /// same worker.
+    /// Puts an item out, to whichever worker of the next stage is free; if that stage is partitioned, equal items go to
+    /// the same worker.
+    ///
+    /// It leaves once the item in hand is through. If it can't be encoded, that item fails, or in
+    /// [`flush`](Stage::flush) the worker; the same goes for the other two verbs.
     pub fn put(&mut self, item: &T) {
         self.push(None, item);
     }

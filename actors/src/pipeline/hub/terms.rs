@@ -5,7 +5,7 @@
 pub enum OnError {
     /// The pipeline ends with that error.
     Fail,
-    /// The item is left out and counted.
+    /// The item is left out and counted; what was wrong with it is not kept.
     Skip,
     /// The item is tried again, this often, and then becomes a dead letter.
     Retry(u32),

@@ -9,7 +9,7 @@ use super::{AfterDeath, Hub, Item, OnError, Place, Reached, Spec, World};
 use crate::pipeline::wire::{Output, Step};
 
 const CAPACITY: usize = 8;
-/// Items divisible by this fail in the first stage, once.
+/// Items divisible by this fail in the first stage, every time.
 const FAILS: u64 = 7;
 
 /// A worker, as the hub must see it.

@@ -51,7 +51,8 @@ pub(super) struct State {
     pub(super) asked: Option<(Instant, u64)>,
     /// A give-back is under way: deliveries until its reply are for nobody here.
     pub(super) is_returning: bool,
-    pub(super) is_ended: bool,
+    /// How often the owner has said that nothing is left but what this node holds.
+    pub(super) ends: u64,
     pub(super) is_cut_off: bool,
     pub(super) getters: VecDeque<Arc<Waiter>>,
     pub(super) joiners: Vec<(u64, Arc<Waiter>)>,
@@ -88,7 +89,7 @@ impl Consumer {
                 terms: Terms::Taken,
                 asked: None,
                 is_returning: false,
-                is_ended: false,
+                ends: 0,
                 is_cut_off: false,
                 getters: VecDeque::new(),
                 joiners: Vec::new(),
@@ -128,7 +129,8 @@ impl Consumer {
 
     pub(super) fn ended(&self, woken: &mut Vec<Arc<Waiter>>) {
         let mut state = self.state.lock();
-        state.is_ended = true;
+        state.ends += 1;
+        state.wanted = 0;
         woken.extend(state.getters.drain(..));
     }
 
@@ -190,7 +192,8 @@ impl State {
 
     /// Why there will be no item any more, if so.
     pub(super) fn over(&self) -> Option<NoItem> {
-        if self.is_ended {
+        // What this node holds on a lease may come back, and then there is something after all.
+        if self.ends > 0 && !self.inbox.is_leased() {
             return Some(NoItem::Ended);
         }
         self.is_cut_off.then_some(NoItem::CutOff)

@@ -71,7 +71,8 @@ pub enum GetError {
     /// An item came that is no value of the queue's type. That item is gone; the next may be fine.
     #[error("an item can't be decoded")]
     Decode(#[source] BodyError),
-    /// This node consumes more queues of one other node than a connection has counters for.
+    /// This node consumes more queues of one other node than a connection has counters for: 1,008, and a queue that is
+    /// also leased from takes two. Drop handles, or have a node between own some of the queues.
     #[error("too many queues of one node are consumed here")]
     TooManyQueues,
 }
@@ -94,7 +95,8 @@ pub enum TryGetError {
     /// An item came that is no value of the queue's type. That item is gone; the next may be fine.
     #[error("an item can't be decoded")]
     Decode(#[source] BodyError),
-    /// This node consumes more queues of one other node than a connection has counters for.
+    /// This node consumes more queues of one other node than a connection has counters for: 1,008, and a queue that is
+    /// also leased from takes two. Drop handles, or have a node between own some of the queues.
     #[error("too many queues of one node are consumed here")]
     TooManyQueues,
 }

@@ -81,6 +81,7 @@ impl Client {
         deadline: Option<Instant>,
     ) -> Result<Taken, NoItem> {
         let mut waiter = None;
+        let mut ends = None;
         loop {
             let mut errands = Errands::default();
             let mut state = self.consumer.lock();
@@ -99,6 +100,9 @@ impl Client {
             if let Some(over) = state.over() {
                 return Err(over);
             }
+            if ends.is_some_and(|before| before != state.ends) {
+                return Err(NoItem::Ended);
+            }
             if deadline.is_some_and(|at| at <= Instant::now()) {
                 self.stop_wanting(runtime, state);
                 return Err(NoItem::Nothing);
@@ -111,6 +115,7 @@ impl Client {
             let waiter = waiter.get_or_insert_with(Waiter::new);
             waiter.reset();
             state.getters.push_back(Arc::clone(waiter));
+            ends = Some(state.ends);
             if !state.is_returning {
                 let waiting = state.getters.len() as u64;
                 errands.want = state.demand(waiting);

@@ -70,9 +70,9 @@ impl<T: Serialize> Queue<T> {
     /// `Ok` means the item is on its way: the owner has it after [`flush`](Self::flush), and after the join of the
     /// child that put it. If this process is killed before, the item is gone with it.
     ///
-    /// Items are MessagePack, of less than 256 MiB each. It can't tell `Some(None)` or `Some(())` from `None`. A `Vec<u8>`
-    /// is encoded number by number, about a hundred times slower than bytes, unless `serde_bytes` wraps it: as its
-    /// `ByteBuf`, or by `#[serde(with = "serde_bytes")]` on a field.
+    /// Items are MessagePack, of less than 256 MiB each. It can't tell `Some(None)` or `Some(())` from `None`. A
+    /// `Vec<u8>` is encoded number by number, about a hundred times slower than bytes, unless `serde_bytes` wraps it:
+    /// as its `ByteBuf`, or by `#[serde(with = "serde_bytes")]` on a field.
     ///
     /// # Errors
     ///
@@ -174,8 +174,8 @@ impl NotPut {
 impl<T: DeserializeOwned> Queue<T> {
     /// Takes the item at the head, waiting for one.
     ///
-    /// From when it returns the item is the caller's: if this process is killed, it is gone with it. Who needs more takes a
-    /// [`lease`](Self::lease).
+    /// From when it returns the item is the caller's: if this process is killed, it is gone with it. Who needs more
+    /// takes a [`lease`](Self::lease).
     ///
     /// # Errors
     ///
@@ -219,8 +219,8 @@ impl<T: DeserializeOwned> Queue<T> {
         self.get_until(Instant::now().checked_add(timeout))
     }
 
-    /// Takes up to `max` items, waiting for the first one only, and asking the owner once for the rest. None if `max` is
-    /// zero.
+    /// Takes up to `max` items, waiting for the first one only, and asking the owner once for the rest. None if `max`
+    /// is zero.
     ///
     /// # Errors
     ///
@@ -242,7 +242,8 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     /// All items until the queue is closed and drained. An item that can't be decoded is passed over, and with the
-    /// owner's node the items end; either is told by a line on standard error. Whoever must know calls [`get`](Self::get).
+    /// owner's node the items end; either is told by a line on standard error. Whoever must know calls
+    /// [`get`](Self::get).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: self }
     }
@@ -284,12 +285,12 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is
-    /// [acknowledged](Lease::ack). If this process ends before that, or drops the lease, the item goes back to the head:
-    /// without limit, unless the queue has [`max_attempts`](crate::QueueOptions::max_attempts).
+    /// [acknowledged](Lease::ack). If this process ends before that, or drops the lease, the item goes back to the
+    /// head, without limit unless the queue has [`max_attempts`](crate::QueueOptions::max_attempts).
     ///
-    /// Once the queue is closed, a node that holds the last leases itself is told [`GetError::Closed`]: they are its own
-    /// affair, and what goes back from them is for others. No node may have more than 65,536 leases of one queue at a
-    /// time, prefetched ones included: the owner would end the connection.
+    /// Once the queue is closed, a node that holds the last leases itself is told [`GetError::Closed`]: they are its
+    /// own affair, and what goes back from them is for whoever asks then. No node may have more than 65,536 leases of
+    /// one queue at a time, prefetched ones included: the owner would end the connection.
     ///
     /// # Errors
     ///
@@ -317,8 +318,8 @@ impl<T: DeserializeOwned> Queue<T> {
         Lease::take(self, Some(lasting), None)
     }
 
-    /// Takes what was given up after too many attempts, oldest first, and how many more were dropped for want of
-    /// room: the newest 1,024 are kept, or 16 MiB of them.
+    /// Takes what was given up after too many attempts, or on a lease could not be decoded, oldest first, and how many
+    /// more were dropped for want of room: the newest 1,024 are kept, or 16 MiB of them.
     ///
     /// # Errors
     ///

@@ -46,6 +46,10 @@ impl Inbox {
         Self { form, chunks: VecDeque::new(), spare: Vec::new(), len: 0, bytes: 0 }
     }
 
+    pub(super) fn is_leased(&self) -> bool {
+        self.form == Form::Leased
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

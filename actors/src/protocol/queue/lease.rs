@@ -95,14 +95,14 @@ impl<T> Lease<T> {
         }
     }
 
-    /// Returns the item to the head of the queue, to be delivered again after `delay`. Zero means at once, and more than a
-    /// year counts as one.
+    /// Returns the item to the head of the queue, to be delivered again after `delay`. Zero means at once, and more
+    /// than a year counts as one.
     pub fn nack(mut self, delay: Duration) {
         self.say(|seq| ToOwner::Nack { seq, delay });
     }
 
-    /// Makes the lease last `lasting` from now, whatever it was to last before. Zero ends it, and more than a year counts
-    /// as one. Waits for the owner's word, for up to 60 s.
+    /// Makes the lease last `lasting` from now, whatever it was to last before. Zero ends it, and more than a year
+    /// counts as one. Waits for the owner's word, for up to 60 s.
     ///
     /// # Errors
     ///
