@@ -122,13 +122,13 @@ impl<'a> Spawn<'a> {
     /// child's main thread with a node of its own. The child ends when `f` returns, when this process ends
     /// for whatever reason, or when it is [killed](Process::kill).
     ///
-    /// Arguments and value are MessagePack, a little under 256 MiB each at most: larger ones cost the child, as its
-    /// join tells. A `Vec<u8>` is encoded number by number, about a hundred times slower than bytes; see
+    /// Arguments and value are MessagePack, 256 KiB less than 256 MiB each at most; a larger value is a panic of the
+    /// child. A `Vec<u8>` is encoded number by number, about a hundred times slower than bytes; see
     /// [`Queue::put`](crate::Queue::put).
     ///
     /// # Errors
     ///
-    /// [`SpawnError`]: the arguments can't be encoded, `f` is not part of the main program, or the system can't
+    /// [`SpawnError`]: the arguments can't be encoded or are too large, `f` is not part of the main program, or the system can't
     /// start a process. What goes wrong later is told by [`Process::join`].
     ///
     /// Source: `Process(target=f, args=...)` of Python's `multiprocessing`.

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use callboard::{Failure, JoinError, Node};
+use callboard::{Failure, JoinError, Node, SpawnError};
 use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, send_signal, stop_state};
+use serde_bytes::ByteBuf;
 
 callboard::test_door!();
 
@@ -33,6 +34,20 @@ fn a_child_returns_what_its_function_returned() {
     assert_eq!(child.join(), Ok(5), "a value can be asked for again");
     assert_eq!(child.name(), "adder");
     assert!(!child.is_alive());
+}
+
+/// > Arguments and values beyond 256 MiB are refused.
+#[test]
+fn arguments_and_values_that_are_too_large_are_refused() {
+    const TOO_MANY: usize = 256 << 20;
+    let node = Node::start().unwrap();
+    let takes = |_: &Node, _: ByteBuf| ();
+    let error = node.spawn("takes", takes, ByteBuf::from(vec![0; TOO_MANY])).unwrap_err();
+    assert!(matches!(error, SpawnError::TooLarge { bytes } if bytes > TOO_MANY), "{error}");
+    let gives = |_: &Node, (): ()| ByteBuf::from(vec![0; TOO_MANY]);
+    let child = node.process("gives").stderr_null().spawn(gives, ()).unwrap();
+    let Err(JoinError::Panicked(panic)) = child.join() else { panic!("it came") };
+    assert!(panic.message.contains("can be sent"), "{panic}");
 }
 
 /// > Arguments and values of many megabytes arrive whole.

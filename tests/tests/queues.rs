@@ -166,6 +166,26 @@ fn a_lease_that_comes_back_after_the_end_was_told_is_delivered() {
     }
 }
 
+/// > A node may hold 32,768 leases of a queue; one more is an error, and settling one makes room.
+#[test]
+fn a_node_may_hold_so_many_leases_and_one_more_is_an_error() {
+    const MOST: u64 = 32_768;
+    fn holds(_: &Node, queue: Queue<u64>) {
+        let mut leases: Vec<_> = (0..MOST).map(|_| queue.lease().unwrap()).collect();
+        assert!(matches!(queue.lease(), Err(GetError::TooManyLeases)));
+        assert!(matches!(queue.lease_timeout(Duration::ZERO), Err(GetError::TooManyLeases)));
+        leases.pop().unwrap().ack();
+        leases.push(queue.lease().unwrap());
+        assert!(matches!(queue.lease(), Err(GetError::TooManyLeases)));
+    }
+    let node = Node::start().unwrap();
+    let queue = queue(&node, 2 * MOST);
+    queue.put_many(0..2 * MOST).unwrap();
+    holds(&node, queue.clone());
+    node.spawn("holds", holds, queue.clone()).unwrap().join().unwrap();
+    assert_eq!(queue.len(), Ok(2 * MOST as usize - 2));
+}
+
 /// > `get_many` takes what is there, up to what was asked for.
 #[test]
 fn get_many_takes_what_is_there() {

@@ -4,7 +4,7 @@
 //! which has proved to be the same program, turns the offsets into functions; `run` compares the hash
 //! with its own types before it decodes anything.
 
-use callboard_core::{decode, encode_into};
+use callboard_core::{decode, encode_into, limits};
 use callboard_ipc::{CodeOffset, locate, resolve, type_hash};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
@@ -22,6 +22,9 @@ pub(crate) struct Call {
     args: ByteBuf,
 }
 
+/// The most bytes of arguments or of a value, as encoded: they share a message with little else.
+pub(super) const MAX_CALL_BYTES: usize = limits::MAX_MESSAGE_BYTES - limits::MAX_FRAME_BODY_BYTES;
+
 /// What a child does with a call: decode, run, encode. The error text is a failed start.
 type Run = fn(&Node, *const (), u64, &[u8]) -> Result<Vec<u8>, String>;
 
@@ -33,6 +36,9 @@ where
 {
     let mut bytes = Vec::new();
     encode_into(args, &mut bytes).map_err(SpawnError::Arguments)?;
+    if bytes.len() > MAX_CALL_BYTES {
+        return Err(SpawnError::TooLarge { bytes: bytes.len() });
+    }
     let run: Run = run::<A, R>;
     Ok(Call {
         function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
@@ -68,6 +74,10 @@ where
     let value = f(node, args);
     let mut bytes = Vec::new();
     match encode_into(&value, &mut bytes) {
+        Ok(_) if bytes.len() > MAX_CALL_BYTES => panic!(
+            "the value that the function returned takes {} bytes, and {MAX_CALL_BYTES} can be sent",
+            bytes.len()
+        ),
         Ok(_) => Ok(bytes),
         // A panic has message and place, which is what the author of such a type needs.
         Err(error) => panic!("the value that the function returned can't be sent: {error}"),

@@ -6,12 +6,20 @@ use callboard_core::BodyError;
 use callboard_ipc::CodeError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::MAX_CALL_BYTES;
+
 /// Why no process was started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The arguments can't be encoded.
     #[error("the arguments can't be sent to another process")]
     Arguments(#[source] BodyError),
+    /// The arguments take more bytes, as encoded, than a message may.
+    #[error("the arguments take {bytes} bytes, and {MAX_CALL_BYTES} can be sent")]
+    TooLarge {
+        /// As encoded.
+        bytes: usize,
+    },
     /// The function does not belong to the main program, so the child could not find it.
     #[error("the function can't be called in another process")]
     Function(#[source] CodeError),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use callboard_core::BodyError;
@@ -14,6 +14,9 @@ use super::line::Line;
 use super::wire::Terms;
 use crate::wait::Waiter;
 
+/// The most leases that user code on one node may hold of a queue: half of what the owner allows, which counts those on
+/// their way too.
+const MAX_LEASES: u64 = 32_768;
 /// The most items a node prefetches of one queue.
 const MAX_WINDOW: u64 = 4096;
 /// The most bytes a node aims to have prefetched of one queue.
@@ -74,6 +77,8 @@ pub(super) enum Attached {
 #[derive(Debug)]
 pub(super) struct Consumer {
     own: Counter,
+    /// How many leases user code holds.
+    leases: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -81,6 +86,7 @@ impl Consumer {
     pub(super) fn new(form: Form) -> Self {
         Self {
             own: Counter { taken: AtomicU64::new(0), finished: AtomicU64::new(0), poke: AtomicU32::new(0) },
+            leases: AtomicU64::new(0),
             state: Mutex::new(State {
                 inbox: Inbox::new(form),
                 taken: 0,
@@ -106,6 +112,21 @@ impl Consumer {
     /// The counter for an owner on this node.
     pub(super) fn own_counter(&self) -> &Counter {
         &self.own
+    }
+
+    /// User code has one lease more; false if it has as many as it may.
+    pub(super) fn hold(&self) -> bool {
+        // A plain count: nothing else is read by it.
+        let may = self.leases.fetch_add(1, Relaxed) < MAX_LEASES;
+        if !may {
+            self.let_go();
+        }
+        may
+    }
+
+    /// User code has one lease less.
+    pub(super) fn let_go(&self) {
+        self.leases.fetch_sub(1, Relaxed);
     }
 
     // ---- what the owner says ---------------------------------------------------------------------

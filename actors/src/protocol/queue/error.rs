@@ -75,6 +75,9 @@ pub enum GetError {
     /// also leased from takes two. Drop handles, or have a node between own some of the queues.
     #[error("too many queues of one node are consumed here")]
     TooManyQueues,
+    /// This node holds 32,768 leases of the queue already. Settle or drop some.
+    #[error("too many leases of this queue are held here")]
+    TooManyLeases,
 }
 
 /// Why `try_get` returned no item.

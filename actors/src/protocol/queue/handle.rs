@@ -68,7 +68,7 @@ impl<T: Serialize> Queue<T> {
     /// Puts `item` at the tail, waiting for room.
     ///
     /// `Ok` means the item is on its way: the owner has it after [`flush`](Self::flush), and after the join of the
-    /// child that put it. If this process is killed before, the item is gone with it.
+    /// child that put it. If this process is killed before, the item may be gone with it.
     ///
     /// Items are MessagePack, of less than 256 MiB each. It can't tell `Some(None)` or `Some(())` from `None`. A
     /// `Vec<u8>` is encoded number by number, about a hundred times slower than bytes, unless `serde_bytes` wraps it:

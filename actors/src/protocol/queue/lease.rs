@@ -35,7 +35,10 @@ impl<T: DeserializeOwned> Lease<T> {
         let face = &queue.face;
         let client = face.leased();
         let terms = Terms::Leased { lasting };
-        let (taken, item) = with_scratch(|bytes| {
+        if !client.consumer.hold() {
+            return Err(GetError::TooManyLeases);
+        }
+        let took = with_scratch(|bytes| {
             let taken = match timeout {
                 Some(Duration::ZERO) => client.try_get(&face.runtime, bytes, terms)?,
                 _ => {
@@ -44,7 +47,11 @@ impl<T: DeserializeOwned> Lease<T> {
                 }
             };
             Ok::<_, GetError>((taken, queue.decode(bytes)))
-        })?;
+        });
+        if !matches!(took, Ok((_, Ok(_)))) {
+            client.consumer.let_go();
+        }
+        let (taken, item) = took?;
         match item {
             Ok(item) => {
                 let face = Some(Arc::clone(face));
@@ -76,7 +83,7 @@ impl<T> Lease<T> {
     /// `Ok` means the word is on its way, in order with this process's puts to the same owner. If the lease
     /// had ended before, the item is delivered again all the same; [`ack_confirmed`](Self::ack_confirmed) tells.
     pub fn ack(mut self) {
-        let Some(face) = self.face.take() else { return };
+        let Some(face) = self.let_go() else { return };
         let client: &Arc<Client> = face.leased();
         client.line.ack(&face.runtime, client, self.seq);
     }
@@ -89,7 +96,7 @@ impl<T> Lease<T> {
     /// [`LeaseError::Disconnected`]; [`LeaseError::Unresponsive`] after 60 s.
     pub fn ack_confirmed(mut self) -> Result<(), LeaseError> {
         let runs = vec![Run { first: self.seq, count: 1 }];
-        match self.face.take() {
+        match self.let_go() {
             Some(face) => settle(&face, ToOwner::Ack { runs }),
             None => Ok(()),
         }
@@ -115,8 +122,15 @@ impl<T> Lease<T> {
         }
     }
 
+    /// From here on it is no lease any more.
+    fn let_go(&mut self) -> Option<Arc<QueueFace>> {
+        let face = self.face.take()?;
+        face.leased().consumer.let_go();
+        Some(face)
+    }
+
     fn say(&mut self, message: impl FnOnce(u64) -> ToOwner) {
-        let Some(face) = self.face.take() else { return };
+        let Some(face) = self.let_go() else { return };
         let client: &Arc<Client> = face.leased();
         client.line.say(&face.runtime, client, message(self.seq));
         client.line.flush_by_need(&face.runtime);
