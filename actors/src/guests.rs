@@ -62,19 +62,15 @@ impl Guests {
     /// Opens the job's door.
     pub(crate) fn listen(runtime: &Arc<Runtime>) -> io::Result<Arc<Self>> {
         let listener = Listener::bind(&address(&runtime.root.to_string()))?;
-        let mut made = None;
-        runtime.add_cell(|slot| {
-            let cell = Arc::new_cyclic(|this| Self {
+        let guests = runtime.add_cell(|slot| {
+            Arc::new_cyclic(|this| Self {
                 this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
                 slot,
                 listener: Mutex::new(Some(listener)),
                 strangers: Mutex::default(),
-            });
-            made = Some(Arc::clone(&cell));
-            cell
+            })
         });
-        let guests = made.expect("the closure has run");
         let source = Arc::clone(&guests) as Arc<dyn Source>;
         if let Some(listener) = &*guests.listener.lock() {
             runtime.reactor.register(listener.as_fd(), Wants::Reading, source)?;

@@ -87,32 +87,18 @@ pub(crate) mod sealed {
 pub(crate) fn create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
     check(name)?;
     let object = O::build(node, options);
-    match register::<O>(node, name, &object) {
-        Ok(None) => Ok(object),
-        Ok(Some(stands)) => {
-            object.discard(node);
-            Err(NameError::Taken { name: name.to_owned(), found: stands.type_name })
-        }
-        Err(error) => {
-            object.discard(node);
-            Err(error)
-        }
+    match register(node, name, object)? {
+        Registered::Ours(object) => Ok(object),
+        Registered::Stands(entry) => Err(NameError::Taken { name: name.to_owned(), found: entry.type_name }),
     }
 }
 
 pub(crate) fn get_or_create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
     check(name)?;
     let object = O::build(node, options);
-    match register::<O>(node, name, &object) {
-        Ok(None) => Ok(object),
-        Ok(Some(stands)) => {
-            object.discard(node);
-            typed(node, name, &stands)
-        }
-        Err(error) => {
-            object.discard(node);
-            Err(error)
-        }
+    match register(node, name, object)? {
+        Registered::Ours(object) => Ok(object),
+        Registered::Stands(entry) => typed(node, name, &entry),
     }
 }
 
@@ -129,13 +115,28 @@ pub(crate) fn open<O: Object>(node: &Node, name: &str, timeout: Option<Duration>
     }
 }
 
-/// Registers `object`; none if that went well, else what the name stands for.
-fn register<O: Object>(node: &Node, name: &str, object: &O) -> Result<Option<Entry>, NameError> {
+/// What a registration came to.
+enum Registered<O> {
+    /// The name stands for the object now.
+    Ours(O),
+    /// It stood for something already.
+    Stands(Entry),
+}
+
+/// Registers `object`, and discards it unless that went well.
+fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<Registered<O>, NameError> {
     let entry = Entry { address: object.address(), type_name: O::type_name() };
     let request = Ask::Register { name: name.to_owned(), entry };
-    match ask(node.runtime(), request, REGISTRY_WITHIN)? {
-        Answer::Stands(entry) => Ok(Some(entry)),
-        Answer::Registered | Answer::Unknown => Ok(None),
+    match ask(node.runtime(), request, REGISTRY_WITHIN) {
+        Ok(Answer::Registered | Answer::Unknown) => Ok(Registered::Ours(object)),
+        Ok(Answer::Stands(entry)) => {
+            object.discard(node);
+            Ok(Registered::Stands(entry))
+        }
+        Err(error) => {
+            object.discard(node);
+            Err(error.into())
+        }
     }
 }
 

@@ -295,8 +295,11 @@ impl Runtime {
         self.cells.read().get(slot).cloned()
     }
 
-    pub(crate) fn add_cell(&self, make: impl FnOnce(Slot) -> Arc<dyn Cell>) -> Slot {
-        self.cells.write().insert_with(make)
+    /// Gives a cell a slot of its own, which it learns before anybody can reach it.
+    pub(crate) fn add_cell<C: Cell + 'static>(&self, make: impl FnOnce(Slot) -> Arc<C>) -> Arc<C> {
+        let mut made = None;
+        self.cells.write().insert_with(|slot| Arc::clone(made.insert(make(slot))) as Arc<dyn Cell>);
+        made.expect("the closure has run")
     }
 
     pub(crate) fn remove_cell(&self, slot: Slot) {

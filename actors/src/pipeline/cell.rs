@@ -53,16 +53,12 @@ pub(super) struct PipelineCell {
 
 impl PipelineCell {
     pub(super) fn create(runtime: &Arc<Runtime>, hub: Hub) -> Arc<Self> {
-        let mut made = None;
         runtime.add_cell(|slot| {
-            let cell = Arc::new(Self {
+            Arc::new(Self {
                 address: Address { node: runtime.id, slot },
                 state: Mutex::new(State { hub, links: HashMap::new(), nodes: HashMap::new(), runner: None }),
-            });
-            made = Some(Arc::clone(&cell));
-            cell
-        });
-        made.expect("the closure has run")
+            })
+        })
     }
 
     /// Runs the hub for the runner itself.

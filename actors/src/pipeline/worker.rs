@@ -342,9 +342,11 @@ pub(super) fn in_process<S: Stage>(
         return;
     }
     let counter = peer.reserve_counter().expect("a fresh process has all its counters");
-    let inbox = Inbox::new(hub.node);
-    let kept = Arc::clone(&inbox);
-    let slot = runtime.add_cell(|_| kept);
+    let mut slot = Slot::default();
+    let inbox = runtime.add_cell(|given| {
+        slot = given;
+        Inbox::new(hub.node)
+    });
     peer.interests(slot);
     peer.cast(runtime, hub.slot, &encoded(&ToHub::Ready { stage, index, slot, counter }));
     let hub = ToTheHub::There { peer, slot: hub.slot, counter };

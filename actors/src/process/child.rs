@@ -64,9 +64,8 @@ impl ChildCell {
         process: Child,
         life: OwnedFd,
     ) -> Result<Arc<Self>, SpawnError> {
-        let mut made = None;
-        runtime.add_cell(|slot| {
-            let cell = Arc::new_cyclic(|this| Self {
+        let cell = runtime.add_cell(|slot| {
+            Arc::new_cyclic(|this| Self {
                 name: name.to_owned(),
                 node,
                 slot,
@@ -75,11 +74,8 @@ impl ChildCell {
                 this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
                 state: Mutex::default(),
-            });
-            made = Some(Arc::clone(&cell));
-            cell
+            })
         });
-        let cell = made.expect("the closure has run");
         let source = Arc::clone(&cell) as Arc<dyn Source>;
         let registered = {
             // Locked over it: an event that reaps the child at once has to find the token.

@@ -47,9 +47,8 @@ impl std::fmt::Debug for QueueCell {
 impl QueueCell {
     /// Creates a queue on this node.
     pub(super) fn create(runtime: &Arc<Runtime>, settings: Settings) -> Arc<Self> {
-        let mut made = None;
         runtime.add_cell(|slot| {
-            let cell = Arc::new(Self {
+            Arc::new(Self {
                 address: Address { node: runtime.id, slot },
                 state: Mutex::new(State {
                     owner: Owner::new(settings),
@@ -57,11 +56,8 @@ impl QueueCell {
                     armed: None,
                     recall_at: None,
                 }),
-            });
-            made = Some(Arc::clone(&cell));
-            cell
-        });
-        made.expect("the closure has run")
+            })
+        })
     }
 
     /// The queue in a slot of this node, if that is what it holds.

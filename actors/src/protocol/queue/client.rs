@@ -38,20 +38,16 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client of the queue at `queue`, with a slot of its own on this node.
     pub(super) fn new(runtime: &Arc<Runtime>, queue: Address, line: Line, form: Form) -> Arc<Self> {
-        let mut made = None;
-        runtime.add_cell(|slot| {
-            let client = Arc::new_cyclic(|me| Self {
+        let client = runtime.add_cell(|slot| {
+            Arc::new_cyclic(|me| Self {
                 me: Weak::clone(me),
                 id: Address { node: runtime.id, slot },
                 queue,
                 line: line.clone(),
                 producer: Producer::default(),
                 consumer: Consumer::new(form),
-            });
-            made = Some(Arc::clone(&client));
-            client
+            })
         });
-        let client = made.expect("the closure has run");
         match &client.line {
             Line::There { peer, .. } => {
                 peer.interests(client.id.slot);
