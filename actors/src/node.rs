@@ -46,7 +46,7 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum JoinJobError {
     /// No job of that name runs on this system.
-    #[error("no job {0} runs on this system")]
+    #[error("no job {0:?} runs on this system")]
     NoJob(String),
     /// The job's root, or what listens in its place, did not let this program in.
     #[error("the root of job {job} did not let this program in: {reason}")]

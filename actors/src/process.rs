@@ -35,6 +35,7 @@ use crate::wait::Waiter;
 /// Made by [`Node::process`]. By default the child inherits the environment, the working directory, standard
 /// output and standard error; its standard input is empty.
 #[derive(Debug)]
+#[must_use = "nothing is started before `spawn`"]
 pub struct Spawn<'a> {
     node: &'a Node,
     name: String,
@@ -59,21 +60,18 @@ impl<'a> Spawn<'a> {
     }
 
     /// Sets a variable of the child's environment.
-    #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
     /// Removes a variable from the child's environment.
-    #[must_use]
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), None));
         self
     }
 
     /// Sets the child's working directory.
-    #[must_use]
     #[doc(alias = "current_dir")]
     pub fn cwd(mut self, path: impl AsRef<Path>) -> Self {
         self.cwd = Some(path.as_ref().to_owned());
@@ -81,28 +79,24 @@ impl<'a> Spawn<'a> {
     }
 
     /// Gives the child a standard input: a file, or the reading end of a pipe.
-    #[must_use]
     pub fn stdin(mut self, from: impl Into<OwnedFd>) -> Self {
         self.stdin = Some(from.into());
         self
     }
 
     /// Sends the child's standard output to a file or pipe.
-    #[must_use]
     pub fn stdout(mut self, to: impl Into<OwnedFd>) -> Self {
         self.stdout = StdStream::Fd(to.into());
         self
     }
 
     /// Discards the child's standard output.
-    #[must_use]
     pub fn stdout_null(mut self) -> Self {
         self.stdout = StdStream::Null;
         self
     }
 
     /// Sends the child's standard error to a file or pipe.
-    #[must_use]
     pub fn stderr(mut self, to: impl Into<OwnedFd>) -> Self {
         self.stderr = StdStream::Fd(to.into());
         self
@@ -110,7 +104,6 @@ impl<'a> Spawn<'a> {
 
     /// Discards the child's standard error. Not the line that this process writes if the child ends unexpectedly: see
     /// [`Process`].
-    #[must_use]
     pub fn stderr_null(mut self) -> Self {
         self.stderr = StdStream::Null;
         self

@@ -10,6 +10,9 @@ pub const MAX_FRAME_BODY_BYTES: usize = 256 * 1024;
 /// The longest message, all its frames together. A receiver reserves memory as the bytes come, never by announcement.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024 * 1024;
 
+/// The most bytes of a user's value in one message: what travels around it has room beside.
+pub const MAX_VALUE_BYTES: usize = MAX_MESSAGE_BYTES - MAX_FRAME_BODY_BYTES;
+
 /// The most descriptors that one message carries; most systems allow a process 1,024.
 pub const MAX_FRAME_DESCRIPTORS: usize = 1024;
 

@@ -370,7 +370,7 @@ fn workers_that_die_giving_out_what_they_hold_end_the_pipeline() {
         |_: u64| (),
     );
     let Err(PipelineError::Failed(why)) = run else { panic!("it came to an end") };
-    assert!(why.contains("reticent") && why.contains("gave out"), "{why}");
+    assert!(why.contains("reticent") && why.contains("gave out") && why.contains("SIGKILL"), "{why}");
 }
 
 /// > A dead letter gives its item back, handles included.

@@ -142,6 +142,7 @@ where
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "nothing happens before `run`"]
 pub struct Pipeline<I, T> {
     source: I,
     specs: Vec<Spec>,
@@ -162,7 +163,6 @@ where
     I::Item: Serialize,
 {
     /// Adds a stage. Each of its workers begins with a copy of `stage`.
-    #[must_use]
     pub fn stage<S>(mut self, options: StageOptions, stage: S) -> Pipeline<I, S::Out>
     where
         S: Stage<In = T>,

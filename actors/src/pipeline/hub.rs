@@ -215,7 +215,7 @@ impl Hub {
             let times = stage.deaths_in_a_row;
             self.failed = Some(format!(
                 "the workers of stage {name} died {times} times in a row before they finished an item \
-                 or gave out what they held"
+                 or gave out what they held; the last time: {why}"
             ));
             return AfterDeath::Nothing;
         }

@@ -55,6 +55,9 @@ pub trait Stage: Clone + Serialize + DeserializeOwned + Send + 'static {
     fn flush(&mut self, _out: &mut Outputs<Self::Out>) {}
 }
 
+/// What an output takes on its way beside its own bytes: a key and two lengths.
+const BYTES_BESIDE: usize = 24;
+
 /// Where a stage puts its items.
 #[derive(Debug)]
 pub struct Outputs<T> {
@@ -105,6 +108,11 @@ impl<T: Serialize> Outputs<T> {
     /// How many bytes wait to leave.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many bytes they take on their way, at most.
+    pub(super) fn bytes_sent(&self) -> usize {
+        self.bytes + self.outputs.len() * BYTES_BESIDE
     }
 
     /// Where the outputs are now, to come back to.

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
+use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode, limits};
 use callboard_ipc::Counter;
 use parking_lot::Mutex;
 
@@ -31,6 +31,8 @@ const STEP_BYTES: usize = 128 * 1024;
 const STEP_ITEMS: u64 = 1024;
 /// The largest step. An item that makes a larger one has failed.
 const MAX_STEP_BYTES: usize = 64 << 20;
+/// The most that outputs may take on their way to the hub: they travel as one message.
+const MAX_SENT_BYTES: usize = limits::MAX_VALUE_BYTES;
 
 /// What has come from the hub.
 #[derive(Debug, Default)]
@@ -227,6 +229,11 @@ impl<S: Stage> Worker<S> {
             // Nobody could settle these items: the worker ends, and its successor tries again.
             panic!("what a stage held can't be sent: {error}");
         }
+        let bytes = self.out.bytes_sent();
+        assert!(
+            bytes <= MAX_SENT_BYTES,
+            "what a stage put out at once takes {bytes} bytes, and {MAX_SENT_BYTES} can be sent"
+        );
         self.settled = self.done;
         self.held_bytes = 0;
         let step = Step {

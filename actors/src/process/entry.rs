@@ -23,7 +23,7 @@ pub(crate) struct Call {
 }
 
 /// The most bytes of arguments or of a value, as encoded: they share a message with little else.
-pub(super) const MAX_CALL_BYTES: usize = limits::MAX_MESSAGE_BYTES - limits::MAX_FRAME_BODY_BYTES;
+pub(super) const MAX_CALL_BYTES: usize = limits::MAX_VALUE_BYTES;
 
 /// What a child does with a call: decode, run, encode. The error text is a failed start.
 type Run = fn(&Node, *const (), u64, &[u8]) -> Result<Vec<u8>, String>;

@@ -136,7 +136,7 @@ impl<T: Serialize> Queue<T> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
             encode_into(item, scratch).map_err(NotPut::Encode)?;
-            if scratch.len() > limits::MAX_MESSAGE_BYTES - limits::MAX_FRAME_BODY_BYTES {
+            if scratch.len() > limits::MAX_VALUE_BYTES {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }
             producer::put(runtime, plain, scratch, deadline).map_err(NotPut::Refused)

@@ -18,6 +18,7 @@ use super::wire::{self, Reply, Run, Terms, ToOwner};
 /// [`Queue::lease_for`]), and when this process ends for whatever reason. Then it is delivered again, perhaps after later
 /// items, and [`attempt`](Self::attempt) is one higher.
 #[derive(Debug)]
+#[must_use = "a lease that is dropped puts its item back"]
 pub struct Lease<T> {
     item: T,
     attempt: u32,
