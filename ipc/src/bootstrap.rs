@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::process::PidfdFlags;
 use thiserror::Error;
 
 use crate::process::{ignore_broken_pipes, thread_count};
@@ -26,6 +27,9 @@ pub struct Bootstrap {
     pub socket: OwnedFd,
     /// The parent's process number.
     pub parent_pid: u32,
+    /// The parent itself: readable when it has ended, whoever has copies of its descriptors. None where the kernel gives
+    /// no such descriptor.
+    pub parent: Option<OwnedFd>,
 }
 
 /// Why a child that was spawned cannot do what its parent wants. It must not go on as if it were no child: then the program
@@ -106,7 +110,12 @@ pub fn take_bootstrap() -> Result<Option<Bootstrap>, BootstrapError> {
     // SAFETY: no other thread exists that could read the environment meanwhile.
     unsafe { std::env::remove_var(VARIABLE) };
     ignore_broken_pipes();
-    Ok(Some(Bootstrap { socket: take_standard_input()?, parent_pid: token.parent_pid }))
+    let parent =
+        rustix::process::getppid().and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+    // Asked once more: if it is the parent still, it was when the descriptor was made.
+    is_for_this_process(token)?;
+    let parent_pid = token.parent_pid;
+    Ok(Some(Bootstrap { socket: take_standard_input()?, parent_pid, parent }))
 }
 
 /// Half a match is not nobody's: a token with the right socket but another parent belongs to a child whose parent

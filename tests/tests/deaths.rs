@@ -12,6 +12,8 @@ use callboard_tests::{
     PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
 };
 
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
 callboard::test_door!();
 
 /// Creates a queue under the name given and waits to be ended.
@@ -321,6 +323,27 @@ fn a_killed_root_leaves_nobody_stopped_ones_neither() {
         assert!(begun.elapsed() < Duration::from_secs(20));
         assert!(matches!(Node::join(&job), Err(JoinJobError::NoJob(_))), "its socket is there");
     }
+}
+
+/// > Nor does one live on because somebody has copies of the parent's descriptors.
+#[test]
+fn copies_of_a_killed_roots_descriptors_keep_nobody_alive() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut root, _, descendants) = start_root(As::Itself, &folder.path().join("pids"));
+    let pid = Pid::from_raw(root.id().cast_signed()).unwrap();
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    // As a process has them that is stopped before it executes a program.
+    let numbers = std::fs::read_dir(format!("/proc/{}/fd", root.id())).unwrap().flatten();
+    let copies: Vec<_> = numbers
+        .filter_map(|fd| {
+            pidfd_getfd(&pidfd, fd.file_name().to_str()?.parse().ok()?, PidfdGetfdFlags::empty()).ok()
+        })
+        .collect();
+    assert!(copies.len() > 5, "{} descriptors could be copied", copies.len());
+    send_signal(root.id(), 9);
+    root.wait().unwrap();
+    eventually("nobody is left", || !descendants.iter().any(|pid| is_running(*pid)));
+    drop(copies);
 }
 
 /// > A node that has nothing to do makes no wake-up, nor do its waiting threads.

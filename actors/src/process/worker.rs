@@ -6,9 +6,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Decoder, Slot, decode};
+use callboard_core::{Decoder, Readiness, Slot, Source, Wants, decode};
 use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 use serde_bytes::ByteBuf;
 
@@ -50,6 +51,19 @@ struct Begun {
     slot: Slot,
     /// Kept to the last: the kernel ends this process when the parent's end closes.
     _life: OwnedFd,
+    /// And this process ends itself when the parent has ended.
+    _parent: Option<OwnedFd>,
+}
+
+/// The parent's end, which a running child also sees where the life-line does not break: a process that was stopped before it
+/// came to run a program has copies of all the parent's descriptors.
+#[derive(Debug)]
+struct ParentEnd;
+
+impl Source for ParentEnd {
+    fn ready(&self, _readiness: Readiness) {
+        callboard_ipc::exit_now(0);
+    }
 }
 
 fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
@@ -87,13 +101,17 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     if let Some(connection) = to_root {
         runtime.connect(boot.root, connection, Reading::new(Decoder::new(), VecDeque::new()));
     }
+    if let Some(parent) = &bootstrap.parent {
+        let watched = runtime.reactor.register(parent.as_fd(), Wants::Reading, Arc::new(ParentEnd));
+        watched.map_err(|e| format!("the parent can't be watched: {e}"))?;
+    }
     if boot.image != *image_id().as_bytes() {
         let reason = "the program was replaced by another build while it ran".to_owned();
         wire::report(runtime, boot.parent, header.slot, &Report::FailedStart(reason.clone()));
         confirm_with_parent(&node, &boot);
         return Err(reason);
     }
-    Ok(Begun { node, boot, slot: header.slot, _life: life })
+    Ok(Begun { node, boot, slot: header.slot, _life: life, _parent: bootstrap.parent })
 }
 
 /// Runs the call and reports; the exit code.
