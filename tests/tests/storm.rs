@@ -224,3 +224,53 @@ fn stopped_and_continued_consumers_lose_nothing() {
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..ITEMS));
 }
+
+/// > Whenever an owner is killed, everyone who puts, gets, leases, confirms or joins there is told, whatever it was doing.
+#[test]
+fn an_owner_killed_at_any_moment_leaves_nobody_waiting() {
+    fn owns(node: &Node, name: String) {
+        let _queue: Queue<u64> = node.create(&name, QueueOptions::new().capacity(20)).unwrap();
+        while !node.wait_stopping(PATIENCE) {}
+    }
+    /// Does one thing over and over until it fails; what it was told.
+    fn insists(_: &Node, (queue, how): (Queue<u64>, u64)) -> String {
+        loop {
+            let told = match how {
+                0 => queue.put(1).map_err(|error| error.to_string()),
+                1 => queue.put_confirmed(1).map_err(|error| error.to_string()),
+                2 => queue.get().map(drop).map_err(|error| error.to_string()),
+                3 => queue.lease().map(|lease| lease.ack()).map_err(|error| error.to_string()),
+                4 => queue.get_many(7).map(drop).map_err(|error| error.to_string()),
+                5 => {
+                    queue.join_timeout(Duration::from_millis(1)).map(drop).map_err(|error| error.to_string())
+                }
+                _ => queue.len().map(drop).map_err(|error| error.to_string()),
+            };
+            if let Err(told) = told {
+                return told;
+            }
+        }
+    }
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    for round in 0..rounds(20) {
+        let name = format!("/owned/{round}");
+        let owner = node.spawn("owner", owns, name.clone()).unwrap();
+        let queue: Queue<u64> = node.open_timeout(&name, PATIENCE).unwrap();
+        let busy: Vec<_> = [0, 0, 1, 2, 3, 4, 5, 6]
+            .map(|how| node.spawn("insists", insists, (queue.clone(), how)).unwrap())
+            .into_iter()
+            .collect();
+        pause(random.time(Duration::from_millis(15)));
+        if round % 3 == 0 {
+            send_signal(owner.pid(), 19);
+            pause(random.time(Duration::from_millis(3)));
+        }
+        owner.kill().unwrap();
+        for process in busy {
+            let told = process.join_timeout(PATIENCE).unwrap();
+            assert!(told.contains("owner has ended"), "{told}");
+        }
+        assert!(queue.put(1).is_err());
+    }
+}
