@@ -39,6 +39,7 @@ impl<T: DeserializeOwned> Lease<T> {
         if !client.consumer.hold() {
             return Err(GetError::TooManyLeases);
         }
+        let mut undecoded = Undecoded { face, seq: None };
         let took = with_scratch(|bytes| {
             let taken = match timeout {
                 Some(Duration::ZERO) => client.try_get(&face.runtime, bytes, terms)?,
@@ -47,23 +48,31 @@ impl<T: DeserializeOwned> Lease<T> {
                     client.get(&face.runtime, bytes, terms, deadline)?
                 }
             };
+            undecoded.seq = Some(taken.seq);
             Ok::<_, GetError>((taken, queue.decode(bytes)))
         });
-        if !matches!(took, Ok((_, Ok(_)))) {
-            client.consumer.let_go();
-        }
         let (taken, item) = took?;
-        match item {
-            Ok(item) => {
-                let face = Some(Arc::clone(face));
-                Ok(Self { item, attempt: taken.attempt, seq: taken.seq, face })
-            }
-            Err(error) => {
-                // Nobody can use it: delivered again it would only come back.
-                client.line.say(&face.runtime, client, ToOwner::Reject { seq: taken.seq });
-                client.line.flush_by_need(&face.runtime);
-                Err(GetError::Decode(error))
-            }
+        let item = item.map_err(GetError::Decode)?;
+        // Its place is the lease's from here on.
+        std::mem::forget(undecoded);
+        Ok(Self { item, attempt: taken.attempt, seq: taken.seq, face: Some(Arc::clone(face)) })
+    }
+}
+
+/// A lease that is not there yet: its item is still to come, or to be decoded, which may also panic.
+struct Undecoded<'a> {
+    face: &'a QueueFace,
+    seq: Option<u64>,
+}
+
+impl Drop for Undecoded<'_> {
+    fn drop(&mut self) {
+        let client = self.face.leased();
+        client.consumer.let_go();
+        if let Some(seq) = self.seq {
+            // Nobody can use it: delivered again it would only come back.
+            client.line.say(&self.face.runtime, client, ToOwner::Reject { seq });
+            client.line.flush_by_need(&self.face.runtime);
         }
     }
 }
