@@ -269,6 +269,8 @@ fn idle() -> Row {
         contestants: vec![
             ours("a node", |_| idle::measure(0)),
             ours("a node with a child", |_| idle::measure(1)),
+            ours("with ten children", |_| idle::measure(10)),
+            ours("with a thousand", |b| idle::measure(b.size(1000, 10))),
         ],
     }
 }

@@ -38,6 +38,8 @@ pub struct Decoder {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// How much room a read gets: little on a quiet connection, and more each time a read fills it.
+    reach: usize,
     state: State,
 }
 
@@ -50,7 +52,7 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder that has read nothing. Memory is reserved at the first read.
     pub fn new() -> Self {
-        Self { buffer: Vec::new(), start: 0, end: 0, state: State::Header }
+        Self { buffer: Vec::new(), start: 0, end: 0, reach: MIN_SPARE_BYTES, state: State::Header }
     }
 
     /// Room to read into: the rest of the frame that has begun to come, and at least 4 KiB.
@@ -64,14 +66,14 @@ impl Decoder {
             State::Header | State::Failed(_) => HEADER_BYTES,
         };
         let missing = needs.saturating_sub(self.end - self.start).max(MIN_SPARE_BYTES);
-        if self.buffer.len() - self.end < missing {
+        if self.buffer.len() - self.end < missing || self.buffer.len() < self.reach {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
-            let wanted = (self.end + missing).max(READ_BUFFER_BYTES);
+            let wanted = (self.end + missing).max(self.reach);
             if self.buffer.len() < wanted {
                 self.buffer.resize(wanted, 0);
-            } else if self.buffer.len() > 2 * READ_BUFFER_BYTES && wanted == READ_BUFFER_BYTES {
+            } else if self.buffer.len() > 2 * READ_BUFFER_BYTES && wanted <= READ_BUFFER_BYTES {
                 // A long frame has passed: what it needed goes back.
                 self.buffer.truncate(READ_BUFFER_BYTES);
                 self.buffer.shrink_to_fit();
@@ -89,6 +91,9 @@ impl Decoder {
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.buffer.len() - self.end, "no more than there was room for");
         self.end += n;
+        if self.end == self.buffer.len() && self.reach < READ_BUFFER_BYTES {
+            self.reach *= 4;
+        }
     }
 
     /// The next frame; none until more bytes come.

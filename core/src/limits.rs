@@ -20,7 +20,7 @@ pub const MAX_FRAME_DESCRIPTORS: usize = 1024;
 /// before it begins the next, so this bounds destinations.
 pub const MAX_UNFINISHED_MESSAGES: usize = 64;
 
-/// The size that a connection's read buffer starts with: what one read brings at full rate.
+/// The size that a connection's read buffer comes to: what one read brings at full rate. It starts with 4 KiB.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How deep values may be nested in a body: deeper ones would overflow the stack of who decodes them.

@@ -186,20 +186,20 @@ fn one_slot_and_many_hands_one_of_them_stopped_and_one_idle() {
         queue.len().unwrap();
         node.wait_stopping(PATIENCE);
     }
-    fn gets(_: &Node, (queue, came): (Pairs, Pairs)) {
-        for item in &queue {
-            came.put(item).unwrap();
+    fn gets(_: &Node, (queue, came, who): (Pairs, Queue<(u64, u64, u64)>, u64)) {
+        for (producer, n) in &queue {
+            came.put((who, producer, n)).unwrap();
         }
     }
     const COUNT: u64 = 200;
     let node = Node::start().unwrap();
     let queue: Pairs = node.anonymous(QueueOptions::new().capacity(1));
-    let came: Pairs = node.anonymous(QueueOptions::new());
+    let came: Queue<(u64, u64, u64)> = node.anonymous(QueueOptions::new());
     let gets: Vec<_> =
-        (0..2).map(|_| node.spawn("gets", gets, (queue.clone(), came.clone())).unwrap()).collect();
+        (0..2).map(|who| node.spawn("gets", gets, (queue.clone(), came.clone(), who)).unwrap()).collect();
     let idle = node.spawn("idles", idles, queue.clone()).unwrap();
     let stopped = node.spawn("stopped", puts, (queue.clone(), 99, u64::MAX)).unwrap();
-    while came.get().unwrap().0 != 99 {}
+    while came.get().unwrap().1 != 99 {}
     let producers: Vec<_> =
         (0..6).map(|p| node.spawn("puts", puts, (queue.clone(), p, COUNT)).unwrap()).collect();
     send_signal(stopped.pid(), 19);
@@ -222,9 +222,14 @@ fn one_slot_and_many_hands_one_of_them_stopped_and_one_idle() {
     }
     came.close().unwrap();
     let mut per_producer = vec![Vec::new(); 100];
-    came.iter().for_each(|(producer, n)| per_producer[producer as usize].push(n));
+    let mut last = std::collections::BTreeMap::new();
+    for (who, producer, n) in &came {
+        per_producer[producer as usize].push(n);
+        let before = last.insert((who, producer), n);
+        assert!(before < Some(n), "consumer {who} got {n} of producer {producer} after {before:?}");
+    }
     for (producer, mut numbers) in per_producer.into_iter().take(6).enumerate() {
-        // Two consumers take turns, so what they pass on may change places.
+        // Each consumer had them in order; what the two pass on may change places.
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..COUNT), "of producer {producer}");
     }

@@ -8,8 +8,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use callboard::{Node, Process, Queue, QueueOptions};
-use callboard_tests::{PATIENCE, Random, eventually, pause, rounds, send_signal};
+use callboard::{JoinError, Node, Process, Queue, QueueOptions};
+use callboard_tests::{PATIENCE, Random, die_at, eventually, pause, reached, rounds, send_signal};
 
 callboard::test_door!();
 
@@ -18,6 +18,43 @@ fn lease_and_pass_on(_: &Node, (work, done): (Queue<u64>, Queue<u64>)) {
     while let Ok(lease) = work.lease() {
         done.put_confirmed(*lease).unwrap();
         lease.ack();
+    }
+}
+
+/// As that, and dies at a step of the third round.
+fn lease_and_die(_: &Node, (work, done, step): (Queue<u64>, Queue<u64>, String)) {
+    die_at(&step, 3);
+    while let Ok(lease) = work.lease() {
+        reached("leased");
+        done.put_confirmed(*lease).unwrap();
+        reached("passed on");
+        lease.ack();
+        reached("acknowledged");
+    }
+}
+
+/// > At whatever step a worker with a lease is killed, no item is missing, and the one in its hands comes once more at most.
+#[test]
+fn a_worker_killed_at_any_step_of_its_work_loses_nothing() {
+    const ITEMS: u64 = 6;
+    let node = Node::start().unwrap();
+    for (step, twice) in [("leased", 0), ("passed on", 1), ("acknowledged", 1)] {
+        let (work, done): (Queue<u64>, Queue<u64>) =
+            (node.anonymous(QueueOptions::new()), node.anonymous(QueueOptions::new()));
+        work.put_many(0..ITEMS).unwrap();
+        work.close().unwrap();
+        let dies = node.process("dies").stderr_null();
+        let dies = dies.spawn(lease_and_die, (work.clone(), done.clone(), step.to_owned())).unwrap();
+        assert!(matches!(dies.join(), Err(JoinError::Signalled { signal: 9, .. })));
+        assert_eq!(done.len(), Ok(if step == "leased" { 2 } else { 3 }), "{step}");
+        lease_and_pass_on(&node, (work.clone(), done.clone()));
+        done.close().unwrap();
+        let mut came: Vec<u64> = done.iter().collect();
+        let more = came.len() as u64 - ITEMS;
+        came.sort_unstable();
+        came.dedup();
+        assert!(came.into_iter().eq(0..ITEMS), "{step}");
+        assert!(more <= twice, "{more} came twice, killed when {step}");
     }
 }
 

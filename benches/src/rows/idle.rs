@@ -16,6 +16,11 @@ use crate::helper::{self, Helper};
 const WATCH_FOR: Duration = Duration::from_secs(1);
 /// How long it may take to settle.
 const SETTLE_FOR: Duration = Duration::from_millis(200);
+/// And longer for each child, which is still to start.
+const SETTLE_PER_CHILD: Duration = Duration::from_millis(4);
+
+/// Longer than it takes children to end that are asked to.
+const END_WITHIN: Duration = Duration::from_secs(60);
 
 /// What a helper saw of its node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +48,9 @@ pub(crate) fn measure(children: u64) -> Outcome {
         ..Measured::default()
     };
     measured = measured.note("wake-ups", seen.wake_ups as f64, "").note("memory", seen.memory_kib, "KiB");
+    if children > 1 {
+        measured = measured.note("memory of each connection", seen.memory_kib / children as f64, "KiB");
+    }
     if let Some((wake_ups, _)) = seen.child {
         measured = measured.note("child's wake-ups", wake_ups as f64, "");
     }
@@ -55,17 +63,25 @@ pub(crate) fn stay_idle() -> Result<(), Box<dyn Error>> {
     let before = resident_kib()?;
     let node = Node::start()?;
     let children = helper::number(&std::env::args().skip(3).collect::<Vec<_>>(), 0)?;
-    let started: Result<Vec<_>, _> =
-        (0..children).map(|_| node.spawn("idle", |_: &Node, ()| watch(), ())).collect();
+    let started: Result<Vec<_>, _> = (0..children).map(|_| node.spawn("idle", idle_child, ())).collect();
     let started = started?;
+    std::thread::sleep(SETTLE_PER_CHILD * u32::try_from(children)?);
     let (wake_ups, cpu_us) = watch()?;
     let memory_kib = resident_kib()?.saturating_sub(before) as f64;
     let mut child = None;
+    started.iter().for_each(|process| process.terminate(END_WITHIN));
     for process in started {
         child = Some(process.join()??);
     }
     println!("{}", serde_json::to_string(&Seen { wake_ups, cpu_us, memory_kib, child })?);
     Ok(())
+}
+
+/// Looks at itself, and is there until its parent has looked at itself.
+fn idle_child(node: &Node, (): ()) -> Result<(u64, f64), String> {
+    let seen = watch();
+    while !node.wait_stopping(END_WITHIN) {}
+    seen
 }
 
 /// Wake-ups of all other threads and microseconds of CPU of this process, while it sleeps.
