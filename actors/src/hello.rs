@@ -74,13 +74,17 @@ impl Opening {
     pub(crate) fn look(&mut self, socket: BorrowedFd<'_>) -> Result<Looked, String> {
         loop {
             if let Some((header, body)) = self.next_message()? {
+                // The read that brought its end may have brought most of it.
+                if body.len() > self.most_bytes {
+                    return Err(self.too_long());
+                }
                 let count = usize::from(header.descriptors).min(self.rights.len());
                 let later = self.rights.split_off(count);
                 let rights = std::mem::replace(&mut self.rights, later);
                 return Ok(Looked::Hello(Hello { header, body, rights }));
             }
             if self.bytes > self.most_bytes {
-                return Err(format!("the first message is longer than {} bytes", self.most_bytes));
+                return Err(self.too_long());
             }
             match fd_pass::receive(socket, self.decoder.spare(), &mut self.rights) {
                 Ok(Received::Bytes(n)) => {
@@ -121,6 +125,10 @@ impl Opening {
     /// What is needed to read on behind the messages that came.
     pub(crate) fn into_reading(self) -> Reading {
         Reading::new(self.decoder, self.rights)
+    }
+
+    fn too_long(&self) -> String {
+        format!("the first message is longer than {} bytes", self.most_bytes)
     }
 
     fn next_message(&mut self) -> Result<Option<(Header, Vec<u8>)>, String> {
