@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use callboard_core::{Header, Kind, NodeId, Readiness, Slot, Source, Token, Wants, append_message, decode};
 use callboard_ipc::{Accepted, Connection, Link, Listener, Side, fd_pass};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Incoming, Violation};
@@ -89,12 +89,12 @@ impl Guests {
 
     fn accept_all(&self, runtime: &Arc<Runtime>) {
         loop {
-            let next = match &*self.listener.lock() {
-                Some(listener) => listener.accept(),
-                None => return,
-            };
-            match next {
-                Ok(Accepted::Connection(socket)) => self.take_in(runtime, socket),
+            // Whoever takes a connection off the kernel's line puts it into ours before the next is taken: a thread
+            // that stops in between must not make its stranger the youngest.
+            let line = self.listener.lock();
+            let Some(listener) = &*line else { return };
+            match listener.accept() {
+                Ok(Accepted::Connection(socket)) => self.take_in(runtime, socket, line),
                 Ok(Accepted::Stranger(socket, why)) => refuse(&socket, &why.to_string()),
                 Ok(Accepted::Nobody) => return,
                 Err(_) => return runtime.tick_at(Instant::now() + ACCEPT_AGAIN_AFTER, self.slot),
@@ -102,7 +102,8 @@ impl Guests {
         }
     }
 
-    fn take_in(&self, runtime: &Arc<Runtime>, socket: OwnedFd) {
+    /// Lets `line` go as soon as the newcomer stands in ours.
+    fn take_in(&self, runtime: &Arc<Runtime>, socket: OwnedFd, line: MutexGuard<'_, Option<Listener>>) {
         let until = Instant::now() + HELLO_WITHIN;
         let stranger =
             Arc::new(Stranger { guests: Weak::clone(&self.this), until, at_door: Mutex::new(None) });
@@ -116,6 +117,7 @@ impl Guests {
             }
             if strangers.len() > MAX_STRANGERS { strangers.pop_front() } else { None }
         };
+        drop(line);
         let source = Arc::clone(&stranger) as Arc<dyn Source>;
         match runtime.reactor.register(socket.as_fd(), Wants::Reading, source) {
             Ok(token) => *at_door = Some(AtDoor { socket, token, opening: Opening::new(MAX_HELLO_BYTES) }),
