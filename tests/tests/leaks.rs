@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use callboard::pipeline::{Outputs, Pipeline, Stage, StageOptions, Workers};
-use callboard::{Node, Queue, QueueOptions};
+use callboard::{Node, PutError, Queue, QueueOptions};
 use callboard_tests::{LeakCheck, PATIENCE, rounds, send_signal};
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeTuple as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 callboard::test_door!();
 
@@ -34,6 +35,42 @@ fn passes(node: &Node, (from, to, depth): (Queue<u64>, Queue<u64>, u32)) {
     }
 }
 
+/// A handle, and beside it something that can't be encoded.
+struct Half(Queue<u64>);
+
+impl Serialize for Half {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut pair = serializer.serialize_tuple(2)?;
+        pair.serialize_element(&self.0)?;
+        // While this value is half encoded, another goes the same way, and another fails.
+        self.0.put(1).map_err(S::Error::custom)?;
+        Err(S::Error::custom("the other half is missing"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Half {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <(Queue<u64>, u64)>::deserialize(deserializer).map(|(queue, _)| Self(queue))
+    }
+}
+
+/// Handles that start on their way and do not leave.
+fn fails_to_send(node: &Node, there: &Queue<u64>) {
+    let halves: Queue<Half> = node.anonymous(QueueOptions::new());
+    let before = there.len().unwrap();
+    for _ in 0..10 {
+        let own: Queue<u64> = node.anonymous(QueueOptions::new());
+        assert!(matches!(halves.put(Half(own)), Err(PutError::Encode(..))));
+        assert!(matches!(halves.put(Half(there.clone())), Err(PutError::Encode(..))));
+        assert!(node.spawn("never", |_: &Node, _: Half| (), Half(there.clone())).is_err());
+    }
+    assert_eq!(halves.len(), Ok(0));
+    // What each of them put on its way has arrived.
+    there.flush().unwrap();
+    assert_eq!(there.len(), Ok(before + 20));
+    (0..20).for_each(|_| assert_eq!(there.get(), Ok(1)));
+}
+
 fn waits(node: &Node, queue: Queue<u64>) {
     let _lease = queue.lease();
     node.wait_stopping(PATIENCE);
@@ -48,6 +85,8 @@ fn one_round(round: u64) {
     from.close().unwrap();
     assert_eq!((0..100).map(|_| to.get().unwrap()).sum::<u64>(), 4950);
     passing.join().unwrap();
+
+    fails_to_send(&node, &to);
 
     let killed = node.spawn("waits", waits, to.clone()).unwrap();
     to.put(1).unwrap();
@@ -73,6 +112,8 @@ fn one_round(round: u64) {
 
 /// > Start, spawn, use, kill, shut down: after any number of rounds no process, thread, descriptor, socket or
 /// > shared memory is left.
+///
+/// > Nor of handles in values and arguments whose encoding fails half way.
 #[test]
 fn nothing_is_left_after_many_rounds() {
     one_round(0);

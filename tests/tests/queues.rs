@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use callboard::{GetError, NameError, Node, PutError, Queue, QueueOptions, TryGetError};
+use callboard::{GetError, Node, PutError, Queue, QueueOptions, TryGetError};
 use callboard_tests::{PATIENCE, eventually, pause, send_signal, stop_state};
 
 callboard::test_door!();
@@ -21,6 +21,12 @@ fn put_range(_: &Node, (queue, from, count): (Queue<u64>, u64, u64)) {
 /// Gets until the end; what came.
 fn get_all(_: &Node, queue: Queue<u64>) -> Vec<u64> {
     queue.iter().collect()
+}
+
+/// Creates a queue by name and serves it until asked to stop.
+fn own_by_name(node: &Node, name: String) {
+    let _queue: Queue<u64> = node.create(&name, QueueOptions::new()).unwrap();
+    node.wait_stopping(PATIENCE);
 }
 
 /// > FIFO; closed, it drains, then says so.
@@ -106,37 +112,6 @@ fn children_get_each_item_of_the_parent_exactly_once() {
     assert_eq!(all, (0..20_000).collect::<Vec<_>>());
 }
 
-/// Creates a queue by name, says so by another queue, and serves it until asked to stop.
-fn own_by_name(node: &Node, name: String) {
-    let _queue: Queue<u64> = node.create(&name, QueueOptions::new()).unwrap();
-    node.wait_stopping(PATIENCE);
-}
-
-fn put_by_name(node: &Node, (name, from, count): (String, u64, u64)) {
-    let queue: Queue<u64> = node.open_timeout(&name, PATIENCE).unwrap();
-    put_range(node, (queue, from, count));
-}
-
-#[test]
-fn three_processes_meet_by_name_and_the_queue_is_exact_after_the_join() {
-    let node = Node::start().unwrap();
-    let owner = node.spawn("owner", own_by_name, "/numbers".to_owned()).unwrap();
-    let queue: Queue<u64> = node.open_timeout("/numbers", PATIENCE).unwrap();
-    for round in 0..20 {
-        let args = ("/numbers".to_owned(), round, 500);
-        node.spawn("putter", put_by_name, args).unwrap().join().unwrap();
-        assert_eq!(queue.len(), Ok(500));
-        for n in round..round + 500 {
-            assert_eq!(queue.try_get(), Ok(n));
-        }
-        assert_eq!(queue.try_get(), Err(TryGetError::Empty));
-    }
-    owner.terminate(PATIENCE);
-    owner.join().unwrap();
-    assert_eq!(queue.get(), Err(GetError::Disconnected));
-    assert_eq!(node.open::<Queue<u64>>("/numbers").unwrap_err(), NameError::NotFound("/numbers".into()));
-}
-
 /// > A lease that comes back after the end was told is delivered to whoever asks, also on the node that held it.
 #[test]
 fn a_lease_that_comes_back_after_the_end_was_told_is_delivered() {
@@ -205,23 +180,6 @@ fn get_many_takes_what_is_there() {
     assert_eq!(node.spawn("takes", takes, queue.clone()).unwrap().join(), Ok(vec![10, 90, 50]));
     queue.put_many(0..150).unwrap();
     assert_eq!(takes(&node, queue), [10, 90, 50]);
-}
-
-/// > A name stands for one object, of one type; opening it as another type names both.
-#[test]
-fn names_are_typed_and_unique() {
-    let node = Node::start().unwrap();
-    let _queue: Queue<u64> = node.create("/a", QueueOptions::new()).unwrap();
-    let again = node.create::<Queue<u64>>("/a", QueueOptions::new());
-    assert!(matches!(again, Err(NameError::Taken { .. })));
-    let other = node.open::<Queue<String>>("/a").unwrap_err();
-    let NameError::WrongType { expected, found, .. } = other else { panic!("{other}") };
-    assert!(expected.contains("String") && found.contains("u64"));
-    assert!(node.get_or_create::<Queue<u64>>("/a", QueueOptions::new()).is_ok());
-    assert!(matches!(node.open::<Queue<u64>>(""), Err(NameError::BadName(_))));
-    assert!(matches!(node.open::<Queue<u64>>("a\nb"), Err(NameError::BadName(_))));
-    let long = "x".repeat(256);
-    assert!(matches!(node.open::<Queue<u64>>(&long), Err(NameError::BadName(_))));
 }
 
 /// > The owner's death reaches everyone who waits.
