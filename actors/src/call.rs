@@ -9,9 +9,9 @@ use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode, encode_into};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::{Peer, encoded, header};
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +33,18 @@ pub enum CallError {
 type Answer = Result<Vec<u8>, CallError>;
 pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
 
-struct Pending {
+struct Entry {
     peer: NodeId,
     on_reply: OnReply,
 }
 
 /// The calls of one node that have no reply yet.
 #[derive(Default)]
-pub(crate) struct Calls(Mutex<Slots<Pending>>);
+pub(crate) struct Calls(Mutex<Slots<Entry>>);
 
 impl Calls {
     pub(crate) fn begin(&self, peer: NodeId, on_reply: OnReply) -> u64 {
-        let slot = self.0.lock().insert(Pending { peer, on_reply });
+        let slot = self.0.lock().insert(Entry { peer, on_reply });
         (u64::from(slot.generation) << 32) | u64::from(slot.index)
     }
 
@@ -56,7 +56,7 @@ impl Calls {
         if from.is_some_and(|peer| peer != asked) {
             return None;
         }
-        calls.remove(slot).map(|pending| pending.on_reply)
+        calls.remove(slot).map(|entry| entry.on_reply)
     }
 
     /// Nobody waits for the answer to `word` any more.
@@ -68,15 +68,80 @@ impl Calls {
     fn take_all_to(&self, peer: NodeId) -> Vec<OnReply> {
         let mut calls = self.0.lock();
         let words: Vec<Slot> =
-            calls.iter().filter(|(_, pending)| pending.peer == peer).map(|(slot, _)| slot).collect();
+            calls.iter().filter(|(_, entry)| entry.peer == peer).map(|(slot, _)| slot).collect();
         words.into_iter().filter_map(|slot| calls.remove(slot)).map(|p| p.on_reply).collect()
     }
 }
 
-/// Where a waiting caller finds its answer.
+/// Where those who wait find the answer.
+#[derive(Default)]
 struct Answering {
-    answer: Mutex<Option<Answer>>,
-    waiter: Arc<Waiter>,
+    state: Mutex<(Option<Answer>, Hooks)>,
+}
+
+/// A call that has been sent, from its sender's side. Dropped, its answer is for nobody.
+pub(crate) struct Pending {
+    runtime: Arc<Runtime>,
+    word: u64,
+    peer: Option<Arc<Peer>>,
+    answering: Arc<Answering>,
+}
+
+impl Pending {
+    /// A call, sent by `send` with what is to be done with its answer; `send` returns its number.
+    pub(crate) fn begin(
+        runtime: &Arc<Runtime>,
+        peer: Option<&Arc<Peer>>,
+        send: impl FnOnce(OnReply) -> u64,
+    ) -> Self {
+        let answering = Arc::new(Answering::default());
+        let fills = Arc::clone(&answering);
+        let word = send(Box::new(move |_, answer| {
+            let mut state = fills.state.lock();
+            state.0 = Some(answer);
+            state.1.notify_all();
+        }));
+        Self { runtime: Arc::clone(runtime), word, peer: peer.map(Arc::clone), answering }
+    }
+
+    /// The call's number.
+    pub(crate) fn word(&self) -> u64 {
+        self.word
+    }
+
+    /// Waits for the answer and takes it.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Answer {
+        if !self.runtime.wait_until(self, deadline) && self.runtime.calls.take(self.word, None).is_some() {
+            return Err(CallError::TimedOut);
+        }
+        // Not there yet: the reply was taken from the table this very moment and is being filled in.
+        self.runtime.wait_until(self, None);
+        self.answering.state.lock().0.take().unwrap_or(Err(CallError::TimedOut))
+    }
+}
+
+impl Poll for Pending {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.answering.state.lock();
+        if state.0.is_none() {
+            state.1.add(hook);
+        }
+        state.0.is_some()
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.answering.state.lock().1.remove(hook);
+    }
+
+    fn peer(&self) -> Option<&Arc<Peer>> {
+        self.peer.as_ref()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.runtime.calls.forget(self.word);
+    }
 }
 
 impl Runtime {
@@ -88,8 +153,18 @@ impl Runtime {
         message: &M,
         on_reply: impl FnOnce(&Arc<Runtime>, Answer) + Send + 'static,
     ) -> u64 {
+        self.send_call(peer, slot, message, Box::new(on_reply))
+    }
+
+    fn send_call<M: Serialize>(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        message: &M,
+        on_reply: OnReply,
+    ) -> u64 {
         let body = encoded(message);
-        let word = self.calls.begin(peer.id, Box::new(on_reply));
+        let word = self.calls.begin(peer.id, on_reply);
         peer.post(self, header(Kind::Call, slot, word), &body, Vec::new());
         // The end may have come between the caller's look-up and the entry in the table.
         if peer.has_ended() {
@@ -106,26 +181,18 @@ impl Runtime {
         message: &M,
         deadline: Option<Instant>,
     ) -> Result<R, CallError> {
-        let waiter = Waiter::new();
-        let answering = Arc::new(Answering { answer: Mutex::new(None), waiter: Arc::clone(&waiter) });
-        let fills = Arc::clone(&answering);
-        let word = self.call_then(peer, slot, message, move |_, answer| {
-            *fills.answer.lock() = Some(answer);
-            fills.waiter.notify();
-        });
-        if !self.wait(&waiter, deadline, Some(peer)) && self.calls.take(word, None).is_some() {
-            return Err(CallError::TimedOut);
-        }
-        let answer = answering.answer.lock().take();
-        // None: the reply was taken from the table this very moment and is being filled in.
-        let answer = match answer {
-            Some(answer) => answer,
-            None => {
-                self.wait(&waiter, None, None);
-                answering.answer.lock().take().expect("notified only after the answer is there")
-            }
-        };
-        decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
+        let pending = self.call_pending(peer, slot, message);
+        decode(&pending.wait(deadline)?).map_err(|error| CallError::BadReply(error.to_string()))
+    }
+
+    /// Calls `slot` at `peer`; the answer is waited for by what is returned.
+    pub(crate) fn call_pending<M: Serialize>(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        message: &M,
+    ) -> Pending {
+        Pending::begin(self, Some(peer), |on_reply| self.send_call(peer, slot, message, on_reply))
     }
 
     /// Handles a reply frame.

@@ -11,6 +11,7 @@ mod control;
 mod failure;
 mod guests;
 mod hello;
+mod hook;
 mod names;
 mod node;
 mod outbox;
@@ -23,6 +24,7 @@ mod router;
 mod runtime;
 mod scope;
 mod wait;
+mod wait_any;
 
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
@@ -32,6 +34,7 @@ pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]
 pub mod door;

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, decode};
-use parking_lot::Mutex;
 
-use crate::call::CallError;
+use crate::call::{CallError, Pending};
 use crate::node::Node;
 use crate::registry::{self, Answer, Ask, Entry, MAX_NAME_BYTES, REGISTRY};
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 /// How long a node waits for the root's registry, which answers at once unless the root is stopped.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(60);
@@ -168,40 +166,30 @@ impl From<CallError> for NameError {
 
 /// Asks the registry, wherever the root is.
 fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, CallError> {
-    let waiter = Waiter::new();
-    let answered = Arc::new(Mutex::new(None));
-    let on_reply = {
-        let (waiter, answered) = (Arc::clone(&waiter), Arc::clone(&answered));
-        move |_: &Arc<Runtime>, answer| {
-            *answered.lock() = Some(answer);
-            waiter.notify();
-        }
-    };
     let taken_back = match &ask {
         Ask::Lookup { name, .. } => Some(TakenBack::Lookup(name.clone())),
         Ask::Register { name, entry } => Some(TakenBack::Register(name.clone(), entry.address)),
         Ask::Forget { .. } | Ask::Unregister { .. } => None,
     };
     let peer = runtime.peer(runtime.root);
-    let word = match (&peer, runtime.registry()) {
-        (Some(root), _) => runtime.call_then(root, REGISTRY, &ask, on_reply),
-        (None, Some(registry)) => {
-            let word = runtime.calls.begin(runtime.id, Box::new(on_reply));
+    let pending = match (&peer, runtime.registry()) {
+        (Some(root), _) => runtime.call_pending(root, REGISTRY, &ask),
+        (None, Some(registry)) => Pending::begin(runtime, None, |on_reply| {
+            let word = runtime.calls.begin(runtime.id, on_reply);
             registry::ask_here(runtime, &registry, word, ask);
             word
-        }
+        }),
         (None, None) => return Err(CallError::Disconnected),
     };
-    if !runtime.wait(&waiter, Instant::now().checked_add(within), peer.as_ref()) {
-        runtime.calls.forget(word);
+    let answer = pending.wait(Instant::now().checked_add(within));
+    if answer == Err(CallError::TimedOut) {
         match taken_back {
-            Some(TakenBack::Lookup(name)) => tell(runtime, Ask::Forget { name, word }),
+            Some(TakenBack::Lookup(name)) => tell(runtime, Ask::Forget { name, word: pending.word() }),
             // The root may come to it later, when the object is no more.
             Some(TakenBack::Register(name, address)) => tell(runtime, Ask::Unregister { name, address }),
             None => {}
         }
     }
-    let answer = answered.lock().take().unwrap_or(Err(CallError::TimedOut));
     decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
 }
 

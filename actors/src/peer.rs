@@ -16,9 +16,9 @@ use callboard_core::{Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token
 use callboard_ipc::Connection;
 use parking_lot::Mutex;
 
+use crate::hook::{Hook, Hooks, Poll};
 use crate::outbox::{Next, Outbox};
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 pub(crate) use self::reading::Reading;
 use self::writing::write_lane;
@@ -34,8 +34,8 @@ pub(crate) struct Peer {
     runtime: Weak<Runtime>,
     connection: OnceLock<Connection>,
     token: OnceLock<Token>,
-    /// Threads that wait for the connection.
-    meeting: Mutex<Vec<Arc<Waiter>>>,
+    /// Those who wait for the connection.
+    meeting: Mutex<Hooks>,
     outbox: Mutex<Outbox>,
     /// Lock order: before every cell and outbox.
     reading: Mutex<Option<Reading>>,
@@ -118,23 +118,13 @@ impl Peer {
 
     /// Waits until the connection has come; false if the peer has ended, or at the deadline.
     pub(crate) fn wait_connected(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> bool {
-        if self.connection.get().is_some() {
-            return true;
-        }
-        let waiter = Waiter::new();
-        self.meeting.lock().push(Arc::clone(&waiter));
-        if self.connection.get().is_none() && !self.has_ended() {
-            runtime.wait(&waiter, deadline, None);
-        }
-        self.meeting.lock().retain(|other| !Arc::ptr_eq(other, &waiter));
         self.connection.get().is_some()
+            || runtime.wait_until(&Met(self), deadline) && self.connection.get().is_some()
     }
 
     /// Tells those who wait for the connection that it has come, or never will.
     fn met(&self) {
-        for waiter in self.meeting.lock().drain(..) {
-            waiter.notify();
-        }
+        self.meeting.lock().notify_all();
     }
 
     /// Remembers that the cell at `slot` must hear of this peer's end.
@@ -315,6 +305,25 @@ impl Peer {
             self.watch(runtime, &outbox);
         }
         was_blocked
+    }
+}
+
+/// That a peer has its connection, or has ended.
+pub(crate) struct Met<'a>(pub(crate) &'a Peer);
+
+impl Poll for Met<'_> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut meeting = self.0.meeting.lock();
+        // What `met` is told of is visible before it takes this lock.
+        let met = self.0.connection.get().is_some() || self.0.has_ended();
+        if !met {
+            meeting.add(hook);
+        }
+        met
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.meeting.lock().remove(hook);
     }
 }
 

@@ -25,10 +25,10 @@ pub use self::reason::{ChildPanic, JoinError, SpawnError};
 
 use self::child::ChildCell;
 use self::wire::Given;
+use crate::hook::Poll;
 use crate::node::Node;
 use crate::runtime::Runtime;
 use crate::scope;
-use crate::wait::Waiter;
 
 /// A process to be started, with what it gets besides its arguments.
 ///
@@ -215,9 +215,13 @@ impl<R> Process<R> {
         self.cell.node_id()
     }
 
-    /// Has `waiter` notified when the child has ended, unless it has already.
-    pub(crate) fn notify_end(&self, waiter: &Arc<Waiter>) {
-        self.cell.notify_end(waiter);
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The child's end, as something to wait for.
+    pub(crate) fn end(&self) -> Arc<dyn Poll> {
+        Arc::clone(&self.cell) as Arc<dyn Poll>
     }
 
     /// Whether the child has not ended yet.

@@ -26,6 +26,7 @@ use crate::registry::{REGISTRY, RegistryCell};
 use crate::wait::Seat;
 
 use self::stop::StopAsked;
+pub(crate) use self::stop::StopOf;
 
 /// Who a node is.
 #[derive(Clone, Debug)]

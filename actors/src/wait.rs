@@ -1,7 +1,7 @@
 //! How a thread waits: it looks for itself, then sits down in the node's epoll, or parks beside it.
 //!
-//! Every blocking verb ends here. A [`Waiter`] is notified once by whoever handles the frame or the local
-//! call that it waits for.
+//! Every blocking verb ends here. A [`Waiter`] is a thread's hook (see `hook.rs`): notified once by whoever handles the
+//! frame or the local call that it waits for.
 //!
 //! # Why no wake-up is lost
 //!
@@ -28,6 +28,7 @@ use callboard_core::{Readiness, Source};
 use callboard_ipc::{Bell, poller};
 use parking_lot::{Condvar, Mutex};
 
+use crate::hook::Notify;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
@@ -65,25 +66,6 @@ impl Waiter {
         Arc::default()
     }
 
-    /// Ends the wait; further calls change nothing.
-    pub(crate) fn notify(&self) {
-        let mut state = self.state.lock();
-        if std::mem::replace(&mut state.notified, true) {
-            return;
-        }
-        match state.seated.clone() {
-            // It is that thread itself which has just handled the frame: it looks before it waits again.
-            Some((thread, _)) if thread == std::thread::current().id() => {}
-            Some((_, bell)) => {
-                drop(state);
-                bell.ring();
-            }
-            None => {
-                self.parked.notify_one();
-            }
-        }
-    }
-
     pub(crate) fn is_notified(&self) -> bool {
         self.state.lock().notified
     }
@@ -115,6 +97,27 @@ impl Waiter {
         }
         state.seated = bell.map(|bell| (std::thread::current().id(), bell));
         true
+    }
+}
+
+impl Notify for Waiter {
+    /// Ends the wait; further calls change nothing.
+    fn notify(&self) {
+        let mut state = self.state.lock();
+        if std::mem::replace(&mut state.notified, true) {
+            return;
+        }
+        match state.seated.clone() {
+            // It is that thread itself which has just handled the frame: it looks before it waits again.
+            Some((thread, _)) if thread == std::thread::current().id() => {}
+            Some((_, bell)) => {
+                drop(state);
+                bell.ring();
+            }
+            None => {
+                self.parked.notify_one();
+            }
+        }
     }
 }
 
@@ -215,11 +218,21 @@ impl Runtime {
         deadline: Option<Instant>,
         from: Option<&Arc<Peer>>,
     ) -> bool {
+        self.wait_for_peers(waiter, deadline, from.map_or(&[], std::slice::from_ref))
+    }
+
+    /// As [`wait`](Self::wait), for frames of any of several peers.
+    pub(crate) fn wait_for_peers(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        from: &[Arc<Peer>],
+    ) -> bool {
         self.flush_listed();
         if waiter.is_notified() || self.look_first(waiter, deadline, from) {
             return true;
         }
-        if let Some(peer) = from {
+        for peer in from {
             // It may have thought that there was still something to do here.
             peer.fetch_what_is_held_back(self);
         }
@@ -250,7 +263,8 @@ impl Runtime {
         }
     }
 
-    fn look_at_all(self: &Arc<Self>) {
+    /// Reads what has come, without waiting.
+    pub(crate) fn look_at_all(self: &Arc<Self>) {
         let looked = poller::wait_once(self.poll.as_fd(), &self.reactor, Some(Duration::ZERO));
         debug_assert!(looked.is_ok(), "looking at our own epoll: {looked:?}");
     }
@@ -285,12 +299,7 @@ impl Runtime {
     }
 
     /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.
-    fn look_first(
-        self: &Arc<Self>,
-        waiter: &Waiter,
-        deadline: Option<Instant>,
-        from: Option<&Arc<Peer>>,
-    ) -> bool {
+    fn look_first(self: &Arc<Self>, waiter: &Waiter, deadline: Option<Instant>, from: &[Arc<Peer>]) -> bool {
         if !self.seat.should_look() {
             return false;
         }
@@ -301,20 +310,17 @@ impl Runtime {
         let until = deadline.map_or(begun + LOOK_FOR, |at| at.min(begun + LOOK_FOR));
         while now < until {
             match from {
-                Some(peer) => peer.look(self),
+                [peer] => peer.look(self),
                 // Nobody in particular: whatever comes is in the epoll.
-                None => self.look_at_all(),
+                _ => self.look_at_all(),
             }
             if waiter.is_notified() {
                 self.seat.looked(true);
                 return true;
             }
-            if let Some(peer) = from
-                && !has_asked
-                && now - begun > ASK_AFTER
-            {
+            if !has_asked && now - begun > ASK_AFTER {
                 has_asked = true;
-                peer.fetch_what_is_held_back(self);
+                from.iter().for_each(|peer| peer.fetch_what_is_held_back(self));
             }
             std::thread::yield_now();
             let after = Instant::now();

@@ -18,6 +18,8 @@ pub struct Readiness {
 pub enum Wants {
     /// Only that it can be read.
     Reading,
+    /// Only that it can be written to.
+    Writing,
     /// Both.
     ReadingAndWriting,
 }
@@ -26,6 +28,7 @@ impl Wants {
     pub(crate) fn interest(self) -> Interest {
         match self {
             Wants::Reading => Interest::READABLE,
+            Wants::Writing => Interest::WRITABLE,
             Wants::ReadingAndWriting => Interest::READABLE | Interest::WRITABLE,
         }
     }

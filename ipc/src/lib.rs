@@ -31,4 +31,4 @@ pub use process::{
 };
 pub use region::Region;
 pub use signals::StopSignals;
-pub use system::{random_u64, set_stdin, wait_readable};
+pub use system::{is_ready, random_u64, set_stdin, wait_readable};

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use callboard_core::Wants;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::rand::GetRandomFlags;
 
@@ -38,6 +39,28 @@ pub fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Resul
         });
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
         match rustix::event::poll(&mut fds, left.as_ref()) {
+            Ok(n) => return Ok(n > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether `fd` is ready for what is wanted, or has ended or failed.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn is_ready(fd: BorrowedFd<'_>, wants: Wants) -> io::Result<bool> {
+    let flags = match wants {
+        Wants::Reading => PollFlags::IN | PollFlags::RDHUP,
+        Wants::Writing => PollFlags::OUT,
+        Wants::ReadingAndWriting => PollFlags::IN | PollFlags::RDHUP | PollFlags::OUT,
+    };
+    let mut fds = [PollFd::from_borrowed_fd(fd, flags)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        match rustix::event::poll(&mut fds, Some(&now)) {
             Ok(n) => return Ok(n > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

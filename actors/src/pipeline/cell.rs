@@ -12,9 +12,9 @@ use super::hub::{AfterDeath, Hub, Place, Reached, World};
 use super::wire::{ToHub, ToWorker};
 use super::worker::Inbox;
 use crate::cell::{Cell, Incoming, Violation};
+use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 /// Where a worker is.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ struct State {
     /// Which worker each node is.
     nodes: HashMap<NodeId, Place>,
     /// The thread that runs the pipeline, while it waits.
-    runner: Option<Arc<Waiter>>,
+    runner: Option<Hook>,
 }
 
 #[derive(Debug)]
@@ -90,9 +90,9 @@ impl PipelineCell {
         }
     }
 
-    /// Has `waiter` notified at the next change.
-    pub(super) fn notify(&self, waiter: &Arc<Waiter>) {
-        self.state.lock().runner = Some(Arc::clone(waiter));
+    /// Has `hook` notified at the next change.
+    pub(super) fn notify(&self, hook: &Hook) {
+        self.state.lock().runner = Some(Arc::clone(hook));
     }
 
     /// A worker on this very node is there.

@@ -14,9 +14,10 @@ use super::cell::PipelineCell;
 use super::hub::{AfterDeath, Hub, Item, Place, Spec};
 use super::report::{DeadLetter, PipelineError, Report, StageReport};
 use super::worker::{Drive, Inbox, ToTheHub, Turn, drive};
+use crate::hook::{Hook, Notify, Poll};
 use crate::node::Node;
 use crate::process::{JoinError, Process};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, StopOf};
 use crate::scope;
 use crate::wait::Waiter;
 
@@ -82,7 +83,9 @@ impl<'a> Runner<'a> {
             Workers::Processes => {
                 let process = launch.process(self.node, &name, self.cell.address, place);
                 let process = process.map_err(PipelineError::Spawn)?;
-                process.notify_end(&self.waiter);
+                if process.end().poll(&self.hook()) {
+                    self.waiter.notify();
+                }
                 Running::Process(process)
             }
             Workers::Threads => {
@@ -118,13 +121,19 @@ impl<'a> Runner<'a> {
         self.node.runtime()
     }
 
+    fn hook(&self) -> Hook {
+        Arc::clone(&self.waiter) as Hook
+    }
+
     /// Runs to the end: puts what `source` gives, hands what comes out to `sink`.
     pub(super) fn run<T: Serialize, R: DeserializeOwned>(
         mut self,
         source: &mut dyn Iterator<Item = T>,
         sink: &mut dyn FnMut(R),
     ) -> Result<Report, PipelineError> {
-        self.runtime().notify_stop(&self.waiter);
+        if StopOf(Arc::clone(self.runtime())).poll(&self.hook()) {
+            self.waiter.notify();
+        }
         self.run_to_end(source, sink)
     }
 
@@ -139,7 +148,7 @@ impl<'a> Runner<'a> {
         loop {
             // What changes from here on notifies the waiter again; what has changed before is seen below.
             self.waiter.reset();
-            self.cell.notify(&self.waiter);
+            self.cell.notify(&self.hook());
             let mut active = false;
             if !source_ended {
                 let fed = self.feed(source, &mut read)?;
@@ -279,7 +288,7 @@ impl<'a> Runner<'a> {
 /// Also when a worker can't be started, and when the source or the sink panics.
 impl Drop for Runner<'_> {
     fn drop(&mut self) {
-        self.runtime().forget_stop(&self.waiter);
+        StopOf(Arc::clone(self.runtime())).forget(&self.hook());
         self.end_workers();
         self.runtime().remove_cell(self.cell.address.slot);
     }

@@ -17,6 +17,7 @@ use super::hub::Place;
 use super::stage::{Outputs, Stage};
 use super::wire::{Step, ToHub, ToWorker};
 use crate::cell::{Cell, Incoming, Violation};
+use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
@@ -40,7 +41,7 @@ pub(super) struct Mail {
     items: VecDeque<Box<[u8]>>,
     flush: bool,
     finish: bool,
-    waiter: Option<Arc<Waiter>>,
+    waiter: Option<Hook>,
 }
 
 /// A worker's slot on its node.
@@ -316,7 +317,7 @@ impl<S: Stage> Drive for Worker<S> {
             if !mail.items.is_empty() || mail.flush || mail.finish || self.inbox.is_cut_off() {
                 return;
             }
-            mail.waiter = Some(Arc::clone(&waiter));
+            mail.waiter = Some(Arc::clone(&waiter) as Hook);
         }
         let from = match &self.hub {
             ToTheHub::There { peer, .. } => Some(peer),

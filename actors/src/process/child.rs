@@ -16,9 +16,9 @@ use super::reason::{JoinError, SpawnError, signal_name};
 use super::wire::{self, Report};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::control::{CONTROL, Control};
+use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 /// A child, from its start until its end has been told.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ struct State {
     disconnected: bool,
     /// The end was asked for, so it needs no line on standard error.
     asked: bool,
-    waiters: Vec<Arc<Waiter>>,
+    hooks: Hooks,
     /// The child as a peer, until its end.
     peer: Option<Arc<Peer>>,
     /// It had begun before it ended.
@@ -144,27 +144,9 @@ impl ChildCell {
         self.state.lock().peer = Some(Arc::clone(peer));
     }
 
-    /// Has `waiter` notified at the end, unless that has come already.
-    pub(crate) fn notify_end(&self, waiter: &Arc<Waiter>) {
-        let mut state = self.state.lock();
-        if !state.has_ended() {
-            state.waiters.push(Arc::clone(waiter));
-        }
-    }
-
     /// Waits for the end; whether it has come.
     pub(crate) fn wait(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> bool {
-        let waiter = Waiter::new();
-        {
-            let mut state = self.state.lock();
-            if state.has_ended() {
-                return true;
-            }
-            state.waiters.push(Arc::clone(&waiter));
-        }
-        let ended = runtime.wait(&waiter, deadline, None);
-        self.state.lock().waiters.retain(|w| !Arc::ptr_eq(w, &waiter));
-        ended
+        runtime.wait_until(self, deadline)
     }
 
     /// The value, encoded, or why there is none. To be asked after the end.
@@ -232,13 +214,13 @@ impl ChildCell {
 
     /// Wakes those who wait once the end is known whole.
     fn announce(&self, runtime: &Arc<Runtime>) {
-        let (waiters, unexpected) = {
+        let (hooks, unexpected) = {
             let mut state = self.state.lock();
             if !state.has_ended() {
                 return;
             }
             let unexpected = !std::mem::replace(&mut state.asked, true);
-            (std::mem::take(&mut state.waiters), unexpected)
+            (state.hooks.take(), unexpected)
         };
         if unexpected
             && !runtime.is_ending()
@@ -246,11 +228,26 @@ impl ChildCell {
         {
             runtime.complain(&format!("process {} (pid {}): {reason}", self.name, self.pid()));
         }
-        for waiter in waiters {
-            waiter.notify();
+        for hook in hooks {
+            hook.notify();
         }
         runtime.remove_cell(self.slot);
         runtime.remove_child(self.slot);
+    }
+}
+
+/// Ready at its end.
+impl Poll for ChildCell {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.state.lock();
+        if !state.has_ended() {
+            state.hooks.add(hook);
+        }
+        state.has_ended()
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.state.lock().hooks.remove(hook);
     }
 }
 

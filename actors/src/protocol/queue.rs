@@ -19,6 +19,7 @@ mod options;
 mod owner;
 mod producer;
 mod travel;
+mod watching;
 mod wire;
 
 pub use error::{GetError, LeaseError, PutError, QueueError, TryGetError};

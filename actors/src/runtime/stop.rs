@@ -10,14 +10,14 @@ use callboard_ipc::StopSignals;
 
 use super::Runtime;
 use crate::control::{CONTROL, Control};
+use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::{Peer, encoded};
-use crate::wait::Waiter;
 
 /// Whether this node has been asked to end, and who waits for that.
 #[derive(Default)]
 pub(super) struct StopAsked {
     asked: bool,
-    waiters: Vec<Arc<Waiter>>,
+    hooks: Hooks,
     by_signals: bool,
 }
 
@@ -52,9 +52,7 @@ impl Runtime {
     pub(crate) fn stop_asked(&self) {
         let mut stop = self.stop.lock();
         stop.asked = true;
-        for waiter in stop.waiters.drain(..) {
-            waiter.notify();
-        }
+        stop.hooks.notify_all();
     }
 
     pub(crate) fn is_stop_asked(&self) -> bool {
@@ -72,33 +70,31 @@ impl Runtime {
         Ok(())
     }
 
-    /// Has `waiter` notified when this node is asked to stop, until [`forget_stop`](Self::forget_stop).
-    pub(crate) fn notify_stop(&self, waiter: &Arc<Waiter>) {
-        self.stop.lock().waiters.push(Arc::clone(waiter));
-    }
-
-    pub(crate) fn forget_stop(&self, waiter: &Arc<Waiter>) {
-        self.stop.lock().waiters.retain(|w| !Arc::ptr_eq(w, waiter));
-    }
-
     /// Waits until this node is asked to stop; whether it was, within `deadline`.
     pub(crate) fn wait_for_stop(self: &Arc<Self>, deadline: Option<Instant>) -> bool {
-        let waiter = Waiter::new();
-        {
-            let mut stop = self.stop.lock();
-            if stop.asked {
-                return true;
-            }
-            stop.waiters.push(Arc::clone(&waiter));
-        }
-        let asked = self.wait(&waiter, deadline, None);
-        self.forget_stop(&waiter);
-        asked
+        self.wait_until(&StopOf(Arc::clone(self)), deadline)
     }
 
     /// Sends a control message that overtakes waiting data.
     pub(crate) fn control_now(&self, peer: &Peer, message: &Control) {
         peer.cast_control(self, CONTROL, &encoded(message));
         peer.flush(self);
+    }
+}
+
+/// That a node is asked to stop, as something to wait for.
+pub(crate) struct StopOf(pub(crate) Arc<Runtime>);
+
+impl Poll for StopOf {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut stop = self.0.stop.lock();
+        if !stop.asked {
+            stop.hooks.add(hook);
+        }
+        stop.asked
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.stop.lock().hooks.remove(hook);
     }
 }

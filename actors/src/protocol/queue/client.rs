@@ -14,9 +14,9 @@ use super::owner::ClientId;
 use super::producer::Producer;
 use super::wire::ToClient;
 use crate::cell::{Cell, Incoming, Violation};
+use crate::hook::Hook;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
-use crate::wait::Waiter;
 
 pub(super) struct Client {
     me: Weak<Client>,
@@ -100,7 +100,7 @@ impl Client {
 /// What follows from messages to clients, once no cell is locked.
 #[derive(Default)]
 pub(super) struct After {
-    pub(super) woken: Vec<Arc<Waiter>>,
+    pub(super) woken: Vec<Hook>,
     /// Clients that are to give their credit back.
     surrendering: Vec<Arc<Client>>,
     /// Clients that are to give back what they have not taken.
@@ -138,8 +138,8 @@ impl After {
     }
 
     fn wake(self) {
-        for waiter in self.woken {
-            waiter.notify();
+        for hook in self.woken {
+            hook.notify();
         }
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::inbox::{Form, Inbox};
 use super::line::Line;
 use super::wire::Terms;
+use crate::hook::{Hook, Hooks};
 use crate::wait::Waiter;
 
 /// The most leases that user code on one node may hold of a queue: half of what the owner allows, which counts those on
@@ -57,8 +58,12 @@ pub(super) struct State {
     /// How often the owner has said that nothing is left but what this node holds.
     pub(super) ends: u64,
     pub(super) is_cut_off: bool,
+    /// Threads in `get`: for each item that comes one is notified, and takes it.
     pub(super) getters: VecDeque<Arc<Waiter>>,
-    pub(super) joiners: Vec<(u64, Arc<Waiter>)>,
+    /// Those who wait for this among other things. Whether they take an item is not known, so all are notified, and getters
+    /// besides.
+    pub(super) watchers: Hooks,
+    pub(super) joiners: Vec<(u64, Hook)>,
     pub(super) next_join: u64,
     pub(super) attached: Attached,
 }
@@ -98,6 +103,7 @@ impl Consumer {
                 ends: 0,
                 is_cut_off: false,
                 getters: VecDeque::new(),
+                watchers: Hooks::default(),
                 joiners: Vec::new(),
                 next_join: 0,
                 attached: Attached::NotYet,
@@ -132,14 +138,14 @@ impl Consumer {
     // ---- what the owner says ---------------------------------------------------------------------
 
     /// Takes a delivery from an owner on this node.
-    pub(super) fn delivered(&self, fill: impl FnOnce(&mut Inbox) -> usize, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn delivered(&self, fill: impl FnOnce(&mut Inbox) -> usize, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         let count = fill(&mut state.inbox);
         state.arrived(count, woken);
     }
 
     /// Takes a delivery from another node.
-    pub(super) fn received(&self, body: &[u8], woken: &mut Vec<Arc<Waiter>>) -> Result<(), BodyError> {
+    pub(super) fn received(&self, body: &[u8], woken: &mut Vec<Hook>) -> Result<(), BodyError> {
         let mut state = self.state.lock();
         if !state.is_returning {
             let count = state.inbox.extend(body)?;
@@ -148,24 +154,24 @@ impl Consumer {
         Ok(())
     }
 
-    pub(super) fn ended(&self, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn ended(&self, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         state.ends += 1;
         state.wanted = 0;
-        woken.extend(state.getters.drain(..));
+        state.wake_all(woken);
     }
 
-    pub(super) fn joined(&self, token: u64, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn joined(&self, token: u64, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         if let Some(at) = state.joiners.iter().position(|(joiner, _)| *joiner == token) {
             woken.push(state.joiners.swap_remove(at).1);
         }
     }
 
-    pub(super) fn cut_off(&self, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn cut_off(&self, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         state.is_cut_off = true;
-        woken.extend(state.getters.drain(..));
+        state.wake_all(woken);
         woken.extend(state.joiners.drain(..).map(|(_, waiter)| waiter));
     }
 
@@ -179,10 +185,25 @@ impl Consumer {
 }
 
 impl State {
-    fn arrived(&mut self, count: usize, woken: &mut Vec<Arc<Waiter>>) {
+    fn arrived(&mut self, count: usize, woken: &mut Vec<Hook>) {
         self.wanted = self.wanted.saturating_sub(count as u64);
+        if count == 0 {
+            return;
+        }
         let wakes = count.min(self.getters.len());
-        woken.extend(self.getters.drain(..wakes));
+        woken.extend(self.getters.drain(..wakes).map(|getter| getter as Hook));
+        woken.extend(self.watchers.take());
+    }
+
+    /// Has everybody look again.
+    pub(super) fn wake_all(&mut self, woken: &mut Vec<Hook>) {
+        woken.extend(self.getters.drain(..).map(|getter| getter as Hook));
+        woken.extend(self.watchers.take());
+    }
+
+    /// How many wait for an item.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.getters.len() + self.watchers.len()) as u64
     }
 
     /// How many items to ask for now, none if enough are here or on their way.

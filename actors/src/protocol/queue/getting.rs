@@ -15,13 +15,14 @@ use super::error::QueueError;
 use super::line::Line;
 use super::producer::ROUND_TRIP;
 use super::wire::{Reply, Terms, ToOwner};
+use crate::hook::Hook;
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
 /// What a `get` does after the state is unlocked.
 #[derive(Debug, Default)]
-struct Errands {
-    want: u64,
+pub(super) struct Errands {
+    pub(super) want: u64,
     took: bool,
     /// The last item has gone to this thread, and others still wait.
     leaves_waiting: bool,
@@ -36,7 +37,7 @@ impl Client {
         // Counted while locked: with two getters the count must rise in the order of the items. It is what the
         // owner believes after a death: from here on the item is user code's.
         errands.took = self.count(state.attached, state.taken);
-        errands.leaves_waiting = state.inbox.len() == 0 && !state.getters.is_empty();
+        errands.leaves_waiting = state.inbox.len() == 0 && state.waiting() > 0;
         Some(Taken { seq, attempt })
     }
 
@@ -56,7 +57,7 @@ impl Client {
         }
     }
 
-    fn run_errands(self: &Arc<Self>, runtime: &Arc<Runtime>, errands: &Errands, terms: Terms) {
+    pub(super) fn run_errands(self: &Arc<Self>, runtime: &Arc<Runtime>, errands: &Errands, terms: Terms) {
         if errands.took {
             self.line.say(runtime, self, ToOwner::Took);
         }
@@ -117,7 +118,7 @@ impl Client {
             state.getters.push_back(Arc::clone(waiter));
             ends = Some(state.ends);
             if !state.is_returning {
-                let waiting = state.getters.len() as u64;
+                let waiting = state.waiting();
                 errands.want = state.demand(waiting);
             }
             drop(state);
@@ -143,8 +144,8 @@ impl Client {
     }
 
     /// A getter gives up: if it was the last, what it asked for goes back, so that nobody else waits for it.
-    fn stop_wanting(self: &Arc<Self>, runtime: &Arc<Runtime>, state: MutexGuard<'_, State>) {
-        if !state.getters.is_empty() || state.wanted == 0 || state.is_returning {
+    pub(super) fn stop_wanting(self: &Arc<Self>, runtime: &Arc<Runtime>, state: MutexGuard<'_, State>) {
+        if state.waiting() > 0 || state.wanted == 0 || state.is_returning {
             return;
         }
         self.start_giving_back(runtime, state);
@@ -162,12 +163,11 @@ impl Client {
             state.inbox.clear();
             state.is_returning = false;
             state.wanted = 0;
-            let woken: Vec<_> = state.getters.drain(..).collect();
+            let mut woken = Vec::new();
+            state.wake_all(&mut woken);
             drop(state);
             // Those who came in the meantime ask anew.
-            for waiter in woken {
-                waiter.notify();
-            }
+            woken.iter().for_each(|hook| hook.notify());
         });
         self.line.flush_by_need(runtime);
     }
@@ -252,7 +252,11 @@ impl Client {
     }
 
     /// Gets a counter in which the owner can see what is taken, also after this process was killed.
-    fn attach(self: &Arc<Self>, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> Result<(), NoItem> {
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        runtime: &Arc<Runtime>,
+        deadline: Option<Instant>,
+    ) -> Result<(), NoItem> {
         let attached = match &self.line {
             Line::Here(_) => Attached::Here,
             Line::There { peer, .. } => {
@@ -292,7 +296,7 @@ impl Client {
             }
             state.next_join += 1;
             let token = state.next_join;
-            state.joiners.push((token, Arc::clone(&waiter)));
+            state.joiners.push((token, Arc::clone(&waiter) as Hook));
             token
         };
         self.line.say(runtime, self, ToOwner::Join { token });

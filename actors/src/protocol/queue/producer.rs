@@ -14,6 +14,7 @@ use super::error::QueueError;
 use super::line::{Envelope, Line, word_of};
 use super::owner::Direct;
 use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
+use crate::hook::{Hook, Hooks};
 use crate::peer::{encoded, header};
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
@@ -54,7 +55,7 @@ enum Outcome {
 struct Offer {
     outcome: Outcome,
     bytes: u64,
-    waiter: Arc<Waiter>,
+    hook: Hook,
 }
 
 /// What may be put without asking.
@@ -98,7 +99,7 @@ struct State {
     offers: BTreeMap<u64, Offer>,
     offered_bytes: u64,
     /// Threads that wait until they may offer.
-    gate: Vec<Arc<Waiter>>,
+    gate: Hooks,
     is_closed: bool,
     is_cut_off: bool,
 }
@@ -136,17 +137,17 @@ impl Producer {
         }
     }
 
-    pub(super) fn admitted(&self, below: u64, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn admitted(&self, below: u64, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         for (_, offer) in state.offers.range_mut(..below) {
             if offer.outcome == Outcome::Waiting {
                 offer.outcome = Outcome::Admitted;
-                woken.push(Arc::clone(&offer.waiter));
+                woken.push(Arc::clone(&offer.hook));
             }
         }
     }
 
-    pub(super) fn refused(&self, refusal: Refusal, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn refused(&self, refusal: Refusal, woken: &mut Vec<Hook>) {
         let reason = match refusal.reason {
             Reason::Closed => Refused::Closed,
             Reason::TooLarge => Refused::TooLarge,
@@ -155,17 +156,17 @@ impl Producer {
         let waiting = state.offers.range_mut(refusal.first..).filter(|(_, o)| o.outcome == Outcome::Waiting);
         for (_, offer) in waiting.take(usize::try_from(refusal.count).unwrap_or(usize::MAX)) {
             offer.outcome = Outcome::Refused(reason);
-            woken.push(Arc::clone(&offer.waiter));
+            woken.push(Arc::clone(&offer.hook));
         }
     }
 
-    pub(super) fn closed(&self, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn closed(&self, woken: &mut Vec<Hook>) {
         let mut state = self.state.lock();
         state.is_closed = true;
-        woken.append(&mut state.gate);
+        woken.extend(state.gate.take());
     }
 
-    pub(super) fn cut_off(&self, line: &Line, woken: &mut Vec<Arc<Waiter>>) {
+    pub(super) fn cut_off(&self, line: &Line, woken: &mut Vec<Hook>) {
         if let Some(peer) = line.peer() {
             peer.with_outbox(|_| self.credit.set(Amount::ZERO));
         }
@@ -173,9 +174,9 @@ impl Producer {
         state.is_cut_off = true;
         for offer in state.offers.values_mut().filter(|o| o.outcome == Outcome::Waiting) {
             offer.outcome = Outcome::Refused(Refused::Disconnected);
-            woken.push(Arc::clone(&offer.waiter));
+            woken.push(Arc::clone(&offer.hook));
         }
-        woken.append(&mut state.gate);
+        woken.extend(state.gate.take());
     }
 
     /// Puts an item if there is credit for it, or, beside the owner, room; none if there is not.
@@ -210,7 +211,7 @@ impl Producer {
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
         item: &[u8],
-        waiter: &Arc<Waiter>,
+        hook: &Hook,
     ) -> Result<Option<u64>, Refused> {
         let bytes = item.len() as u64;
         let mut state = self.state.lock();
@@ -218,16 +219,16 @@ impl Producer {
         let full = state.offers.len() >= MAX_WAITING_OFFERS
             || (state.offered_bytes + bytes > MAX_WAITING_BYTES && !state.offers.is_empty());
         if full {
-            state.gate.push(Arc::clone(waiter));
+            state.gate.add(hook);
             return Ok(None);
         }
         if client.line.is_here() {
             drop(state);
             return Ok(Some(
-                client.line.offer_numbered(runtime, client, item, || self.state.lock().note(bytes, waiter)),
+                client.line.offer_numbered(runtime, client, item, || self.state.lock().note(bytes, hook)),
             ));
         }
-        let number = state.note(bytes, waiter);
+        let number = state.note(bytes, hook);
         client.line.offer(runtime, client, item);
         Ok(Some(number))
     }
@@ -237,9 +238,7 @@ impl Producer {
         let mut state = self.state.lock();
         let Some(offer) = state.offers.remove(&number) else { return Outcome::Waiting };
         state.offered_bytes -= offer.bytes;
-        for waiter in state.gate.drain(..) {
-            waiter.notify();
-        }
+        state.gate.notify_all();
         offer.outcome
     }
 }
@@ -252,12 +251,12 @@ impl State {
         if self.is_closed { Err(Refused::Closed) } else { Ok(()) }
     }
 
-    fn note(&mut self, bytes: u64, waiter: &Arc<Waiter>) -> u64 {
+    fn note(&mut self, bytes: u64, hook: &Hook) -> u64 {
         let number = self.next_offer;
         self.next_offer += 1;
         self.offered_bytes += bytes;
-        let waiter = Arc::clone(waiter);
-        self.offers.insert(number, Offer { outcome: Outcome::Waiting, bytes, waiter });
+        let hook = Arc::clone(hook);
+        self.offers.insert(number, Offer { outcome: Outcome::Waiting, bytes, hook });
         number
     }
 }
@@ -290,8 +289,9 @@ pub(super) fn put(
         return put;
     }
     let waiter = Waiter::new();
+    let hook: Hook = Arc::clone(&waiter) as Hook;
     let number = loop {
-        if let Some(number) = producer.offer(runtime, client, item, &waiter)? {
+        if let Some(number) = producer.offer(runtime, client, item, &hook)? {
             break number;
         }
         if !runtime.wait(&waiter, deadline, client.line.peer()) {
