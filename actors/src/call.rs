@@ -76,7 +76,27 @@ impl Calls {
 /// Where those who wait find the answer.
 #[derive(Default)]
 struct Answering {
-    state: Mutex<(Option<Answer>, Hooks)>,
+    state: Mutex<Answered>,
+}
+
+#[derive(Default)]
+struct Answered {
+    /// Stays true when the answer has been taken.
+    has_come: bool,
+    answer: Option<Answer>,
+    hooks: Hooks,
+}
+
+impl Answering {
+    fn on_reply(self: &Arc<Self>) -> OnReply {
+        let fills = Arc::clone(self);
+        Box::new(move |_, answer| {
+            let mut state = fills.state.lock();
+            state.has_come = true;
+            state.answer = Some(answer);
+            state.hooks.notify_all();
+        })
+    }
 }
 
 /// A call that has been sent, from its sender's side. Dropped, its answer is for nobody.
@@ -95,13 +115,24 @@ impl Pending {
         send: impl FnOnce(OnReply) -> u64,
     ) -> Self {
         let answering = Arc::new(Answering::default());
-        let fills = Arc::clone(&answering);
-        let word = send(Box::new(move |_, answer| {
-            let mut state = fills.state.lock();
-            state.0 = Some(answer);
-            state.1.notify_all();
-        }));
+        let word = send(answering.on_reply());
         Self { runtime: Arc::clone(runtime), word, peer: peer.map(Arc::clone), answering }
+    }
+
+    /// A question within this node that may turn out to be a call: `ask` takes what is to be done with the answer only then,
+    /// and returns the call's number.
+    pub(crate) fn begin_if(
+        runtime: &Arc<Runtime>,
+        ask: impl FnOnce(&dyn Fn() -> OnReply) -> Option<u64>,
+    ) -> Option<Self> {
+        let answering = Arc::new(Answering::default());
+        let word = ask(&|| answering.on_reply())?;
+        Some(Self { runtime: Arc::clone(runtime), word, peer: None, answering })
+    }
+
+    /// Whether no answer has come yet.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.answering.state.lock().has_come
     }
 
     /// The call's number.
@@ -116,21 +147,21 @@ impl Pending {
         }
         // Not there yet: the reply was taken from the table this very moment and is being filled in.
         self.runtime.wait_until(self, None);
-        self.answering.state.lock().0.take().unwrap_or(Err(CallError::TimedOut))
+        self.answering.state.lock().answer.take().unwrap_or(Err(CallError::TimedOut))
     }
 }
 
 impl Poll for Pending {
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.answering.state.lock();
-        if state.0.is_none() {
-            state.1.add(hook);
+        if !state.has_come {
+            state.hooks.add(hook);
         }
-        state.0.is_some()
+        state.has_come
     }
 
     fn forget(&self, hook: &Hook) {
-        self.answering.state.lock().1.remove(hook);
+        self.answering.state.lock().hooks.remove(hook);
     }
 
     fn peer(&self) -> Option<&Arc<Peer>> {

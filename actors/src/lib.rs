@@ -31,6 +31,8 @@ pub use failure::Failure;
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
+pub use protocol::ObjectError;
+pub use protocol::event::{Event, EventOptions};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };

@@ -1,4 +1,9 @@
 //! What processes share, each protocol in three rooms: `wire`, its messages; `owner`, a pure machine; the handle
 //! that users hold, with what it needs on its node.
 
+pub(crate) mod event;
+mod object;
 pub(crate) mod queue;
+mod travel;
+
+pub use object::ObjectError;

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use callboard::{
-    GetError, JoinError, JoinJobError, NameError, Node, PutError, Queue, QueueError, QueueOptions,
-    TryGetError,
+    Event, EventOptions, GetError, JoinError, JoinJobError, NameError, Node, PutError, Queue, QueueError,
+    QueueOptions, TryGetError, WaitAny,
 };
 use callboard_tests::{
     PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
@@ -365,6 +365,12 @@ fn a_node_and_its_children_that_have_nothing_to_do_do_not_wake_up() {
     fn gets(_: &Node, queue: Queue<u64>) {
         let _ = queue.get();
     }
+    fn watches(node: &Node, (queue, event): (Queue<u64>, Event)) -> bool {
+        let mut any = WaitAny::new(node);
+        let _ = (any.add(&queue), any.add(node));
+        let set = any.add(&event);
+        any.wait() == Some(set)
+    }
     let node = Node::start().unwrap();
     let queue: Queue<u64> = node.anonymous(QueueOptions::new());
     let child = node.spawn("gets", gets, queue.clone()).unwrap();
@@ -372,14 +378,20 @@ fn a_node_and_its_children_that_have_nothing_to_do_do_not_wake_up() {
     let full: Queue<u64> = node.open_timeout("/q", PATIENCE).unwrap();
     full.put_confirmed(1).unwrap();
     let putter = std::thread::spawn(move || full.put(2).is_ok());
+    let event: Event = node.anonymous(EventOptions::new());
+    let watcher = node.spawn("watches", watches, (queue.clone(), event.clone())).unwrap();
+    let waiter = node.spawn("waits", |_: &Node, event: Event| event.wait().is_ok(), event.clone()).unwrap();
     // It takes a while until everybody has sat down; then nothing may wake up any process.
     let wakes_within = |time| {
-        let before = [switches(child.pid()), switches(owner.pid())];
+        let pids = [child.pid(), owner.pid(), watcher.pid(), waiter.pid()];
+        let before = pids.map(switches);
         pause(time);
-        before != [switches(child.pid()), switches(owner.pid())]
+        before != pids.map(switches)
     };
     eventually("a second without a wake-up", || !wakes_within(Duration::from_secs(1)));
     assert!(!wakes_within(Duration::from_secs(4)), "something wakes up now and then");
     owner.kill().unwrap();
     assert!(!putter.join().unwrap());
+    event.set().unwrap();
+    assert!(watcher.join().unwrap() && waiter.join().unwrap());
 }

@@ -1,0 +1,225 @@
+//! An owner in a slot of its node: who asked what is written down here, so that the machine knows askers by number alone.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use callboard_core::{Address, Flags, Kind, NodeId, decode};
+use foldhash::HashMap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::owner::{Asker, Effects, Owner};
+use crate::call::{self, OnReply};
+use crate::cell::{Cell, Incoming, Violation};
+use crate::peer::{Peer, encoded};
+use crate::runtime::Runtime;
+
+/// How many questions of one node may wait at one object; with one more the connection is closed.
+const MAX_WAITING: usize = 65_536;
+
+/// What travels to the cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Envelope<A> {
+    /// For the owner. A call, where the answer is wanted.
+    Ask(A),
+    /// Nobody waits for the answer to that call any more.
+    Forget { word: u64 },
+}
+
+/// Where an answer goes: to a call of a node.
+#[derive(Clone, Debug)]
+struct Whom {
+    /// None: of this very node.
+    peer: Option<Arc<Peer>>,
+    word: u64,
+}
+
+/// What a question of this node came to.
+pub(super) enum Heard<R> {
+    Answered(R),
+    /// The answer comes to the call of this number.
+    Waits(u64),
+}
+
+struct State<O> {
+    owner: O,
+    last: u64,
+    waiting: HashMap<Asker, Whom>,
+    /// The same by node and number of the call.
+    calls: HashMap<(NodeId, u64), Asker>,
+}
+
+pub(crate) struct ObjectCell<O> {
+    pub(super) address: Address,
+    state: Mutex<State<O>>,
+}
+
+impl<O: Owner> ObjectCell<O> {
+    pub(super) fn create(runtime: &Arc<Runtime>, owner: O) -> Arc<Self> {
+        runtime.add_cell(|slot| {
+            Arc::new(Self {
+                address: Address { node: runtime.id, slot },
+                state: Mutex::new(State {
+                    owner,
+                    last: 0,
+                    waiting: HashMap::default(),
+                    calls: HashMap::default(),
+                }),
+            })
+        })
+    }
+
+    /// Asks for a thread of this node. If the answer is not there at once, it is `on_reply`'s.
+    pub(super) fn ask_here(
+        &self,
+        runtime: &Arc<Runtime>,
+        ask: O::Ask,
+        on_reply: Option<&dyn Fn() -> OnReply>,
+    ) -> Option<Heard<O::Reply>> {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        let asker = state.next();
+        state.owner.handle(asker, ask, Instant::now(), &mut effects);
+        let answer = effects.replies.iter().position(|(other, _)| *other == asker);
+        let heard = match (answer, on_reply) {
+            (Some(at), _) => Some(Heard::Answered(effects.replies.remove(at).1)),
+            (None, Some(on_reply)) => {
+                let word = runtime.calls.begin(runtime.id, on_reply());
+                state.wait(asker, runtime.id, Whom { peer: None, word });
+                Some(Heard::Waits(word))
+            }
+            (None, None) => None,
+        };
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime);
+        // Whoever is told by this may be on another node, and this thread may not come to write for long.
+        runtime.flush_listed_by_need();
+        heard
+    }
+
+    /// A thread of this node waits no longer for the answer to `word`.
+    pub(super) fn forget_here(&self, runtime: &Arc<Runtime>, word: u64) {
+        self.forget(runtime, runtime.id, word);
+        runtime.flush_listed_by_need();
+    }
+
+    fn forget(&self, runtime: &Arc<Runtime>, node: NodeId, word: u64) {
+        let mut state = self.state.lock();
+        let Some(asker) = state.calls.remove(&(node, word)) else { return };
+        state.waiting.remove(&asker);
+        let mut effects = Effects::default();
+        state.owner.forget(asker, &mut effects);
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime);
+    }
+
+    fn asked(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: &Incoming<'_>,
+        ask: O::Ask,
+    ) -> Result<(), Violation> {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        let asker = state.next();
+        state.owner.handle(asker, ask, Instant::now(), &mut effects);
+        if incoming.kind == Kind::Call {
+            // Known before the effects are carried out, which takes it off again if the answer is among them.
+            let whom = Whom { peer: Some(Arc::clone(from)), word: incoming.word };
+            state.wait(asker, from.id, whom);
+        }
+        let after = state.carry_out(runtime, effects);
+        let waits = state.waiting.contains_key(&asker);
+        let too_many = waits && state.waiting.len() > MAX_WAITING && state.waiting_of(from.id) > MAX_WAITING;
+        drop(state);
+        after.run(runtime);
+        if waits {
+            from.interests(self.address.slot);
+            if from.has_ended() {
+                self.peer_ended(runtime, from.id);
+            }
+        }
+        if too_many {
+            return Err(format!("more than {MAX_WAITING} questions of one node wait at one object"));
+        }
+        Ok(())
+    }
+}
+
+impl<O: Owner> State<O> {
+    fn next(&mut self) -> Asker {
+        self.last += 1;
+        Asker(self.last)
+    }
+
+    fn wait(&mut self, asker: Asker, node: NodeId, whom: Whom) {
+        self.calls.insert((node, whom.word), asker);
+        self.waiting.insert(asker, whom);
+    }
+
+    fn waiting_of(&self, node: NodeId) -> usize {
+        self.calls.keys().filter(|(of, _)| *of == node).count()
+    }
+
+    /// Appends answers for other nodes to their outboxes; what is left to do once this is unlocked.
+    fn carry_out(&mut self, runtime: &Arc<Runtime>, effects: Effects<O::Reply>) -> After {
+        let mut after = After::default();
+        for (asker, reply) in effects.replies {
+            let Some(Whom { peer, word }) = self.waiting.remove(&asker) else { continue };
+            self.calls.remove(&(peer.as_ref().map_or(runtime.id, |peer| peer.id), word));
+            match peer {
+                Some(peer) => call::reply(runtime, &peer, word, &reply),
+                None => after.here.push((word, encoded(&reply))),
+            }
+        }
+        after
+    }
+}
+
+/// What is done without the lock.
+#[derive(Default)]
+struct After {
+    here: Vec<(u64, Vec<u8>)>,
+}
+
+impl After {
+    fn run(self, runtime: &Arc<Runtime>) {
+        for (word, body) in self.here {
+            runtime.replied(runtime.id, word, Flags::NONE, &body);
+        }
+    }
+}
+
+impl<O: Owner> Cell for ObjectCell<O> {
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
+        let envelope = decode(incoming.body).map_err(|error| format!("a message to an object: {error}"))?;
+        match envelope {
+            Envelope::Ask(ask) => self.asked(runtime, from, &incoming, ask)?,
+            Envelope::Forget { word } => self.forget(runtime, from.id, word),
+        }
+        Ok(())
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn peer_ended(&self, runtime: &Arc<Runtime>, peer: NodeId) {
+        let words: Vec<u64> = {
+            let state = self.state.lock();
+            state.calls.keys().filter(|(node, _)| *node == peer).map(|(_, word)| *word).collect()
+        };
+        for word in words {
+            self.forget(runtime, peer, word);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The machine that owns one shared object. It has no lock, no clock and no I/O, and decodes nothing that users put into it.
+
+use std::time::Instant;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// One question, until it is answered or forgotten. The owner answers it once, now or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Asker(pub(crate) u64);
+
+/// What follows from a message.
+#[derive(Debug)]
+pub(crate) struct Effects<R> {
+    pub(crate) replies: Vec<(Asker, R)>,
+}
+
+impl<R> Default for Effects<R> {
+    fn default() -> Self {
+        Self { replies: Vec::new() }
+    }
+}
+
+impl<R> Effects<R> {
+    /// Answers `asker`. An answer to somebody who does not wait is dropped.
+    pub(crate) fn reply(&mut self, asker: Asker, reply: R) {
+        self.replies.push((asker, reply));
+    }
+}
+
+pub(crate) trait Owner: Send + Sized + 'static {
+    type Ask: Serialize + DeserializeOwned + Send;
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Handles what `asker` asks.
+    fn handle(&mut self, asker: Asker, ask: Self::Ask, now: Instant, effects: &mut Effects<Self::Reply>);
+
+    /// `asker`, who has no answer yet, waits no longer: it gave up, or its node has ended.
+    fn forget(&mut self, _asker: Asker, _effects: &mut Effects<Self::Reply>) {}
+}
