@@ -167,6 +167,15 @@ impl<E: std::error::Error> From<E> for Trouble {
     }
 }
 
+/// For helper processes, which only print it.
+impl From<Trouble> for Box<dyn std::error::Error> {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Skipped(why) | Trouble::Failed(why) => why.into(),
+        }
+    }
+}
+
 /// Fails the round unless what arrived is what was sent.
 pub(crate) fn check<T: PartialEq + fmt::Debug>(what: &str, got: &T, wanted: &T) -> Result<(), Trouble> {
     if got == wanted {

@@ -9,7 +9,11 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::harness::Trouble;
 use crate::limits::{exec, frames, hub, pingpong, stream};
+#[cfg(feature = "iceoryx2")]
+use crate::peers::iceoryx2;
 use crate::peers::ipc_channel;
+#[cfg(feature = "zeromq")]
+use crate::peers::zeromq;
 use crate::rows::idle;
 
 /// The first argument of a helper.
@@ -92,6 +96,14 @@ fn run(role: &str, args: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         "hub" => Ok(hub::forward()?),
         "ipc-send" => ipc_channel::send(args),
         "ipc-echo" => ipc_channel::echo(args),
+        #[cfg(feature = "zeromq")]
+        "zeromq-push" => Ok(zeromq::push(args)?),
+        #[cfg(feature = "zeromq")]
+        "zeromq-reply" => Ok(zeromq::reply(args)?),
+        #[cfg(feature = "iceoryx2")]
+        "iceoryx2-send" => Ok(iceoryx2::send(args)?),
+        #[cfg(feature = "iceoryx2")]
+        "iceoryx2-echo" => Ok(iceoryx2::echo(args)?),
         "idle" => idle::stay_idle(),
         _ => Err("unknown role".into()),
     }

@@ -46,7 +46,7 @@ impl Item for Sample {
 }
 
 /// How many bytes a block has.
-const BLOCK_BYTES: usize = 1024;
+pub(crate) const BLOCK_BYTES: usize = 1024;
 
 /// A kibibyte that travels as one byte string.
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,6 +2,11 @@
 //!
 //! `cargo run --release -p callboard-bench -- [ROW...] [--rounds N] [--smoke] [--json FILE]`. Only the ratios of one
 //! run mean anything: what a machine does in a microsecond changes from day to day.
+//!
+//! Peers that are there at once: ipc-channel, procspawn, crossbeam-channel. Python and Erlang are used where `python3`
+//! and `erl` are found. Two more are built on request: `--features zeromq` needs a C++ compiler, `--features iceoryx2`
+//! only time. A peer that isn't there is named as skipped. With ZeroMQ this program loads the C++ library at each start,
+//! a millisecond or so that everything in the spawn row pays: measure that row without it.
 
 mod clock;
 mod harness;
@@ -45,6 +50,8 @@ fn main() -> ExitCode {
     if let Some(code) = helper::run_if_helper() {
         return code;
     }
+    // Those of procspawn end here.
+    procspawn::init();
     let node = match Node::start() {
         Ok(node) => node,
         Err(error) => return complain(&error.to_string()),
@@ -72,6 +79,9 @@ fn run(node: Node, options: &Options) -> Result<bool, Box<dyn std::error::Error>
     }
     if cfg!(debug_assertions) && !options.smoke {
         eprintln!("callboard-bench: built without --release, the figures mean nothing");
+    }
+    if cfg!(feature = "zeromq") && !options.smoke && rows.iter().any(|row| row.name == "spawn") {
+        eprintln!("callboard-bench: built with --features zeromq, which slows every start of a process down");
     }
     let rounds = if options.smoke { 1 } else { options.rounds.max(1) };
     let bench = Bench::new(node, options.smoke);

@@ -12,10 +12,10 @@ use std::time::Duration;
 use callboard::QueueOptions;
 
 use crate::harness::{Row, Unit, base, limit, ours, peer};
-use crate::item::{Block, Sample};
+use crate::item::{BLOCK_BYTES, Block, Sample};
 use crate::limits::pingpong::{Way, round_trips};
 use crate::limits::{exec, frames, hub, stream};
-use crate::peers::{ipc_channel, python};
+use crate::peers::{erlang, iceoryx2, ipc_channel, procspawn, python, zeromq};
 
 const NO_PAUSE: Duration = Duration::ZERO;
 /// Long enough that whoever waits has gone to sleep.
@@ -58,6 +58,9 @@ fn queue_u64() -> Row {
             limit("raw, 512 a write", |b| stream::one_way(b.size(40_000_000, 20_000), 512)),
             limit("raw, 1 a write", |b| stream::one_way(b.size(500_000, 2_000), 1)),
             peer("ipc-channel", |b| ipc_channel::one_way::<u64>(b.size(300_000, 2_000))),
+            peer("iceoryx2, polling", |b| iceoryx2::one_way::<u64>(b.size(1_000_000, 2_000))),
+            peer("ZeroMQ", |b| zeromq::one_way::<u64>(b.size(1_000_000, 2_000))),
+            peer("Erlang", |b| erlang::run(&["oneway", b.pick("200000", "500"), "u64"])),
             peer("Python Queue", |b| python::run("queues.py", &["oneway", b.pick("100000", "500"), "0"])),
         ],
     }
@@ -102,6 +105,8 @@ fn queue_struct() -> Row {
             }),
             limit("prototype", |b| frames::one_way::<Sample>(b.size(5_000_000, 10_000))),
             peer("ipc-channel", |b| ipc_channel::one_way::<Sample>(b.size(300_000, 2_000))),
+            peer("ZeroMQ", |b| zeromq::one_way::<Sample>(b.size(1_000_000, 2_000))),
+            peer("Erlang", |b| erlang::run(&["oneway", b.pick("200000", "500"), "struct"])),
             peer("Python Queue", |b| {
                 python::run("queues.py", &["oneway", b.pick("100000", "500"), "0", "struct"])
             }),
@@ -123,6 +128,9 @@ fn queue_1k() -> Row {
             }),
             limit("prototype", |b| frames::one_way::<Block>(b.size(1_500_000, 2_000))),
             peer("ipc-channel", |b| ipc_channel::one_way::<Block>(b.size(300_000, 2_000))),
+            peer("iceoryx2, polling", |b| iceoryx2::one_way::<[u8; BLOCK_BYTES]>(b.size(500_000, 2_000))),
+            peer("ZeroMQ", |b| zeromq::one_way::<Block>(b.size(500_000, 2_000))),
+            peer("Erlang", |b| erlang::run(&["oneway", b.pick("100000", "500"), "1k"])),
             peer("Python Queue", |b| {
                 python::run("queues.py", &["oneway", b.pick("100000", "500"), "0", "1k"])
             }),
@@ -196,6 +204,9 @@ fn queue_latency() -> Row {
             limit("epoll", |b| round_trips(Way::Epoll, b.size(50_000, 500), NO_PAUSE, 2)),
             limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 2)),
             peer("ipc-channel", |b| ipc_channel::round_trips(b.size(50_000, 500), 2)),
+            peer("iceoryx2, polling", |b| iceoryx2::round_trips(b.size(50_000, 500), 2)),
+            peer("ZeroMQ REQ", |b| zeromq::round_trips(b.size(20_000, 500), 2)),
+            peer("Erlang message", |b| erlang::run(&["roundtrip", b.pick("20000", "500"), "2"])),
             peer("Python Queue", |b| python::run("queues.py", &["roundtrip", b.pick("10000", "500"), "2"])),
         ],
     }
@@ -226,6 +237,10 @@ fn call() -> Row {
             limit("epoll", |b| round_trips(Way::Epoll, b.size(50_000, 500), NO_PAUSE, 1)),
             limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 1)),
             peer("ipc-channel", |b| ipc_channel::round_trips(b.size(50_000, 500), 1)),
+            peer("iceoryx2, polling", |b| iceoryx2::round_trips(b.size(50_000, 500), 1)),
+            peer("ZeroMQ REQ", |b| zeromq::round_trips(b.size(20_000, 500), 1)),
+            peer("Erlang message", |b| erlang::run(&["roundtrip", b.pick("20000", "500"), "1"])),
+            peer("Erlang gen_server", |b| erlang::run(&["call", b.pick("20000", "500")])),
             peer("Python Pipe", |b| python::run("queues.py", &["pipe", b.pick("20000", "500")])),
             peer("Python Queue", |b| python::run("queues.py", &["roundtrip", b.pick("10000", "500"), "1"])),
         ],
@@ -255,6 +270,7 @@ fn spawn() -> Row {
             ours("one at a time", |b| spawn::one_at_a_time(b, b.size(300, 5))),
             ours("50 at once", |b| spawn::fifty_at_once(b, b.size(300, 5))),
             limit("exec to hello", |b| exec::to_hello(b.size(300, 5))),
+            peer("procspawn", |b| procspawn::one_at_a_time(b.size(300, 5))),
             peer("Python fork", |b| python::run("spawns.py", &["fork", b.pick("200", "5")])),
             peer("Python spawn", |b| python::run("spawns.py", &["spawn", b.pick("10", "2")])),
         ],

@@ -1,0 +1,46 @@
+//! What stands in for peers that this program was built without: contestants that are skipped and say why.
+
+/// In the place of `zeromq.rs`.
+#[cfg(not(feature = "zeromq"))]
+pub(crate) mod zeromq {
+    use crate::harness::{Outcome, Trouble};
+    use crate::item::Item;
+
+    pub(crate) fn one_way<T: Item>(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn round_trips(_count: u64, _ways: u64) -> Outcome {
+        skipped()
+    }
+
+    fn skipped() -> Outcome {
+        Err(Trouble::Skipped("built without --features zeromq".to_owned()))
+    }
+}
+
+/// In the place of `iceoryx2.rs`.
+#[cfg(not(feature = "iceoryx2"))]
+pub(crate) mod iceoryx2 {
+    use crate::harness::{Outcome, Trouble};
+    use crate::item::BLOCK_BYTES;
+
+    /// What can travel.
+    pub(crate) trait Payload {}
+
+    impl Payload for u64 {}
+
+    impl Payload for [u8; BLOCK_BYTES] {}
+
+    pub(crate) fn one_way<T: Payload>(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn round_trips(_count: u64, _ways: u64) -> Outcome {
+        skipped()
+    }
+
+    fn skipped() -> Outcome {
+        Err(Trouble::Skipped("built without --features iceoryx2".to_owned()))
+    }
+}
