@@ -23,6 +23,7 @@ mod registry;
 mod router;
 mod runtime;
 mod scope;
+mod scratch;
 mod wait;
 mod wait_any;
 
@@ -33,6 +34,9 @@ pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
 pub use protocol::ObjectError;
 pub use protocol::event::{Event, EventOptions};
+pub use protocol::pipe::{
+    PipeEnd, PipeReceiver, PipeSender, PollError, RecvBytesError, RecvError, SendError, TryRecvError,
+};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };

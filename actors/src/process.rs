@@ -131,7 +131,7 @@ impl<'a> Spawn<'a> {
         R: Serialize + DeserializeOwned,
     {
         let runtime = self.node.runtime();
-        let call = entry::prepare(f, &args)?;
+        let (call, departing) = entry::prepare(f, &args)?;
         let child = NodeId::new(callboard_ipc::random_u64()).ok_or(SpawnError::NoRandomness)?;
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
         let life = LifeLine::open().map_err(SpawnError::Start)?;
@@ -144,7 +144,7 @@ impl<'a> Spawn<'a> {
         let process = callboard_ipc::start(spec)?;
         let life = life.bind(process.pid()).map_err(SpawnError::Start)?;
         let cell = ChildCell::adopt(runtime, &self.name, child, process, life)?;
-        let given = Given { page: end.page, stdin: self.stdin };
+        let given = Given { page: end.page, stdin: self.stdin, departing };
         wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
         Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
     }

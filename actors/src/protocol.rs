@@ -3,6 +3,7 @@
 
 pub(crate) mod event;
 mod object;
+pub(crate) mod pipe;
 pub(crate) mod queue;
 mod travel;
 

@@ -1,9 +1,14 @@
-//! Which node a value is being encoded or decoded for.
+//! Which node a value is being encoded or decoded for, and which descriptors travel with it.
 //!
 //! Handles are plain serde values, and serde passes no context, so the node is named by a scope that lasts as long as
 //! the closure given to [`enter`]. Scopes nest; the outer one is restored when the closure has ended, also by a panic.
+//!
+//! What is not plain, such as an end of a pipe, travels only where somebody takes its descriptors along: while encoding
+//! inside [`collect`], while decoding inside [`enter_with`]. Everything that is encoded or decoded meanwhile for another
+//! message has a scope of its own, which takes none.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -11,6 +16,116 @@ use crate::runtime::Runtime;
 
 thread_local! {
     static CURRENT: Cell<Option<NonNull<Arc<Runtime>>>> = const { Cell::new(None) };
+    static DEPARTING: Cell<Option<NonNull<RefCell<Departing>>>> = const { Cell::new(None) };
+    static ARRIVED: Cell<Option<NonNull<RefCell<Arrived>>>> = const { Cell::new(None) };
+}
+
+/// Something that travels with descriptors and can be held by one process at a time.
+pub(crate) trait MoveOnly {
+    /// Stands still: from here on it has so many descriptors, until it [departs](Self::depart) or [stays](Self::stay).
+    /// None if it has gone already, or stands still for another message.
+    fn stand_still(&self) -> Option<usize>;
+    /// Gives them up: its message is about to leave.
+    fn depart(&self) -> Vec<OwnedFd>;
+    /// Its message does not leave.
+    fn stay(&self);
+}
+
+/// What leaves with the message that is being encoded.
+#[derive(Default)]
+pub(crate) struct Departing {
+    travellers: Vec<Arc<dyn MoveOnly>>,
+    count: usize,
+}
+
+impl Departing {
+    /// How many descriptors that is.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The message leaves: its descriptors, in the order of their numbers.
+    pub(crate) fn depart(mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.travellers).iter().flat_map(|traveller| traveller.depart()).collect()
+    }
+}
+
+/// The message does not leave.
+impl Drop for Departing {
+    fn drop(&mut self) {
+        self.travellers.iter().for_each(|traveller| traveller.stay());
+    }
+}
+
+/// The descriptors that came with the message that is being decoded.
+type Arrived = Vec<Option<OwnedFd>>;
+
+/// Restores what a slot of this thread held, also on unwind.
+struct Put<T: 'static>(&'static std::thread::LocalKey<Cell<Option<NonNull<T>>>>, Option<NonNull<T>>);
+
+impl<T> Drop for Put<T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+/// Encodes by `with`, and collects what departs with the message.
+pub(crate) fn collect<R>(with: impl FnOnce() -> R) -> (R, Departing) {
+    let departing = RefCell::new(Departing::default());
+    let result = {
+        let _put = Put(&DEPARTING, DEPARTING.replace(Some(NonNull::from(&departing))));
+        with()
+    };
+    (result, departing.into_inner())
+}
+
+/// Encodes by `with` a message that takes no descriptors along.
+pub(crate) fn plain<R>(with: impl FnOnce() -> R) -> R {
+    // Nearly always there is nothing to hide, and this is done for every item.
+    if DEPARTING.get().is_none() {
+        return with();
+    }
+    let _put = Put(&DEPARTING, DEPARTING.replace(None));
+    with()
+}
+
+/// Has `traveller` leave with the message that is being encoded: the number of its first descriptor, and how many it has.
+/// None if it can't, with the reason.
+pub(crate) fn board(traveller: &Arc<dyn MoveOnly>) -> Result<(usize, usize), &'static str> {
+    let departing = DEPARTING.get().ok_or(
+        "an end of a pipe travels in the arguments of a spawn and in messages of pipes, nowhere else",
+    )?;
+    let count = traveller.stand_still().ok_or("this end of a pipe has been sent already")?;
+    // SAFETY: `collect` keeps what it points to until `with` has returned or unwound, and takes the pointer away before; it
+    // never leaves the thread.
+    let mut departing = unsafe { departing.as_ref() }.borrow_mut();
+    let first = departing.count;
+    departing.count += count;
+    departing.travellers.push(Arc::clone(traveller));
+    Ok((first, count))
+}
+
+/// Runs `with` in a scope that names `runtime` and holds the descriptors that came with a message. Those that nobody
+/// claims are closed.
+pub(crate) fn enter_with<R>(
+    runtime: &Arc<Runtime>,
+    rights: impl IntoIterator<Item = OwnedFd>,
+    with: impl FnOnce() -> R,
+) -> R {
+    let arrived: RefCell<Arrived> = RefCell::new(rights.into_iter().map(Some).collect());
+    let _restore = Restore(CURRENT.replace(Some(NonNull::from(runtime))));
+    let _put = Put(&ARRIVED, ARRIVED.replace(Some(NonNull::from(&arrived))));
+    with()
+}
+
+/// Claims `count` descriptors of the message that is being decoded, by the number of the first. None if it has not so many, or
+/// they were claimed before.
+pub(crate) fn claim(first: usize, count: usize) -> Option<Vec<OwnedFd>> {
+    let arrived = ARRIVED.get()?;
+    // SAFETY: as in `board`, with `enter_with` in the place of `collect`.
+    let mut arrived = unsafe { arrived.as_ref() }.borrow_mut();
+    let range = first..first.checked_add(count)?;
+    arrived.get_mut(range)?.iter_mut().map(Option::take).collect()
 }
 
 /// Restores the outer scope, also on unwind.
@@ -25,6 +140,10 @@ impl Drop for Restore {
 /// Runs `with` in a scope that names `runtime`. Costs two writes: it is entered for every item.
 pub(crate) fn enter<R>(runtime: &Arc<Runtime>, with: impl FnOnce() -> R) -> R {
     let _restore = Restore(CURRENT.replace(Some(NonNull::from(runtime))));
+    if ARRIVED.get().is_none() {
+        return with();
+    }
+    let _put = Put(&ARRIVED, ARRIVED.replace(None));
     with()
 }
 

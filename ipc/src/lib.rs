@@ -9,9 +9,11 @@ pub mod fd_pass;
 mod life_line;
 mod link;
 mod listener;
+mod pipe;
 pub mod poller;
 mod process;
 mod region;
+mod ring;
 mod signals;
 mod system;
 
@@ -24,11 +26,13 @@ pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
 pub use life_line::{LifeLine, has_parted};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
 pub use listener::{Accepted, Listener, connect};
+pub use pipe::{RawPipe, fetch_aside, set_aside};
 pub use poller::Bell;
 pub use process::{
     Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, SpawnError, StdStream,
     executable, exit_now, image_id, locate, resolve, start, thread_count, type_hash,
 };
 pub use region::Region;
+pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
 pub use signals::StopSignals;
 pub use system::{is_ready, random_u64, set_stdin, wait_readable};

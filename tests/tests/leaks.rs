@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use callboard::pipeline::{Outputs, Pipeline, Stage, StageOptions, Workers};
-use callboard::{Node, PutError, Queue, QueueOptions};
+use callboard::{Node, PipeReceiver, PutError, Queue, QueueOptions, SendError};
 use callboard_tests::{LeakCheck, PATIENCE, rounds, send_signal};
 use serde::ser::{Error as _, SerializeTuple as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -71,6 +71,40 @@ fn fails_to_send(node: &Node, there: &Queue<u64>) {
     (0..20).for_each(|_| assert_eq!(there.get(), Ok(1)));
 }
 
+/// An end of a pipe, and beside it something that can't be encoded.
+struct Broken(PipeReceiver<u64>);
+
+impl Serialize for Broken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer).and(Err(S::Error::custom("the other half is missing")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Broken {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        PipeReceiver::deserialize(deserializer).map(Self)
+    }
+}
+
+/// Ends of pipes that leave, do not leave, arrive nowhere, and are not claimed.
+fn passes_ends(node: &Node) {
+    fn receives(_: &Node, (line, own): (PipeReceiver<PipeReceiver<u64>>, PipeReceiver<u64>)) -> u64 {
+        line.recv().unwrap().recv().unwrap() + own.recv().unwrap()
+    }
+    let (line, their_line) = node.one_way_pipe().unwrap();
+    let (own, their_own) = node.one_way_pipe::<u64>().unwrap();
+    let (sender, receiver) = node.one_way_pipe::<u64>().unwrap();
+    let child = node.spawn("receives", receives, (their_line, their_own)).unwrap();
+    let broken = node.one_way_pipe::<Broken>().unwrap();
+    let Err(SendError::Encode(Broken(receiver), _)) = broken.0.send(Broken(receiver)) else { panic!() };
+    line.send(receiver).unwrap();
+    sender.send(1).unwrap();
+    own.send(2).unwrap();
+    assert_eq!(child.join().unwrap(), 3);
+    let (lost, unclaimed) = (node.one_way_pipe().unwrap(), node.one_way_pipe::<u64>().unwrap());
+    lost.0.send((unclaimed.1, serde_bytes::ByteBuf::from(vec![1; 100_000]))).unwrap();
+}
+
 fn waits(node: &Node, queue: Queue<u64>) {
     let _lease = queue.lease();
     node.wait_stopping(PATIENCE);
@@ -87,6 +121,7 @@ fn one_round(round: u64) {
     passing.join().unwrap();
 
     fails_to_send(&node, &to);
+    passes_ends(&node);
 
     let killed = node.spawn("waits", waits, to.clone()).unwrap();
     to.put(1).unwrap();

@@ -4,6 +4,9 @@
 //! which has proved to be the same program, turns the offsets into functions; `run` compares the hash
 //! with its own types before it decodes anything.
 
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
 use callboard_core::{decode, encode_into, limits};
 use callboard_ipc::{CodeOffset, locate, resolve, type_hash};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -11,7 +14,7 @@ use serde_bytes::ByteBuf;
 
 use super::reason::SpawnError;
 use crate::node::Node;
-use crate::scope;
+use crate::scope::{self, Departing};
 
 /// A call on its way to a child.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,39 +29,47 @@ pub(crate) struct Call {
 pub(super) const MAX_CALL_BYTES: usize = limits::MAX_VALUE_BYTES;
 
 /// What a child does with a call: decode, run, encode. The error text is a failed start.
-type Run = fn(&Node, *const (), u64, &[u8]) -> Result<Vec<u8>, String>;
+type Run = fn(&Node, *const (), u64, &[u8], VecDeque<OwnedFd>) -> Result<Vec<u8>, String>;
 
-/// Prepares `f(args)` to be run by another process of this program.
-pub(crate) fn prepare<A, R>(f: fn(&Node, A) -> R, args: &A) -> Result<Call, SpawnError>
+/// Prepares `f(args)` to be run by another process of this program; with it, what leaves with the arguments.
+pub(crate) fn prepare<A, R>(f: fn(&Node, A) -> R, args: &A) -> Result<(Call, Departing), SpawnError>
 where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned,
 {
     let mut bytes = Vec::new();
-    encode_into(args, &mut bytes).map_err(SpawnError::Arguments)?;
+    let (encoded, departing) = scope::collect(|| encode_into(args, &mut bytes));
+    encoded.map_err(SpawnError::Arguments)?;
     if bytes.len() > MAX_CALL_BYTES {
         return Err(SpawnError::TooLarge { bytes: bytes.len() });
     }
     let run: Run = run::<A, R>;
-    Ok(Call {
+    let call = Call {
         function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
         run: locate(run as *const ()).map_err(SpawnError::Function)?.get(),
         types: types_of::<A, R>(),
         args: ByteBuf::from(bytes),
-    })
+    };
+    Ok((call, departing))
 }
 
 /// Runs a call that the parent prepared; the encoded value, or why it could not begin.
-pub(crate) fn perform(node: &Node, call: &Call) -> Result<Vec<u8>, String> {
+pub(crate) fn perform(node: &Node, call: &Call, rights: VecDeque<OwnedFd>) -> Result<Vec<u8>, String> {
     let find = |raw| resolve(CodeOffset::from_raw(raw)).map_err(|error| error.to_string());
     let (function, run) = (find(call.function)?, find(call.run)?);
     // SAFETY: the parent took this offset of a `Run` in the same program: the hello compared the build, and
     // `resolve` found the place inside its code.
     let run: Run = unsafe { std::mem::transmute(run) };
-    run(node, function, call.types, &call.args)
+    run(node, function, call.types, &call.args, rights)
 }
 
-fn run<A, R>(node: &Node, f: *const (), types: u64, args: &[u8]) -> Result<Vec<u8>, String>
+fn run<A, R>(
+    node: &Node,
+    f: *const (),
+    types: u64,
+    args: &[u8],
+    rights: VecDeque<OwnedFd>,
+) -> Result<Vec<u8>, String>
 where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned,
@@ -69,7 +80,7 @@ where
     // SAFETY: the same call carried `f` beside this instance of `run`, whose types the hash has just
     // confirmed; `prepare` is the only place that makes such pairs, from an `fn(&Node, A) -> R`.
     let f: fn(&Node, A) -> R = unsafe { std::mem::transmute(f) };
-    let args = scope::enter(node.runtime(), || decode(args))
+    let args = scope::enter_with(node.runtime(), rights, || decode(args))
         .map_err(|error| format!("the arguments can't be read: {error}"))?;
     let value = f(node, args);
     let mut bytes = Vec::new();

@@ -17,6 +17,7 @@ use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
 use crate::peer::{Reading, encoded, header};
 use crate::runtime::{Identity, Runtime};
+use crate::scope::Departing;
 
 /// All that a child needs to know to begin.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub(crate) struct Boot {
     pub(crate) name: String,
     /// After the page of this connection come: socket and page of one to the root, if the parent is another.
     pub(crate) has_root: bool,
-    /// Last comes standard input, if it was given one.
+    /// Then comes standard input, if it was given one. The rest belongs to the arguments.
     pub(crate) has_stdin: bool,
     pub(crate) call: Call,
 }
@@ -61,6 +62,8 @@ pub(crate) enum Report {
 pub(crate) struct Given {
     pub(crate) page: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
+    /// What leaves with the arguments.
+    pub(crate) departing: Departing,
 }
 
 /// Puts a child's life-line into its socket. The child is still to be started.
@@ -84,7 +87,7 @@ pub(crate) fn send_boot(
     call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let Given { page, stdin } = given;
+    let Given { page, stdin, departing } = given;
     let mut rights = vec![page];
     let is_root = runtime.id == runtime.root;
     if !is_root {
@@ -97,6 +100,7 @@ pub(crate) fn send_boot(
     }
     let has_stdin = stdin.is_some();
     rights.extend(stdin);
+    rights.extend(departing.depart());
     let boot = Boot {
         image: ByteBuf::from(image_id().as_bytes().to_vec()),
         node: child,

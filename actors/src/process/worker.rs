@@ -35,7 +35,7 @@ const FAILED_START: i32 = 102;
 pub(crate) fn run(bootstrap: Bootstrap) -> ! {
     let begun = begin(bootstrap);
     let code = match &begun {
-        Ok(Begun { node, boot, slot, .. }) => perform(node, boot, *slot),
+        Ok(Begun { node, boot, slot, rights, .. }) => perform(node, boot, *slot, rights.take()),
         Err(reason) => {
             eprintln!("callboard: a child process could not begin: {reason}");
             FAILED_START
@@ -49,6 +49,8 @@ struct Begun {
     node: Node,
     boot: Boot,
     slot: Slot,
+    /// What came with the arguments.
+    rights: RefCell<VecDeque<OwnedFd>>,
     /// Kept to the last: the kernel ends this process when the parent's end closes.
     _life: OwnedFd,
     /// And this process ends itself when the parent has ended.
@@ -111,13 +113,14 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         confirm_with_parent(&node, &boot);
         return Err(reason);
     }
-    Ok(Begun { node, boot, slot: header.slot, _life: life, _parent: bootstrap.parent })
+    let rights = RefCell::new(rights);
+    Ok(Begun { node, boot, slot: header.slot, rights, _life: life, _parent: bootstrap.parent })
 }
 
 /// Runs the call and reports; the exit code.
-fn perform(node: &Node, boot: &Boot, slot: Slot) -> i32 {
+fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i32 {
     catch_panics();
-    let outcome = catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call, rights)));
     let (report, code) = match outcome {
         Ok(Ok(value)) => {
             let unconfirmed = confirm_all(node);

@@ -1,6 +1,5 @@
 //! The queue as users hold it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use super::producer::{self, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
 use crate::runtime::Runtime;
 use crate::scope;
+use crate::scratch::with_scratch;
 
 /// A queue of `T` between any threads of any processes of a job; each item goes to one getter.
 ///
@@ -44,24 +44,6 @@ impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Queue<{}>({})", std::any::type_name::<T>(), self.face.address)
     }
-}
-
-thread_local! {
-    /// A buffer to encode into or to decode from, taken while in use: a nested use gets a fresh one.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Scratch memory up to this size is kept by a thread.
-const KEPT_SCRATCH_BYTES: usize = 1024 * 1024;
-
-pub(super) fn with_scratch<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut scratch = SCRATCH.take();
-    scratch.clear();
-    let result = with(&mut scratch);
-    if scratch.capacity() <= KEPT_SCRATCH_BYTES {
-        SCRATCH.set(scratch);
-    }
-    result
 }
 
 impl<T: Serialize> Queue<T> {
@@ -135,7 +117,7 @@ impl<T: Serialize> Queue<T> {
     fn put_encoded(&self, item: &T, deadline: Option<Instant>, confirm: bool) -> Result<(), NotPut> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            encode_into(item, scratch).map_err(NotPut::Encode)?;
+            scope::plain(|| encode_into(item, scratch)).map_err(NotPut::Encode)?;
             if scratch.len() > limits::MAX_VALUE_BYTES {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }

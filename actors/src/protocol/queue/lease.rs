@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::error::{GetError, LeaseError, QueueError};
 use super::face::QueueFace;
-use super::handle::{Queue, with_scratch};
+use super::handle::Queue;
 use super::producer::ROUND_TRIP;
 use super::wire::{self, Reply, Run, Terms, ToOwner};
+use crate::scratch::with_scratch;
 
 /// An item that goes back to its queue unless it is acknowledged.
 ///

@@ -1,0 +1,90 @@
+//! What stands before each message in the ring.
+
+use callboard_core::limits;
+use callboard_ipc::{Need, RING_BYTES};
+
+/// Length of a header.
+pub(super) const HEADER_BYTES: usize = 8;
+/// A longer message does not go through the ring but beside it, in memory of its own.
+pub(super) const MAX_INLINE_BYTES: usize = 64 * 1024;
+
+const _: () = assert!(MAX_INLINE_BYTES + HEADER_BYTES <= RING_BYTES);
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A value, encoded.
+    Value,
+    /// Bytes, as they are.
+    Bytes,
+}
+
+/// A message as it is announced: length of its content as four bytes, number of its descriptors as two, its form and where
+/// its content is as one each; all little endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Bytes of content.
+    pub(super) len: usize,
+    /// Descriptors, that of content beside the ring included, which comes first.
+    pub(super) rights: usize,
+    pub(super) form: Form,
+    pub(super) is_beside: bool,
+}
+
+impl Head {
+    pub(super) fn new(len: usize, form: Form, rights: usize) -> Self {
+        let is_beside = len > MAX_INLINE_BYTES;
+        Self { len, rights: rights + usize::from(is_beside), form, is_beside }
+    }
+
+    /// What it takes until it has been read.
+    pub(super) fn need(&self) -> Need {
+        let (inline, beside) = if self.is_beside { (0, self.len as u64) } else { (self.len, 0) };
+        Need { bytes: HEADER_BYTES + inline, rights: self.rights, beside }
+    }
+
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let len = (self.len as u32).to_le_bytes();
+        let rights = (self.rights as u16).to_le_bytes();
+        let form = u8::from(self.form == Form::Bytes);
+        [len[0], len[1], len[2], len[3], rights[0], rights[1], form, u8::from(self.is_beside)]
+    }
+
+    /// None if no sound end writes such a header.
+    pub(super) fn decode(bytes: [u8; HEADER_BYTES]) -> Option<Self> {
+        let [a, b, c, d, e, f, form, beside] = bytes;
+        let len = u32::from_le_bytes([a, b, c, d]) as usize;
+        let rights = usize::from(u16::from_le_bytes([e, f]));
+        let form = match form {
+            0 => Form::Value,
+            1 => Form::Bytes,
+            _ => return None,
+        };
+        let head = Self { len, rights, form, is_beside: beside == 1 };
+        let is_sound =
+            beside <= 1 && head.is_beside == (len > MAX_INLINE_BYTES) && rights >= usize::from(beside);
+        (is_sound && len <= limits::MAX_VALUE_BYTES).then_some(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_were_and_others_are_refused() {
+        for len in [0, 1, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, limits::MAX_VALUE_BYTES] {
+            for form in [Form::Value, Form::Bytes] {
+                let head = Head::new(len, form, 3);
+                assert_eq!(Head::decode(head.encode()), Some(head));
+            }
+        }
+        assert_eq!(Head::decode([0, 0, 0, 0, 0, 0, 2, 0]), None);
+        assert_eq!(Head::decode([0, 0, 0, 0, 0, 0, 0, 2]), None);
+        assert_eq!(Head::decode(Head::new(limits::MAX_VALUE_BYTES + 1, Form::Value, 0).encode()), None);
+        // Content beside the ring needs its descriptor, and a short one does not go there.
+        assert_eq!(Head::decode([0, 0, 2, 0, 0, 0, 0, 1]), None);
+        assert_eq!(Head::decode([1, 0, 0, 0, 1, 0, 0, 1]), None);
+        assert_eq!(Head::decode([0, 0, 2, 0, 1, 0, 0, 0]), None);
+    }
+}
