@@ -3,6 +3,8 @@
     queues.py oneway COUNT MAXSIZE [struct|1k]
     queues.py roundtrip COUNT WAYS
     queues.py pipe COUNT
+    queues.py pipeway COUNT int|1k|1m
+    queues.py event COUNT
 """
 
 import multiprocessing as mp
@@ -95,6 +97,60 @@ def pipe(context, count):
     report(count, sum(latencies) / 1e9, cpu_used() - before, latencies)
 
 
+def send_all(end, count, kind, started):
+    started.send(time.monotonic_ns())
+    block = bytearray(b"\x07" * (1 << 20))
+    for number in range(count):
+        if kind == "1m":
+            block[:8] = number.to_bytes(8, "little")
+            end.send_bytes(block)
+        else:
+            end.send(item(kind, number))
+
+
+def pipeway(context, count, kind):
+    receiver, sender = context.Pipe(duplex=False)
+    here, there = context.Pipe(duplex=False)
+    before = cpu_used()
+    other = context.Process(target=send_all, args=(sender, count, kind, there))
+    other.start()
+    total = 0
+    for _ in range(count):
+        if kind == "1m":
+            total += int.from_bytes(receiver.recv_bytes()[:8], "little")
+        else:
+            total += number_of(kind, receiver.recv())
+    end = time.monotonic_ns()
+    other.join()
+    check("sum", total, count * (count - 1) // 2)
+    report(count, (end - here.recv()) / 1e9, cpu_used() - before)
+
+
+def answer_events(there, back, count):
+    for _ in range(count):
+        there.wait()
+        there.clear()
+        back.set()
+
+
+def event(context, count):
+    there, back = context.Event(), context.Event()
+    before = cpu_used()
+    other = context.Process(target=answer_events, args=(there, back, WARM_UP + count))
+    other.start()
+    latencies = []
+    for number in range(WARM_UP + count):
+        start = time.monotonic_ns()
+        there.set()
+        back.wait()
+        back.clear()
+        if number >= WARM_UP:
+            latencies.append((time.monotonic_ns() - start) // 2)
+    other.join()
+    check("whether all were seen", there.is_set(), False)
+    report(count * 2, sum(latencies) * 2 / 1e9, cpu_used() - before, latencies)
+
+
 if __name__ == "__main__":
     context = mp.get_context("fork")
     what, count = sys.argv[1], int(sys.argv[2])
@@ -104,5 +160,9 @@ if __name__ == "__main__":
         roundtrip(context, count, int(sys.argv[3]))
     elif what == "pipe":
         pipe(context, count)
+    elif what == "pipeway":
+        pipeway(context, count, sys.argv[3])
+    elif what == "event":
+        event(context, count)
     else:
         raise SystemExit(__doc__)

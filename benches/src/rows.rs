@@ -1,7 +1,10 @@
 //! The registry: every row with its contestants.
 
+mod event;
 pub(crate) mod idle;
 pub(crate) mod latency;
+mod pipe;
+mod protocols;
 mod queue;
 mod spawn;
 pub(crate) mod text;
@@ -23,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// All rows, in the order in which they run.
 pub(crate) fn all() -> Vec<Row> {
-    vec![
+    let mut rows = vec![
         queue_u64(),
         queue_hub(),
         queue_hub_2x2(),
@@ -39,7 +42,9 @@ pub(crate) fn all() -> Vec<Row> {
         spawn(),
         idle(),
         wordcount::row(),
-    ]
+    ];
+    rows.extend(protocols::all());
+    rows
 }
 
 fn queue_u64() -> Row {

@@ -57,6 +57,11 @@ const _: () = assert!(RING_BYTES.is_power_of_two());
 pub struct Rings {
     region: Region,
     side: Side,
+    /// What the reader was last seen to have read, by our writer: its word is looked at only when there seems to be no room,
+    /// so that the two sides do not pass a cache line to and fro with each message.
+    seen_head: AtomicU64,
+    /// The same for what there is to be read, by our reader.
+    seen_tail: AtomicU64,
 }
 
 /// What a message needs before it can leave.
@@ -83,7 +88,7 @@ impl Rings {
     /// As [`Region::create`].
     pub fn create(side: Side) -> io::Result<(Self, OwnedFd)> {
         let (region, fd) = Region::create(REGION_BYTES)?;
-        Ok((Self { region, side }, fd))
+        Ok((Self::over(region, side), fd))
     }
 
     /// Maps rings that came from elsewhere.
@@ -92,7 +97,14 @@ impl Rings {
     ///
     /// As [`Region::open`].
     pub fn open(fd: &OwnedFd, side: Side) -> io::Result<Self> {
-        Ok(Self { region: Region::open(fd, REGION_BYTES)?, side })
+        Ok(Self::over(Region::open(fd, REGION_BYTES)?, side))
+    }
+
+    fn over(region: Region, side: Side) -> Self {
+        let rings = Self { region, side, seen_head: AtomicU64::new(0), seen_tail: AtomicU64::new(0) };
+        rings.seen_head.store(rings.out().head.0.load(SeqCst), Relaxed);
+        rings.seen_tail.store(rings.inn().head.0.load(SeqCst), Relaxed);
+        rings
     }
 
     /// Which end this is.
@@ -127,21 +139,25 @@ impl Rings {
 
     // ---- writing -------------------------------------------------------------------------------
 
-    fn free(&self) -> usize {
+    /// Whether there are so many free bytes.
+    fn has_free(&self, bytes: usize) -> bool {
         let lane = self.out();
-        let used = lane.tail.0.load(Relaxed).wrapping_sub(lane.head.0.load(SeqCst));
-        // A reader that claims to have read more than there was gets no more room by it.
-        RING_BYTES.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX))
+        let tail = lane.tail.0.load(Relaxed);
+        free(tail, self.seen_head.load(Relaxed)) >= bytes || {
+            let head = lane.head.0.load(SeqCst);
+            self.seen_head.store(head, Relaxed);
+            free(tail, head) >= bytes
+        }
     }
 
     /// Whether a message can leave now.
     pub fn has_room(&self, need: Need) -> bool {
         let lane = self.out();
-        let rights = lane.rights.0.load(SeqCst) as usize;
-        let beside = lane.beside.0.load(SeqCst);
-        self.free() >= need.bytes
-            && (need.rights == 0 || rights.saturating_add(need.rights) <= MAX_RIGHTS)
-            && (need.beside == 0 || beside == 0 || beside.saturating_add(need.beside) <= MAX_BESIDE)
+        let rights = || lane.rights.0.load(SeqCst) as usize;
+        let beside = || lane.beside.0.load(SeqCst);
+        self.has_free(need.bytes)
+            && (need.rights == 0 || rights().saturating_add(need.rights) <= MAX_RIGHTS)
+            && (need.beside == 0 || beside() == 0 || beside().saturating_add(need.beside) <= MAX_BESIDE)
     }
 
     /// Says that this side waits for room, to be looked for once more after this.
@@ -161,8 +177,12 @@ impl Rings {
             self.write(at, part);
             at = at.wrapping_add(part.len() as u64);
         }
-        lane.rights.0.fetch_add(need.rights as u32, SeqCst);
-        lane.beside.0.fetch_add(need.beside, SeqCst);
+        if need.rights > 0 {
+            lane.rights.0.fetch_add(need.rights as u32, SeqCst);
+        }
+        if need.beside > 0 {
+            lane.beside.0.fetch_add(need.beside, SeqCst);
+        }
         lane.tail.0.store(at, SeqCst);
         lane.reader_waits.0.load(SeqCst) != 0 && lane.reader_waits.0.swap(0, SeqCst) != 0
     }
@@ -180,14 +200,20 @@ impl Rings {
 
     // ---- reading -------------------------------------------------------------------------------
 
-    /// How many bytes are there to be read.
+    /// How many bytes are there to be read: none only if there is none, else whole publications, perhaps not the latest.
     ///
     /// # Errors
     ///
     /// `InvalidData` if the other side claims more than a ring holds.
     pub fn available(&self) -> io::Result<usize> {
         let lane = self.inn();
-        let there = lane.tail.0.load(SeqCst).wrapping_sub(lane.head.0.load(Relaxed));
+        let head = lane.head.0.load(Relaxed);
+        let mut tail = self.seen_tail.load(Relaxed);
+        if tail == head {
+            tail = lane.tail.0.load(SeqCst);
+            self.seen_tail.store(tail, Relaxed);
+        }
+        let there = tail.wrapping_sub(head);
         match usize::try_from(there) {
             Ok(there) if there <= RING_BYTES => Ok(there),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a ring that holds more than it can")),
@@ -221,9 +247,9 @@ impl Rings {
         let head = lane.head.0.load(Relaxed).wrapping_add(need.bytes as u64);
         lane.head.0.store(head, SeqCst);
         let wanted = lane.writer_waits.0.load(SeqCst) as usize;
-        let used = lane.tail.0.load(SeqCst).wrapping_sub(head);
-        let free = RING_BYTES.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
-        wanted != 0 && free >= wanted.min(RING_BYTES) && lane.writer_waits.0.swap(0, SeqCst) != 0
+        wanted != 0
+            && free(lane.tail.0.load(SeqCst), head) >= wanted.min(RING_BYTES)
+            && lane.writer_waits.0.swap(0, SeqCst) != 0
     }
 
     /// Says that this side waits for bytes, to be looked for once more after this.
@@ -248,6 +274,11 @@ impl Rings {
     pub fn reader_has_closed(&self) -> bool {
         self.out().reader_has_closed.0.load(SeqCst) != 0
     }
+}
+
+/// How many bytes can be written. A reader that claims to have read more than there was gets no more room by it.
+fn free(tail: u64, head: u64) -> usize {
+    RING_BYTES.saturating_sub(usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -323,7 +354,8 @@ mod tests {
         let (ours, theirs) = pair();
         ours.out().tail.0.store(RING_BYTES as u64 + 1, SeqCst);
         assert!(theirs.available().is_err());
-        theirs.inn().head.0.store(u64::MAX / 2, SeqCst);
+        ours.out().head.0.store(u64::MAX / 2, SeqCst);
+        ours.seen_head.store(u64::MAX / 2, Relaxed);
         assert!(!ours.has_room(bytes(1)));
     }
 }

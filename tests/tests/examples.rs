@@ -27,6 +27,8 @@ macro_rules! examples {
 }
 
 examples! {
+    event_start [];
+    pipe_shout [];
     pipeline_words [];
     process_tree [];
     processes_fail [];
@@ -34,9 +36,11 @@ examples! {
     processes_names [];
     processes_sums [];
     queue_bounded [];
+    queue_by_is_empty [];
     queue_consumers [];
     queue_leases [];
     queue_tasks [];
+    wait_any [];
     word_count ["--top", "3", "LICENSE-APACHE"];
 }
 

@@ -133,7 +133,9 @@ impl End {
         if head.is_beside {
             rights.push(callboard_ipc::set_aside(content).map_err(NotSent::System)?);
         }
-        if let Some(departing) = departing.take() {
+        if head.rights > rights.len()
+            && let Some(departing) = departing.take()
+        {
             rights.extend(departing.depart());
         }
         if !rights.is_empty() {

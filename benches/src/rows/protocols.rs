@@ -1,0 +1,115 @@
+//! The rows of the protocols beside the queue.
+
+use super::{NO_PAUSE, PAUSE, event, pipe};
+use crate::harness::{Measured, Row, Unit, base, limit, ours, peer};
+use crate::item::Block;
+use crate::limits::pingpong::{Way, round_trips};
+use crate::limits::{frames, stream};
+use crate::peers::{iceoryx2, ipc_channel, python};
+
+/// Words of a mebibyte.
+const LARGE_WORDS: u64 = 131_072;
+
+pub(super) fn all() -> Vec<Row> {
+    vec![pipe(), pipe_idle(), pipe_u64(), pipe_1k(), pipe_1m(), event(), wait_any()]
+}
+
+fn pipe() -> Row {
+    Row {
+        name: "pipe",
+        about: "a number there and back over a pipe",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("pipe", |b| pipe::round_trips(b, b.size(200_000, 500), NO_PAUSE)),
+            limit("blocking", |b| round_trips(Way::Blocking, b.size(50_000, 500), NO_PAUSE, 1)),
+            limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 1)),
+            peer("ipc-channel", |b| ipc_channel::round_trips(b.size(50_000, 500), 1)),
+            peer("iceoryx2, polling", |b| iceoryx2::round_trips(b.size(50_000, 500), 1)),
+            peer("Python Pipe", |b| python::run("queues.py", &["pipe", b.pick("20000", "500")])),
+        ],
+    }
+}
+
+fn pipe_idle() -> Row {
+    Row {
+        name: "pipe-idle",
+        about: "the same after a millisecond of silence",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("pipe", |b| pipe::round_trips(b, b.size(500, 20), PAUSE)),
+            limit("blocking", |b| round_trips(Way::Blocking, b.size(500, 20), PAUSE, 1)),
+            limit("epoll", |b| round_trips(Way::Epoll, b.size(500, 20), PAUSE, 1)),
+        ],
+    }
+}
+
+fn pipe_u64() -> Row {
+    Row {
+        name: "pipe-u64",
+        about: "a number from one process to another over a pipe",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("pipe", |b| pipe::one_way::<u64>(b, b.size(10_000_000, 20_000))),
+            limit("prototype", |b| frames::one_way::<u64>(b.size(20_000_000, 20_000))),
+            peer("ipc-channel", |b| ipc_channel::one_way::<u64>(b.size(300_000, 2_000))),
+            peer("Python Pipe", |b| python::run("queues.py", &["pipeway", b.pick("100000", "500"), "int"])),
+        ],
+    }
+}
+
+fn pipe_1k() -> Row {
+    Row {
+        name: "pipe-1k",
+        about: "a kibibyte from one process to another over a pipe",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("pipe", |b| pipe::one_way::<Block>(b, b.size(1_000_000, 2_000))),
+            limit("prototype", |b| frames::one_way::<Block>(b.size(1_500_000, 2_000))),
+            peer("ipc-channel", |b| ipc_channel::one_way::<Block>(b.size(300_000, 2_000))),
+            peer("Python Pipe", |b| python::run("queues.py", &["pipeway", b.pick("100000", "500"), "1k"])),
+        ],
+    }
+}
+
+fn pipe_1m() -> Row {
+    Row {
+        name: "pipe-1m",
+        about: "a mebibyte from one process to another over a pipe",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("pipe", |b| pipe::large(b, b.size(2_000, 10))),
+            limit("raw, a write each", |b| {
+                let count = b.size(2_000, 10);
+                let measured = stream::one_way(count * LARGE_WORDS, LARGE_WORDS)?;
+                Ok(Measured { operations: count, ..measured })
+            }),
+            peer("Python Pipe", |b| python::run("queues.py", &["pipeway", b.pick("1000", "10"), "1m"])),
+        ],
+    }
+}
+
+fn event() -> Row {
+    Row {
+        name: "event",
+        about: "an event set in one process until another one has seen it, half a round trip over two events",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("two events", |b| event::round_trips(b, b.size(50_000, 200))),
+            limit("blocking", |b| round_trips(Way::Blocking, b.size(50_000, 500), NO_PAUSE, 2)),
+            limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 2)),
+            peer("Python Event", |b| python::run("queues.py", &["event", b.pick("10000", "200")])),
+        ],
+    }
+}
+
+fn wait_any() -> Row {
+    Row {
+        name: "wait-any",
+        about: "a number to another process and back by one of many queues that are waited for",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("of 1,000", |b| event::of_many(b, b.size(50_000, 200), 1000)),
+            base("of 10", |b| event::of_many(b, b.size(50_000, 200), 10)),
+        ],
+    }
+}
