@@ -38,7 +38,8 @@ pub use protocol::pipe::{
     PipeEnd, PipeReceiver, PipeSender, PollError, RecvBytesError, RecvError, SendError, TryRecvError,
 };
 pub use protocol::queue::{
-    DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
+    ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Lease, LeaseError, Lifo, LifoQueue, PriorityQueue,
+    PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 

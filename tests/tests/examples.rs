@@ -39,6 +39,7 @@ examples! {
     queue_by_is_empty [];
     queue_consumers [];
     queue_leases [];
+    queue_order [];
     queue_tasks [];
     wait_any [];
     word_count ["--top", "3", "LICENSE-APACHE"];

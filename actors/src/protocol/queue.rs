@@ -13,6 +13,7 @@ mod face;
 mod getting;
 mod handle;
 mod inbox;
+mod kind;
 mod lease;
 mod line;
 mod options;
@@ -23,6 +24,7 @@ mod watching;
 mod wire;
 
 pub use error::{GetError, LeaseError, PutError, QueueError, TryGetError};
-pub use handle::{Iter, Queue};
+pub use handle::{Iter, LifoQueue, PriorityQueue, Queue};
+pub use kind::{ByPriority, Fifo, Kind, Lifo};
 pub use lease::{DeadLetter, Lease};
 pub use options::QueueOptions;

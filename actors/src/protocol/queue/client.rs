@@ -37,7 +37,13 @@ impl std::fmt::Debug for Client {
 
 impl Client {
     /// A client of the queue at `queue`, with a slot of its own on this node.
-    pub(super) fn new(runtime: &Arc<Runtime>, queue: Address, line: Line, form: Form) -> Arc<Self> {
+    pub(super) fn new(
+        runtime: &Arc<Runtime>,
+        queue: Address,
+        line: Line,
+        form: Form,
+        prefetches: bool,
+    ) -> Arc<Self> {
         let client = runtime.add_cell(|slot| {
             Arc::new_cyclic(|me| Self {
                 me: Weak::clone(me),
@@ -45,7 +51,7 @@ impl Client {
                 queue,
                 line: line.clone(),
                 producer: Producer::default(),
-                consumer: Consumer::new(form),
+                consumer: Consumer::new(form, prefetches),
             })
         });
         match &client.line {

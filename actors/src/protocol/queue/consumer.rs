@@ -49,6 +49,8 @@ pub(super) struct State {
     /// Asked for and not delivered yet.
     pub(super) wanted: u64,
     pub(super) window: u64,
+    /// More is asked for than is waited for.
+    prefetches: bool,
     /// On which terms items were last asked for.
     pub(super) terms: Terms,
     /// When items were last asked for, and how many had been taken then.
@@ -88,7 +90,7 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    pub(super) fn new(form: Form) -> Self {
+    pub(super) fn new(form: Form, prefetches: bool) -> Self {
         Self {
             own: Counter { taken: AtomicU64::new(0), finished: AtomicU64::new(0), poke: AtomicU32::new(0) },
             leases: AtomicU64::new(0),
@@ -97,6 +99,7 @@ impl Consumer {
                 taken: 0,
                 wanted: 0,
                 window: 1,
+                prefetches,
                 terms: Terms::Taken,
                 asked: None,
                 is_returning: false,
@@ -214,6 +217,11 @@ impl State {
         let here = self.inbox.len() as u64 + self.wanted;
         if here >= waiting.max(self.window.div_ceil(2)) {
             return 0;
+        }
+        if !self.prefetches {
+            let count = waiting.saturating_sub(here);
+            self.wanted += count;
+            return count;
         }
         let now = Instant::now();
         if let Some((asked, taken)) = self.asked {

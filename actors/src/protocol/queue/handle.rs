@@ -5,13 +5,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, decode, encode_into, limits};
+use callboard_core::{Address, decode, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::consumer::NoItem;
 use super::error::{GetError, PutError, QueueError, TryGetError};
 use super::face::QueueFace;
+use super::kind::{self, ByPriority, Fifo, Kind, Lifo, Sealed};
 use super::lease::{DeadLetter, Lease};
 use super::producer::{self, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
@@ -29,24 +30,39 @@ use crate::scratch::with_scratch;
 /// [`closed`](Self::close), getters drain it and then see the end of the stream; no item is ever a mark for it.
 ///
 /// Source: `Queue` and `JoinableQueue` of Python's `multiprocessing`.
-pub struct Queue<T> {
+///
+/// `K` says which item is next: the first that was put, unless it is a [`LifoQueue`] or a [`PriorityQueue`].
+pub struct Queue<T, K = Fifo> {
     pub(super) face: Arc<QueueFace>,
-    items: PhantomData<fn(T) -> T>,
+    items: PhantomData<fn(T, K) -> T>,
 }
 
-impl<T> Clone for Queue<T> {
+/// A queue whose next item is the last that was put. Nothing is prefetched, so each get is a round trip to the owner, and one
+/// that waits gets the item that is next when it comes.
+///
+/// Source: `LifoQueue` of Python's `queue`.
+pub type LifoQueue<T> = Queue<T, Lifo>;
+
+/// A queue of pairs of a priority and something else. Next is that with the lowest priority; of several the first that was
+/// put. As with a [`LifoQueue`] nothing is prefetched. While it is full, what waits for room comes in as it was put,
+/// whatever its priority.
+///
+/// Source: `PriorityQueue` of Python's `queue`.
+pub type PriorityQueue<T> = Queue<(i64, T), ByPriority>;
+
+impl<T, K> Clone for Queue<T, K> {
     fn clone(&self) -> Self {
         Self { face: Arc::clone(&self.face), items: PhantomData }
     }
 }
 
-impl<T> fmt::Debug for Queue<T> {
+impl<T, K: Sealed> fmt::Debug for Queue<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Queue<{}>({})", std::any::type_name::<T>(), self.face.address)
+        write!(f, "{}<{}>({})", K::NAME, std::any::type_name::<T>(), self.face.address)
     }
 }
 
-impl<T: Serialize> Queue<T> {
+impl<T: Serialize, K: Kind<T>> Queue<T, K> {
     /// Puts `item` at the tail, waiting for room.
     ///
     /// `Ok` means the item is on its way: the owner has it after [`flush`](Self::flush), and after the join of the
@@ -117,7 +133,7 @@ impl<T: Serialize> Queue<T> {
     fn put_encoded(&self, item: &T, deadline: Option<Instant>, confirm: bool) -> Result<(), NotPut> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            scope::plain(|| encode_into(item, scratch)).map_err(NotPut::Encode)?;
+            scope::plain(|| kind::encode::<T, K>(item, scratch)).map_err(NotPut::Encode)?;
             if scratch.len() > limits::MAX_VALUE_BYTES {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }
@@ -153,7 +169,7 @@ impl NotPut {
     }
 }
 
-impl<T: DeserializeOwned> Queue<T> {
+impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
     /// Takes the item at the head, waiting for one.
     ///
     /// From when it returns the item is the caller's: if this process is killed, it is gone with it. Who needs more
@@ -226,7 +242,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// All items until the queue is closed and drained. An item that can't be decoded is passed over, and with the
     /// owner's node the items end; either is told by a line on standard error. Whoever must know calls
     /// [`get`](Self::get).
-    pub fn iter(&self) -> Iter<'_, T> {
+    pub fn iter(&self) -> Iter<'_, T, K> {
         Iter { queue: self }
     }
 
@@ -263,7 +279,7 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
-        scope::enter(&self.face.runtime, || decode(bytes))
+        scope::enter(&self.face.runtime, || decode(kind::content::<K>(bytes)))
     }
 
     /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is
@@ -316,7 +332,7 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 }
 
-impl<T> Queue<T> {
+impl<T, K: Sealed> Queue<T, K> {
     /// How many items no `get` has returned yet, those prefetched anywhere included.
     ///
     /// Exact for everything whose put was confirmed, as after the join of the child that put it. Items
@@ -401,17 +417,17 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
-        Self { face: QueueFace::of(runtime, address), items: PhantomData }
+        Self { face: QueueFace::of(runtime, address, kind::prefetches::<K>()), items: PhantomData }
     }
 }
 
 /// The items of a queue until its end; see [`Queue::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T> {
-    queue: &'a Queue<T>,
+pub struct Iter<'a, T, K: Sealed = Fifo> {
+    queue: &'a Queue<T, K>,
 }
 
-impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
+impl<T: DeserializeOwned, K: Kind<T>> Iterator for Iter<'_, T, K> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -431,11 +447,11 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     }
 }
 
-impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
+impl<'a, T: DeserializeOwned, K: Kind<T>> IntoIterator for &'a Queue<T, K> {
     type Item = T;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = Iter<'a, T, K>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> Iter<'a, T, K> {
         self.iter()
     }
 }

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::error::{GetError, LeaseError, QueueError};
 use super::face::QueueFace;
 use super::handle::Queue;
+use super::kind::Kind;
 use super::producer::ROUND_TRIP;
 use super::wire::{self, Reply, Run, Terms, ToOwner};
 use crate::scratch::with_scratch;
@@ -29,8 +30,8 @@ pub struct Lease<T> {
 }
 
 impl<T: DeserializeOwned> Lease<T> {
-    pub(super) fn take(
-        queue: &Queue<T>,
+    pub(super) fn take<K: Kind<T>>(
+        queue: &Queue<T, K>,
         lasting: Option<Duration>,
         timeout: Option<Duration>,
     ) -> Result<Self, GetError> {
@@ -185,7 +186,7 @@ pub struct DeadLetter<T> {
 }
 
 impl<T: DeserializeOwned> DeadLetter<T> {
-    pub(super) fn new(queue: &Queue<T>, letter: &wire::DeadLetter) -> Self {
+    pub(super) fn new<K: Kind<T>>(queue: &Queue<T, K>, letter: &wire::DeadLetter) -> Self {
         let cause = match letter.cause {
             wire::Cause::Nacked => "its consumer gave it up",
             wire::Cause::Expired => "its time was over",

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::owner::Settings;
+use super::owner::{Order, Settings};
 use super::wire::Amount;
 
 /// What a queue holds if nothing else is said.
@@ -20,7 +20,7 @@ pub struct QueueOptions {
 impl Default for QueueOptions {
     fn default() -> Self {
         let capacity = Amount { items: DEFAULT_ITEMS, bytes: DEFAULT_BYTES };
-        Self { settings: Settings { capacity, max_attempts: None } }
+        Self { settings: Settings { capacity, max_attempts: None, order: Order::Fifo } }
     }
 }
 

@@ -26,6 +26,7 @@ mod lease;
 mod ledger;
 mod letters;
 mod limits;
+mod ready;
 mod recall;
 mod world;
 
@@ -40,13 +41,14 @@ use std::num::NonZeroU32;
 use thiserror::Error;
 
 use self::client::Clients;
-use self::item::Stored;
 use self::lease::Timing;
 use self::ledger::Ledger;
 use self::letters::DeadLetters;
+use self::ready::Ready;
 use super::wire::{Amount, Length, Reply, ToOwner};
 
 pub(crate) use self::admission::Direct;
+pub(crate) use self::ready::{Order, PRIORITY_BYTES, priority_head};
 pub(crate) use self::world::{ClientId, World};
 
 /// What a queue is created with.
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) capacity: Amount,
     /// After how many attempts a leased item that comes back becomes a dead letter. `None`: never.
     pub(crate) max_attempts: Option<NonZeroU32>,
+    /// Which item is next.
+    pub(crate) order: Order,
 }
 
 /// Something that no client in order sends. Its connection is to be closed, after which
@@ -101,8 +105,8 @@ pub(crate) struct Owner {
     max_attempts: Option<NonZeroU32>,
     is_closed: bool,
     ledger: Ledger,
-    /// The queue, head first. While it holds anything, nobody is waiting.
-    ready: VecDeque<Stored>,
+    /// The queue. While it holds anything, nobody is waiting.
+    ready: Ready,
     clients: Clients,
     producers: u64,
     /// Counts messages that had to wait for admission: the order across clients.
@@ -127,7 +131,7 @@ impl Owner {
             max_attempts: settings.max_attempts,
             is_closed: false,
             ledger: Ledger::new(settings.capacity),
-            ready: VecDeque::new(),
+            ready: Ready::new(settings.order),
             clients: Clients::default(),
             producers: 0,
             arrivals: 0,

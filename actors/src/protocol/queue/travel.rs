@@ -5,18 +5,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cell::QueueCell;
 use super::handle::Queue;
+use super::kind;
 use super::options::QueueOptions;
+use super::owner::Settings;
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
 use crate::protocol::travel;
 
-impl<T> Sealed for Queue<T> {}
+impl<T, K> Sealed for Queue<T, K> {}
 
-impl<T> Object for Queue<T> {
+impl<T, K: kind::Sealed + 'static> Object for Queue<T, K> {
     type Options = QueueOptions;
 
     fn build(node: &Node, options: QueueOptions) -> Self {
-        let cell = QueueCell::create(node.runtime(), options.settings);
+        let settings = Settings { order: K::SETTING.0, ..options.settings };
+        let cell = QueueCell::create(node.runtime(), settings);
         Self::of(node.runtime(), cell.address())
     }
 
@@ -29,7 +32,7 @@ impl<T> Object for Queue<T> {
     }
 
     fn type_name() -> String {
-        format!("Queue<{}>", std::any::type_name::<T>())
+        format!("{}<{}>", K::NAME, std::any::type_name::<T>())
     }
 
     fn discard(self, node: &Node) {
@@ -37,13 +40,13 @@ impl<T> Object for Queue<T> {
     }
 }
 
-impl<T> Serialize for Queue<T> {
+impl<T, K> Serialize for Queue<T, K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         travel::serialize::<Self, S>(self.face.address, serializer)
     }
 }
 
-impl<'de, T> Deserialize<'de> for Queue<T> {
+impl<'de, T, K: kind::Sealed> Deserialize<'de> for Queue<T, K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (runtime, address) = travel::deserialize::<Self, D>(deserializer)?;
         Ok(Self::of(&runtime, address))

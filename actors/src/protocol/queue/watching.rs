@@ -68,7 +68,7 @@ impl Poll for Gettable {
     }
 }
 
-impl<T> Sealed for Queue<T> {
+impl<T, K> Sealed for Queue<T, K> {
     fn pollable(&self) -> Pollable {
         let what: Arc<dyn Poll> = Arc::new(Gettable(Arc::clone(&self.face)));
         Pollable::new(&self.face.runtime, what)
@@ -77,4 +77,4 @@ impl<T> Sealed for Queue<T> {
 
 /// Ready when an item is here to be taken, or the queue's end: then [`get`](Queue::get) returns at once, unless another
 /// thread was faster. [`try_get`](Queue::try_get) is the safe way to take it.
-impl<T> Waitable for Queue<T> {}
+impl<T, K> Waitable for Queue<T, K> {}

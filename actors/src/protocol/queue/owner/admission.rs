@@ -73,7 +73,7 @@ impl Owner {
                 return Direct::NoRoom;
             }
         }
-        self.ready.push_back(Stored::new(item));
+        self.ready.put(Stored::new(item));
         self.ledger.queued += Amount::one(bytes);
         self.settle_down(world);
         Direct::Put
@@ -126,7 +126,7 @@ impl Owner {
                 break;
             }
             left -= cost;
-            self.ready.push_back(Stored::new(item));
+            self.ready.put(Stored::new(item));
         }
         let spent = self.clients[key].credit - left;
         self.clients[key].credit = left;
@@ -210,7 +210,7 @@ impl Owner {
                     client.offered -= amount;
                     below = Some(number + 1);
                 }
-                self.ready.push_back(Stored { item: offer.item, attempts: 0 });
+                self.ready.put(Stored { item: offer.item, attempts: 0 });
             }
             if let Some(below) = below {
                 world.admitted(client.id, below);

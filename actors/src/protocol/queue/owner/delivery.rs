@@ -101,7 +101,7 @@ impl Owner {
         };
         let client = &mut self.clients[key];
         let first = client.held.next_seq();
-        let items = self.ready.drain(..count as usize);
+        let items = self.ready.take(count as usize);
         let sent = client.held.extend(items, standing);
         let mut amount = Amount::ZERO;
         let counted = sent.inspect(|stored| amount += Amount::one(stored.item.bytes()));
@@ -146,7 +146,7 @@ impl Owner {
             self.ledger.ahead -= amount;
             self.ledger.queued += amount;
             self.timing.note_settled(returned.was_timed);
-            self.ready.push_front(returned.stored);
+            self.ready.put_back(returned.stored);
             count += 1;
         }
         count

@@ -156,7 +156,7 @@ impl Owner {
             if let Some(stored) = self.take_back(returned, Cause::Nacked) {
                 match until {
                     Some(until) => self.timing.delay(stored, until),
-                    None => self.ready.push_front(stored),
+                    None => self.ready.put_back(stored),
                 }
             }
         }
@@ -252,7 +252,7 @@ impl Owner {
     pub(super) fn return_leases(&mut self, key: usize) {
         while let Some(returned) = self.clients[key].held.pop_in_hand() {
             if let Some(stored) = self.take_back(returned, Cause::ConsumerGone) {
-                self.ready.push_front(stored);
+                self.ready.put_back(stored);
             }
         }
     }
@@ -275,7 +275,7 @@ impl Owner {
         }
         for returned in expired.into_iter().rev() {
             if let Some(stored) = self.take_back(returned, Cause::Expired) {
-                self.ready.push_front(stored);
+                self.ready.put_back(stored);
             }
         }
     }
@@ -284,7 +284,7 @@ impl Owner {
         let later = self.timing.delayed.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut self.timing.delayed, later);
         for stored in due.into_values().rev() {
-            self.ready.push_front(stored);
+            self.ready.put_back(stored);
         }
     }
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use self::net::Net;
 use super::super::wire::{Amount, Run, Terms, ToOwner};
-use super::{Owner, Settings};
+use super::{Order, Owner, Settings};
 
 /// What happens next to one of the clients.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +96,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn settings() -> impl Strategy<Value = Settings> {
     let items = prop_oneof![1..4_u64, 4..40_u64, Just(10_000)];
     let bytes = prop_oneof![20..200_u64, 200..4_000_u64, Just(1 << 24)];
-    (items, bytes, 0..4_u32).prop_map(|(items, bytes, attempts)| Settings {
+    let order = prop_oneof![4 => Just(Order::Fifo), 1 => Just(Order::Lifo), 1 => Just(Order::Priority)];
+    (items, bytes, 0..4_u32, order).prop_map(|(items, bytes, attempts, order)| Settings {
         capacity: Amount { items, bytes },
         max_attempts: NonZeroU32::new(attempts),
+        order,
     })
 }
 
@@ -110,7 +112,9 @@ struct Scene {
 
 impl Scene {
     fn new(settings: Settings) -> Scene {
-        Scene { owner: Owner::new(settings), net: Net::new(PEERS) }
+        let mut net = Net::new(PEERS);
+        net.is_fifo = settings.order == Order::Fifo;
+        Scene { owner: Owner::new(settings), net }
     }
 
     fn step(&mut self, Step { verb, peer, n }: Step) {
@@ -236,8 +240,11 @@ proptest! {
 
 #[test]
 fn the_last_run_number_does_not_overflow() {
-    let mut scene =
-        Scene::new(Settings { capacity: Amount { items: u64::MAX, bytes: u64::MAX }, max_attempts: None });
+    let mut scene = Scene::new(Settings {
+        capacity: Amount { items: u64::MAX, bytes: u64::MAX },
+        max_attempts: None,
+        order: Order::Fifo,
+    });
     let run = Run { first: u64::MAX, count: u64::MAX };
     let at = &mut scene.net.peers[0];
     at.withdraw_run(run);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, NodeId, Slot};
 
 use super::super::wire::{Amount, Length, Refusal, Reply, Run, Terms, ToOwner};
-use super::{ClientId, Direct, Owner, Settings, Violation, World};
+use super::{ClientId, Direct, Order, Owner, Settings, Violation, World};
 
 /// What the owner did, with clients by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +105,11 @@ impl Table {
     }
 
     fn with_attempts(items: u64, bytes: u64, attempts: u32) -> Table {
-        let settings =
-            Settings { capacity: Amount { items, bytes }, max_attempts: NonZeroU32::new(attempts) };
+        let settings = Settings {
+            capacity: Amount { items, bytes },
+            max_attempts: NonZeroU32::new(attempts),
+            order: Order::Fifo,
+        };
         let log = Log { effects: Vec::new(), words: HashMap::new(), now: Instant::now() };
         let owner = Owner::new(settings);
         Table { owner, log }
