@@ -12,6 +12,7 @@ mod failure;
 mod guests;
 mod hello;
 mod hook;
+mod manager;
 mod names;
 mod node;
 mod outbox;
@@ -29,6 +30,7 @@ mod wait_any;
 
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
+pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
@@ -41,6 +43,7 @@ pub use protocol::queue::{
     ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Lease, LeaseError, Lifo, LifoQueue, PriorityQueue,
     PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use protocol::served::{Serve, Served, ServedError};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]

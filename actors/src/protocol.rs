@@ -5,6 +5,7 @@ pub(crate) mod event;
 mod object;
 pub(crate) mod pipe;
 pub(crate) mod queue;
+pub(crate) mod served;
 mod travel;
 
 pub use object::ObjectError;

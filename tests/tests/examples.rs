@@ -41,6 +41,7 @@ examples! {
     queue_leases [];
     queue_order [];
     queue_tasks [];
+    served_counter [];
     wait_any [];
     word_count ["--top", "3", "LICENSE-APACHE"];
 }

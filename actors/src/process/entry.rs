@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use callboard_core::{decode, encode_into, limits};
 use callboard_ipc::{CodeOffset, locate, resolve, type_hash};
@@ -14,6 +15,7 @@ use serde_bytes::ByteBuf;
 
 use super::reason::SpawnError;
 use crate::node::Node;
+use crate::runtime::Runtime;
 use crate::scope::{self, Departing};
 
 /// A call on its way to a child.
@@ -93,6 +95,72 @@ where
         // A panic has message and place, which is what the author of such a type needs.
         Err(error) => panic!("the value that the function returned can't be sent: {error}"),
     }
+}
+
+/// What the process of an object does with a call of a method: decode, run, encode. The error text is a refusal.
+type RunMethod<T> = fn(&mut T, &Arc<Runtime>, *const (), u64, &[u8]) -> Result<Vec<u8>, String>;
+
+/// Prepares `f(object, args)` to be run where an object of type `T` is, in a process of this same program.
+pub(crate) fn prepare_method<T, A, R>(f: fn(&mut T, A) -> R, args: &A) -> Result<Call, SpawnError>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    let mut bytes = Vec::new();
+    scope::plain(|| encode_into(args, &mut bytes)).map_err(SpawnError::Arguments)?;
+    if bytes.len() > MAX_CALL_BYTES {
+        return Err(SpawnError::TooLarge { bytes: bytes.len() });
+    }
+    let run: RunMethod<T> = run_method::<T, A, R>;
+    Ok(Call {
+        function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
+        run: locate(run as *const ()).map_err(SpawnError::Function)?.get(),
+        types: types_of::<(&T, A), R>(),
+        args: ByteBuf::from(bytes),
+    })
+}
+
+/// Runs a method that was prepared for an object of type `T` by a process of this same program, as the caller has checked.
+pub(crate) fn perform_method<T>(
+    object: &mut T,
+    runtime: &Arc<Runtime>,
+    call: &Call,
+) -> Result<Vec<u8>, String> {
+    let find = |raw| resolve(CodeOffset::from_raw(raw)).map_err(|error| error.to_string());
+    let (function, run) = (find(call.function)?, find(call.run)?);
+    // SAFETY: another process of the same program took this offset of a `RunMethod<T>`: the request came by a handle to an
+    // object of type `T`, the caller compared the build, and `resolve` found the place inside its code.
+    let run: RunMethod<T> = unsafe { std::mem::transmute(run) };
+    run(object, runtime, function, call.types, &call.args)
+}
+
+fn run_method<T, A, R>(
+    object: &mut T,
+    runtime: &Arc<Runtime>,
+    f: *const (),
+    types: u64,
+    args: &[u8],
+) -> Result<Vec<u8>, String>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    if types != types_of::<(&T, A), R>() {
+        return Err("caller and object disagree about the types of the call".to_owned());
+    }
+    // SAFETY: the same request carried `f` beside this instance of `run_method`, whose types the hash has just confirmed;
+    // `prepare_method` is the only place that makes such pairs, from an `fn(&mut T, A) -> R`.
+    let f: fn(&mut T, A) -> R = unsafe { std::mem::transmute(f) };
+    let args = scope::enter(runtime, || decode(args));
+    let args = args.map_err(|error| format!("the arguments can't be read: {error}"))?;
+    let value = f(object, args);
+    let mut bytes = Vec::new();
+    let encoded = encode_into(&value, &mut bytes);
+    encoded.map_err(|error| format!("the value that the method returned can't be sent: {error}"))?;
+    if bytes.len() > MAX_CALL_BYTES {
+        return Err(format!("the value takes {} bytes, and {MAX_CALL_BYTES} can be sent", bytes.len()));
+    }
+    Ok(bytes)
 }
 
 fn types_of<A, R>() -> u64 {

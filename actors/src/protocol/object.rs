@@ -9,6 +9,7 @@ mod cell;
 mod handle;
 mod owner;
 
+pub(crate) use self::cell::ObjectCell;
 pub use self::handle::ObjectError;
 pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};

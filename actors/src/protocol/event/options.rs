@@ -1,7 +1,9 @@
 //! What an event is created with.
 
+use serde::{Deserialize, Serialize};
+
 /// How an event is created: cleared, unless it is to begin [`set`](Self::set).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct EventOptions {
     pub(super) is_set: bool,
 }

@@ -1,7 +1,7 @@
 //! An owner in a slot of its node: who asked what is written down here, so that the machine knows askers by number alone.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use callboard_core::{Address, Flags, Kind, NodeId, decode};
@@ -57,11 +57,15 @@ pub(crate) struct ObjectCell<O> {
 
 impl<O: Owner> ObjectCell<O> {
     pub(super) fn create(runtime: &Arc<Runtime>, owner: O) -> Arc<Self> {
+        Self::create_cyclic(runtime, |_| owner)
+    }
+
+    pub(super) fn create_cyclic(runtime: &Arc<Runtime>, make: impl FnOnce(&Weak<Self>) -> O) -> Arc<Self> {
         runtime.add_cell(|slot| {
-            Arc::new(Self {
+            Arc::new_cyclic(|me| Self {
                 address: Address { node: runtime.id, slot },
                 state: Mutex::new(State {
-                    owner,
+                    owner: make(me),
                     last: 0,
                     waiting: HashMap::default(),
                     calls: HashMap::default(),
@@ -102,6 +106,15 @@ impl<O: Owner> ObjectCell<O> {
     /// A thread of this node waits no longer for the answer to `word`.
     pub(super) fn forget_here(&self, runtime: &Arc<Runtime>, word: u64) {
         self.forget(runtime, runtime.id, word);
+        runtime.flush_listed_by_need();
+    }
+
+    /// Answers a question that the owner has left open, for a thread that has worked it out.
+    pub(crate) fn answer(&self, runtime: &Arc<Runtime>, asker: Asker, reply: O::Reply) {
+        let mut effects = Effects::default();
+        effects.reply(asker, reply);
+        let after = self.state.lock().carry_out(runtime, effects);
+        after.run(runtime);
         runtime.flush_listed_by_need();
     }
 

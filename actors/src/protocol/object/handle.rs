@@ -1,6 +1,6 @@
 //! The way from any node to an object's owner.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, decode};
@@ -60,6 +60,16 @@ impl<O: Owner> Handle<O> {
     /// Creates an object on the node of `runtime`.
     pub(crate) fn create(runtime: &Arc<Runtime>, owner: O) -> Self {
         let cell = ObjectCell::create(runtime, owner);
+        let address = cell.address;
+        Self { runtime: Arc::clone(runtime), address, line: Arc::new(Line::Here(cell)) }
+    }
+
+    /// As [`create`](Self::create), for an owner whose helpers find its cell.
+    pub(crate) fn create_cyclic(
+        runtime: &Arc<Runtime>,
+        make: impl FnOnce(&Weak<ObjectCell<O>>) -> O,
+    ) -> Self {
+        let cell = ObjectCell::create_cyclic(runtime, make);
         let address = cell.address;
         Self { runtime: Arc::clone(runtime), address, line: Arc::new(Line::Here(cell)) }
     }

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use serde::{Deserialize, Serialize};
+
 use super::owner::{Order, Settings};
 use super::wire::Amount;
 
@@ -12,7 +14,7 @@ const DEFAULT_BYTES: u64 = 256 << 20;
 /// How a queue is created.
 ///
 /// By default it holds a million items (1,048,576) and 256 MiB of them as encoded, and redelivers without limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct QueueOptions {
     pub(super) settings: Settings,
 }

@@ -38,6 +38,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::client::Clients;
@@ -52,7 +53,7 @@ pub(crate) use self::ready::{Order, PRIORITY_BYTES, priority_head};
 pub(crate) use self::world::{ClientId, World};
 
 /// What a queue is created with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// The most it may hold; an item with more bytes than this is refused.
     pub(crate) capacity: Amount,

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque, vec_deque};
 use std::iter::Rev;
 use std::vec;
 
+use serde::{Deserialize, Serialize};
+
 use super::item::Stored;
 
 /// Which item is next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// The first that was put.
     #[default]

@@ -1,0 +1,186 @@
+//! Objects of users' own types, and managers that host objects for others.
+
+use std::time::Duration;
+
+use callboard::{
+    Event, EventOptions, Host, Manager, ManagerError, NameError, Node, ObjectError, Queue, QueueError,
+    QueueOptions, Serve, Served, ServedError,
+};
+use callboard_tests::{PATIENCE, Random, eventually, is_running, pause, rounds, send_signal, stop_state};
+use serde::{Deserialize, Serialize};
+
+callboard::test_door!();
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Counter {
+    value: u64,
+    seen: Vec<String>,
+}
+
+impl Counter {
+    fn increment(&mut self, by: u64) -> u64 {
+        self.value += by;
+        self.value
+    }
+
+    fn note(&mut self, text: String) {
+        assert!(!text.is_empty(), "an empty note");
+        self.seen.push(text);
+    }
+
+    /// Waits, as a method may.
+    fn wait_for(&mut self, event: Event) -> bool {
+        event.wait().is_ok()
+    }
+}
+
+fn own(node: &Node, name: String) {
+    let _counter: Served<Counter> = node.create(&name, Serve::new(Counter::default())).unwrap();
+    while !node.wait_stopping(PATIENCE) {}
+}
+
+fn increments(_: &Node, (counter, count): (Served<Counter>, u64)) {
+    for _ in 0..count {
+        counter.call(Counter::increment, 1).unwrap();
+    }
+}
+
+/// > Methods of a served object run one after another where it is, and all callers see one state.
+#[test]
+fn methods_run_one_after_another_and_all_callers_see_one_state() {
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let remote: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let here: Served<Counter> = node.create("/ours", Serve::new(Counter::default())).unwrap();
+    for counter in [here, remote] {
+        let children: Vec<_> =
+            (0..3).map(|_| node.spawn("adds", increments, (counter.clone(), 1000)).unwrap()).collect();
+        for child in children {
+            child.join().unwrap();
+        }
+        assert_eq!(counter.call(|counter, ()| counter.value, ()).unwrap(), 3000);
+        counter.call(Counter::note, "one".to_owned()).unwrap();
+        assert_eq!(counter.call(|counter, ()| counter.seen.clone(), ()).unwrap(), ["one"]);
+    }
+    assert!(matches!(node.open::<Served<u64>>("/ours"), Err(NameError::WrongType { .. })));
+}
+
+/// > A method that panics is an error of that call, and the object serves on.
+#[test]
+fn a_method_that_panics_is_an_error_of_that_call() {
+    let node = Node::start().unwrap();
+    let counter: Served<Counter> = node.anonymous(Serve::new(Counter::default()));
+    for _ in 0..3 {
+        let failed = counter.call(Counter::note, String::new());
+        assert!(matches!(&failed, Err(ServedError::Panicked(text)) if text == "an empty note"), "{failed:?}");
+        counter.call(Counter::note, "fine".to_owned()).unwrap();
+    }
+    assert_eq!(counter.call(|counter, ()| counter.seen.len(), ()).unwrap(), 3);
+}
+
+/// > A call keeps its timeout; one that has not begun by then never does. 1,024 calls may wait, one more is refused.
+#[test]
+fn a_call_keeps_its_timeout_and_the_mailbox_its_limit() {
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let counter: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let event: Event = node.anonymous(EventOptions::new());
+    let busy = std::thread::spawn({
+        let (counter, event) = (counter.clone(), event.clone());
+        move || counter.call(Counter::wait_for, event)
+    });
+    eventually("it waits", || {
+        let late = counter.call_timeout(Counter::increment, 1000, Duration::from_millis(1));
+        matches!(late, Err(ServedError::TimedOut))
+    });
+    let waiting: Vec<_> = (0..1034)
+        .map(|_| {
+            let counter = counter.clone();
+            let small = std::thread::Builder::new().stack_size(64 * 1024);
+            small.spawn(move || counter.call(Counter::increment, 1)).unwrap()
+        })
+        .collect();
+    eventually("ten are refused", || waiting.iter().filter(|thread| thread.is_finished()).count() == 10);
+    event.set().unwrap();
+    assert!(busy.join().unwrap().unwrap());
+    let results: Vec<_> = waiting.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(ServedError::Full))).count(), 10);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1024);
+    // Some of those that were tried before it waited may have been carried out in time; none that timed out was.
+    let value = counter.call(|counter, ()| counter.value, ()).unwrap();
+    assert_eq!(value % 1000, 24, "{value}");
+}
+
+fn creates(_: &Node, host: Host) -> Queue<u64> {
+    let queue: Queue<u64> = host.create("/hosted/numbers", QueueOptions::new()).unwrap();
+    queue.put_many(0..10).unwrap();
+    let event: Event = host.anonymous(EventOptions::new()).unwrap();
+    event.set().unwrap();
+    queue
+}
+
+/// > A manager's objects outlive whoever had them created, and end with the manager.
+#[test]
+fn the_objects_of_a_manager_outlive_their_creator_and_end_with_the_manager() {
+    let node = Node::start().unwrap();
+    let manager = Manager::start(&node, "/shared").unwrap();
+    let queue = node.spawn("creates", creates, manager.host().clone()).unwrap().join().unwrap();
+    assert!((0..10).all(|n| queue.get() == Ok(n)));
+    let by_name: Queue<u64> = node.open("/hosted/numbers").unwrap();
+    by_name.put_confirmed(5).unwrap();
+    let counter: Served<Counter> = Host::open(&node, "/shared")
+        .unwrap()
+        .create("/hosted/counter", Serve::new(Counter { value: 7, seen: Vec::new() }))
+        .unwrap();
+    assert_eq!(counter.call(Counter::increment, 1).unwrap(), 8);
+
+    let taken = manager.host().create::<Queue<u64>>("/hosted/numbers", QueueOptions::new()).unwrap_err();
+    assert!(matches!(&taken, ManagerError::Name(_)) && taken.to_string().contains("is taken by"), "{taken}");
+    let taken = Manager::start(&node, "/hosted/numbers").unwrap_err();
+    assert!(matches!(&taken, ManagerError::Start(_)) && taken.to_string().contains("is taken by"), "{taken}");
+
+    let pid = manager.process().pid();
+    manager.shutdown(PATIENCE).unwrap();
+    assert!(!is_running(pid));
+    assert!(matches!(by_name.len(), Err(QueueError::Disconnected)));
+    assert!(matches!(counter.call(Counter::increment, 1), Err(ServedError::Disconnected)));
+    assert!(matches!(node.open::<Queue<u64>>("/hosted/numbers"), Err(NameError::NotFound(_))));
+}
+
+/// > A manager killed at any moment is told to everyone who uses it, and can be started anew under the same name.
+#[test]
+fn a_killed_manager_is_told_to_everyone_and_can_be_started_anew() {
+    fn waits(_: &Node, (event, counter): (Event, Served<Counter>)) -> (bool, bool) {
+        let mut calls = 0;
+        while counter.call(Counter::increment, 1).is_ok() {
+            calls += 1;
+        }
+        (event.wait() == Err(ObjectError::Disconnected), calls > 0)
+    }
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    for _ in 0..rounds(30) {
+        let manager = Manager::start(&node, "/shared").unwrap();
+        let host = manager.host();
+        let event: Event = host.create("/event", EventOptions::new()).unwrap();
+        let queue: Queue<u64> = host.create("/queue", QueueOptions::new()).unwrap();
+        let counter: Served<Counter> = host.anonymous(Serve::new(Counter::default())).unwrap();
+        counter.call(Counter::increment, 1).unwrap();
+        let child = node.spawn("waits", waits, (event.clone(), counter)).unwrap();
+        let getter = std::thread::spawn(move || queue.get().is_err());
+        let waiter = std::thread::spawn(move || event.wait());
+        pause(random.time(Duration::from_millis(5)));
+        let pid = manager.process().pid();
+        if random.below(2) == 0 {
+            send_signal(pid, 19);
+            eventually("it is stopped", || stop_state(pid) == Some('T'));
+        }
+        // Asked for, so that no line is written about it.
+        manager.process().kill().unwrap();
+        assert!(manager.process().join().is_err());
+        assert!(child.join().unwrap().0);
+        assert!(getter.join().unwrap());
+        assert_eq!(waiter.join().unwrap(), Err(ObjectError::Disconnected));
+        assert!(matches!(host.anonymous::<Event>(EventOptions::new()), Err(ManagerError::Host(_))));
+    }
+}
