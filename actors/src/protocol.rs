@@ -2,8 +2,9 @@
 //! that users hold, with what it needs on its node.
 
 pub(crate) mod event;
+pub(crate) mod list;
 mod object;
 pub(crate) mod queue;
 mod travel;
 
-pub use object::ObjectError;
+pub use object::{FunctionError, ObjectError, Swap};
