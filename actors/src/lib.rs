@@ -31,11 +31,13 @@ pub use failure::Failure;
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
+pub use protocol::counter::{AtLeast, Counter, CounterError, CounterOptions};
 pub use protocol::event::{Event, EventOptions};
 pub use protocol::list::{List, ListChange, ListError, ListIter, ListOptions, ListWatch};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
 pub use protocol::{FunctionError, ObjectError, Swap};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 

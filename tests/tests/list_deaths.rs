@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use callboard::{
-    List, ListChange, ListError, ListOptions, Node, Queue, QueueOptions, WaitAny, wait_any,
-};
+use callboard::{List, ListChange, ListError, ListOptions, Node, Queue, QueueOptions, WaitAny, wait_any};
 use callboard_tests::{PATIENCE, Random, eventually, pause, rounds, send_signal, stop_state};
 
 callboard::test_door!();
@@ -18,7 +16,9 @@ fn own(node: &Node, (name, capacity): (String, u64)) {
 #[test]
 fn every_change_is_followed_by_a_report() {
     fn changes(_: &Node, list: List<u64>) {
-        (0..1000).for_each(|i| drop(list.push(i).unwrap()));
+        for i in 0..1000 {
+            list.push(i).unwrap();
+        }
     }
     let node = Node::start().unwrap();
     let _owner = node.spawn("owner", own, ("/theirs".to_owned(), 10_000)).unwrap();
@@ -206,7 +206,10 @@ fn whoever_is_killed_nothing_hangs_and_nothing_is_half_done() {
             owner.kill().unwrap();
         }
         assert_eq!(thread.join().unwrap(), ListError::Disconnected);
-        assert_eq!((list.push(1), list.flush()), (Err(ListError::Disconnected), Err(ListError::Disconnected)));
+        assert_eq!(
+            (list.push(1), list.flush()),
+            (Err(ListError::Disconnected), Err(ListError::Disconnected))
+        );
         assert_eq!(list.iter().next(), Some(Err(ListError::Disconnected)));
         assert!(list.watch().is_err());
         // Both are told, and panic, unless they were the victim.

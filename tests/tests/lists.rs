@@ -38,7 +38,10 @@ fn here_and_there(test: impl Fn(&Node, List<u64>)) {
 #[test]
 fn a_list_does_what_a_vector_does_wherever_it_is() {
     here_and_there(|_, list| {
-        assert_eq!((list.pop(), list.pop_front(), list.first(), list.last()), (Ok(None), Ok(None), Ok(None), Ok(None)));
+        assert_eq!(
+            (list.pop(), list.pop_front(), list.first(), list.last()),
+            (Ok(None), Ok(None), Ok(None), Ok(None))
+        );
         assert_eq!((list.push(2), list.push(3), list.push_front(1)), (Ok(1), Ok(2), Ok(3)));
         assert_eq!(list.extend([4, 5, 1]), Ok(6));
         assert_eq!(list.extend([]), Ok(6));
@@ -79,7 +82,10 @@ fn a_full_list_is_an_error_and_nothing_was_done() {
     assert_eq!(list.extend([text(1), text(1)]), Err(ListError::Full));
     assert_eq!((list.push(text(30)), list.push(text(17))), (Err(ListError::TooLarge), Err(ListError::Full)));
     assert_eq!(list.push(text(15)), Ok(3));
-    assert_eq!((list.push(String::new()), list.push_front(text(1))), (Err(ListError::Full), Err(ListError::Full)));
+    assert_eq!(
+        (list.push(String::new()), list.push_front(text(1))),
+        (Err(ListError::Full), Err(ListError::Full))
+    );
     assert_eq!((list.insert(1, text(1)), list.set(0, text(2))), (Err(ListError::Full), Err(ListError::Full)));
     assert_eq!(list.compare_and_swap(0, &text(1), text(2)), Err(ListError::Full));
     assert_eq!(list.snapshot(), Ok(vec![text(1), text(1), text(15)]));
@@ -186,7 +192,9 @@ fn what_is_taken_with_the_whole_list_is_taken_once() {
         let taken: Queue<Vec<u64>> = node.anonymous(QueueOptions::new());
         let takers: Vec<_> =
             (0..2).map(|_| node.spawn("takes", takes, (list.clone(), taken.clone())).unwrap()).collect();
-        (0..1000).for_each(|i| drop(list.push(i).unwrap()));
+        for i in 0..1000 {
+            list.push(i).unwrap();
+        }
         for taker in takers {
             // Whoever takes the end ends; the other one goes on until there is another.
             eventually("an end is taken", || {

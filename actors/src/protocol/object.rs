@@ -15,13 +15,13 @@ mod owner;
 mod swap;
 mod value;
 
-pub use self::functions::FunctionError;
-pub use self::handle::ObjectError;
-pub use self::swap::Swap;
 pub(crate) use self::asking::Asking;
 pub(crate) use self::casts::{Refusals, Refused};
 pub(crate) use self::changes::Changes;
+pub use self::functions::FunctionError;
 pub(crate) use self::functions::Functions;
+pub use self::handle::ObjectError;
 pub(crate) use self::handle::{Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};
+pub use self::swap::Swap;
 pub(crate) use self::value::{decode_value, encode_value, fit_a_message};

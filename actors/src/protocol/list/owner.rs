@@ -113,7 +113,11 @@ impl ListOwner {
     }
 
     fn index(&self, at: u64) -> Result<usize, Fault> {
-        if at < self.len() { Ok(to_usize(at)) } else { Err(Fault::OutOfBounds { index: at, len: self.len() }) }
+        if at < self.len() {
+            Ok(to_usize(at))
+        } else {
+            Err(Fault::OutOfBounds { index: at, len: self.len() })
+        }
     }
 
     fn position(&self, value: &ByteBuf) -> Option<usize> {

@@ -94,7 +94,8 @@ impl Functions {
         let erased = move |values: &[&[u8]], args: &[u8]| {
             let input = |error: BodyError| FunctionError::Input(error.to_string());
             let output = |error: BodyError| FunctionError::Output(error.to_string());
-            let (value, result) = function((shape.decode)(values).map_err(input)?, decode(args).map_err(input)?);
+            let (value, result) =
+                function((shape.decode)(values).map_err(input)?, decode(args).map_err(input)?);
             let values = (shape.encode)(&value).map_err(output)?;
             Ok(Outcome { values, result: encode_value(&result).map_err(output)? })
         };

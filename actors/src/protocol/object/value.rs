@@ -21,7 +21,10 @@ pub(crate) fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, 
 }
 
 /// Decodes a value that `runtime`'s node has received: handles in it become that node's.
-pub(crate) fn decode_value<T: DeserializeOwned>(runtime: &Arc<Runtime>, bytes: &[u8]) -> Result<T, BodyError> {
+pub(crate) fn decode_value<T: DeserializeOwned>(
+    runtime: &Arc<Runtime>,
+    bytes: &[u8],
+) -> Result<T, BodyError> {
     scope::enter(runtime, || decode(bytes))
 }
 

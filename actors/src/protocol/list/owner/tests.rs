@@ -134,13 +134,15 @@ fn by_model(model: &mut Vec<u16>, capacity: usize, op: &Op) -> (Ask, Reply) {
             if there == Some(a) {
                 model[at as usize] = b;
             }
-            let reply = there.map_or_else(|| out(at), |there| if there == a { Reply::Done } else { some(there) });
+            let reply =
+                there.map_or_else(|| out(at), |there| if there == a { Reply::Done } else { some(there) });
             (Ask::CompareAndSwap { at, expected: value(a), new: value(b) }, reply)
         }
     }
 }
 
 proptest! {
+    /// > Under any steps a list's machine does what a vector does, and whoever watches is told.
     #[test]
     fn it_does_what_a_vector_does(ops in prop::collection::vec(op(), 0..80)) {
         let (mut owner, mut model) = (owner(10), Vec::new());
@@ -167,6 +169,7 @@ proptest! {
     }
 
     /// Pages of one element each, with any changes between them.
+    /// > Under any comings and goings an iteration gives each element that stays once, and none twice.
     #[test]
     fn an_iteration_gives_each_element_that_stays_once(
         first in 1..30_u16,
