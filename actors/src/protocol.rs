@@ -9,4 +9,5 @@ pub(crate) mod queue;
 pub(crate) mod register;
 mod travel;
 
+pub(crate) use object::functions::refuse_inside;
 pub use object::{FunctionError, ObjectError, Swap};

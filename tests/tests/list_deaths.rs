@@ -81,6 +81,25 @@ fn a_flush_waits_for_all_casts_and_tells_of_those_that_were_refused() {
     }
 }
 
+/// > After the join of a child all that it cast is there, also at a third process's list.
+#[test]
+fn after_the_join_of_a_child_all_that_it_cast_is_there() {
+    fn casts(_: &Node, list: List<u64>) {
+        for i in 0..500 {
+            list.cast_push(i).unwrap();
+        }
+    }
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, ("/theirs".to_owned(), 100_000)).unwrap();
+    let remote: List<u64> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    for list in [node.anonymous(ListOptions::new()), remote] {
+        for _ in 0..rounds(10) {
+            node.spawn("casts", casts, list.clone()).unwrap().join().unwrap();
+            assert_eq!(list.take_all(), Ok((0..500).collect()));
+        }
+    }
+}
+
 /// > Casts to an owner that does not read are refused when 64 MiB wait, and no earlier one is lost.
 #[test]
 fn casts_to_an_owner_that_does_not_read_are_refused_at_a_limit() {

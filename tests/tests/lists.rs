@@ -265,16 +265,26 @@ fn a_registered_function_changes_what_it_is_given_or_nothing() {
     });
 }
 
-/// > A function that asks an object is ended with an error, and its list goes on.
+/// > A function that asks an object, or waits, is ended with an error, and its list goes on.
 #[test]
-fn a_function_that_asks_an_object_is_ended_and_its_list_goes_on() {
+fn a_function_that_asks_an_object_or_waits_is_ended_and_its_list_goes_on() {
+    fn own_queue(node: &Node, name: String) {
+        let _queue: Queue<u64> = node.create(&name, QueueOptions::new()).unwrap();
+        while !node.wait_stopping(PATIENCE) {}
+    }
     let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own_queue, "/queue".to_owned()).unwrap();
+    let queue: Queue<u64> = node.open_timeout("/queue", PATIENCE).unwrap();
     let other: List<u64> = node.anonymous(ListOptions::new());
     let inside = other.clone();
-    let asks = move |element: u64, (): ()| (element, inside.len().unwrap_or_default());
-    let list: List<u64> = node.anonymous(ListOptions::new().function("asks", asks));
+    let options = ListOptions::new()
+        .function("asks", move |element: u64, (): ()| (element, inside.len().unwrap_or_default()))
+        .function("gets", move |element: u64, (): ()| (element, queue.get().is_ok()));
+    let list: List<u64> = node.anonymous(options);
     list.push(1).unwrap();
-    let ended = list.update::<_, usize>(0, "asks", ());
-    assert!(matches!(ended, Err(ListError::Function(FunctionError::Panicked(_)))), "{ended:?}");
+    for name in ["asks", "gets", "gets"] {
+        let ended = list.update::<_, usize>(0, name, ());
+        assert!(matches!(ended, Err(ListError::Function(FunctionError::Panicked(_)))), "{ended:?}");
+    }
     assert_eq!((list.len(), other.len()), (Ok(1), Ok(0)));
 }

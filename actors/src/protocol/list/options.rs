@@ -71,8 +71,8 @@ impl<T: Serialize + DeserializeOwned + 'static> ListOptions<T> {
     /// and a result. Of two functions of one name the later one counts.
     ///
     /// It runs in the owner's process, on any of its threads, and nothing else happens to the list meanwhile: so it should be
-    /// quick, and wait for nothing. It can't use objects: one that asks an object of this crate's other than a queue panics,
-    /// and handles among its argument or in its element are an error. A panic is the error of who called it.
+    /// quick. It panics if it asks an object or waits for something of this crate, and handles in its argument or its element
+    /// are an error. A panic is the error of who called it.
     #[must_use]
     pub fn function<A, R>(mut self, name: &str, function: impl Fn(T, A) -> (T, R) + Send + 'static) -> Self
     where

@@ -2,8 +2,8 @@
 //! nothing comes between.
 //!
 //! They are the one exception to "an owner never decodes": what they work on is decoded and encoded here, in no node's scope,
-//! so there are no handles among it. They run under the lock of the owner's cell; whoever asks an object from within
-//! one would wait for itself, so that is a panic, which is caught here as any other.
+//! so there are no handles among it. They run under the lock of the owner's cell; whoever waits within one may read a frame
+//! for that cell, or ask it, and so would wait for itself: that is a panic, which is caught here as any other.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -137,9 +137,9 @@ impl Drop for Inside {
     }
 }
 
-/// Asking an object from within a function ends that function.
+/// Called where this thread asks an object, waits or reads what has come: within a function that ends the function.
 pub(crate) fn refuse_inside() {
-    assert!(!INSIDE.get(), "a function that runs in an object's owner can't ask an object");
+    assert!(!INSIDE.get(), "a function that runs in an object's owner can't ask an object or wait");
 }
 
 #[cfg(test)]

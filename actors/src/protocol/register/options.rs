@@ -58,8 +58,8 @@ impl<T: Serialize + DeserializeOwned + 'static> RegisterOptions<T> {
     /// it gives the new value, or none, and a result. Of two functions of one name the later one counts.
     ///
     /// It runs in the owner's process, on any of its threads, and nothing else happens to the register meanwhile: so it should
-    /// be quick, and wait for nothing. It can't use objects: one that asks an object of this crate's other than a queue
-    /// panics, and handles in its argument or its value are an error. A panic is the error of who called it.
+    /// be quick. It panics if it asks an object or waits for something of this crate, and handles in its argument or its value
+    /// are an error. A panic is the error of who called it.
     #[must_use]
     pub fn function<A, R>(
         mut self,
