@@ -17,6 +17,23 @@ use crate::wait_any::{Pollable, Sealed, Waitable};
 /// Each method is one step, which nothing comes between, so sums are exact; when it returns, the change is there for
 /// everybody.
 ///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use callboard::{Counter, CounterOptions, Node};
+///
+/// fn work(_: &Node, done: Counter) {
+///     done.add(1).ok();
+/// }
+///
+/// let node = Node::start()?;
+/// let done: Counter = node.create("/done", CounterOptions::new())?;
+/// let children: Vec<_> = (0..4).map(|_| node.spawn("work", work, done.clone())).collect();
+/// assert_eq!(done.wait_at_least(4)?, 4);
+/// # drop(children);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Source: `Value` of Python's `multiprocessing`, whose `+=` is two steps and loses updates.
 #[doc(alias = "Value")]
 pub struct Counter {

@@ -32,6 +32,20 @@ use crate::protocol::object::{
 /// whatever `T`'s `PartialEq` says. A float that is not a number equals itself, and two hash maps of the
 /// same entries may differ.
 ///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use callboard::{List, ListOptions, Node};
+///
+/// let node = Node::start()?;
+/// let options = ListOptions::new().function("add", |score: u64, by: u64| (score + by, score + by));
+/// let scores: List<u64> = node.create("/scores", options)?;
+/// scores.extend([10, 20, 30])?;
+/// let sum: u64 = scores.update(1, "add", 5_u64)?;
+/// assert_eq!((sum, scores.pop()?, scores.snapshot()?), (25, Some(30), vec![10, 25]));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Source: `Manager().list()` of Python's `multiprocessing`.
 #[doc(alias = "ListProxy")]
 pub struct List<T> {

@@ -28,6 +28,18 @@ use crate::wait_any::{Pollable, Sealed, Waitable};
 /// Values are MessagePack, with what that can't tell apart as described at [`Queue::put`](crate::Queue::put). They are
 /// compared by their encodings, whatever `T`'s `PartialEq` says.
 ///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use callboard::{Node, Register, RegisterOptions};
+///
+/// let node = Node::start()?;
+/// let leader: Register<String> = node.create("/leader", RegisterOptions::empty())?;
+/// let is_leader = leader.compare_and_swap(None, Some("me".to_owned()))?.is_done();
+/// assert!(is_leader && leader.wait()? == "me");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Source: `Manager().Value()` and `Namespace` of Python's `multiprocessing`.
 #[doc(alias = "Value")]
 #[doc(alias = "Namespace")]

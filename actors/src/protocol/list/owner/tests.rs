@@ -284,3 +284,18 @@ fn a_change_answers_all_who_watch_and_a_refused_cast_is_counted_for_its_node() {
     owner.forget(Asker(1), &mut Effects::default());
     assert_eq!(answers(&mut owner, Ask::Pop), [(1, Reply::Value(Some(value(1))))]);
 }
+
+#[test]
+fn what_a_message_does_not_hold_is_refused_and_stays() {
+    let mut owner = ListOwner::new(ListOptions::<u16>::new().capacity_bytes(1 << 40));
+    let mib = || ByteBuf::from(vec![0; 1 << 20]);
+    for _ in 0..257 {
+        ask(&mut owner, Ask::Push(mib()));
+    }
+    let too_large = Reply::Failed(Fault::TooLarge);
+    assert_eq!(ask(&mut owner, Ask::Slice { from: 0, to: u64::MAX }), too_large);
+    assert_eq!(ask(&mut owner, Ask::TakeAll), too_large);
+    assert_eq!(ask(&mut owner, Ask::Push(ByteBuf::from(vec![0; 256 << 20]))), too_large);
+    let Reply::Values(values) = ask(&mut owner, Ask::Slice { from: 255, to: 300 }) else { unreachable!() };
+    assert_eq!((values.len(), ask(&mut owner, Ask::Len)), (2, Reply::Number(257)));
+}
