@@ -34,7 +34,8 @@ impl<T: DeserializeOwned> List<T> {
     ///
     /// The list may change meanwhile. An element that stays is given once, wherever others come and go; one that
     /// comes or goes meanwhile is given once or not at all. An element is given as it was when its page was fetched. One that is
-    /// [swapped](Self::swap) with another may be given twice or not at all.
+    /// [swapped](Self::swap) with another may be given twice or not at all. Over a list that grows faster than it is read there
+    /// is no end.
     ///
     /// After an error there is no more, but for [`ListError::Decode`], which is that element's alone. If the list
     /// is reversed, or [a function](Self::apply) makes it another one, or if more than 16,384 elements are inserted
