@@ -34,8 +34,9 @@ pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
-pub use protocol::ObjectError;
+pub use protocol::counter::{AtLeast, Counter, CounterError, CounterOptions};
 pub use protocol::event::{Event, EventOptions};
+pub use protocol::list::{List, ListChange, ListError, ListIter, ListOptions, ListWatch};
 pub use protocol::pipe::{
     PipeEnd, PipeReceiver, PipeSender, PollError, RecvBytesError, RecvError, SendError, TryRecvError,
 };
@@ -43,7 +44,9 @@ pub use protocol::queue::{
     ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Lease, LeaseError, Lifo, LifoQueue, PriorityQueue,
     PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
 pub use protocol::served::{Serve, Served, ServedError};
+pub use protocol::{FunctionError, ObjectError, Swap};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]

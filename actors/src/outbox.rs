@@ -142,6 +142,12 @@ impl Outbox {
         self.blocked
     }
 
+    /// How many bytes wait, roughly: those that a writer has in hand just now are left out.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        let waiting = |lane: &Lane| lane.bytes.len() - lane.at.min(lane.bytes.len());
+        waiting(&self.control) + waiting(&self.data) + waiting(&self.writing)
+    }
+
     /// Gives the frame that items may still join its length, and joins nothing more to it.
     fn close_open(&mut self) {
         if let Some(Open { at, .. }) = self.open.take() {

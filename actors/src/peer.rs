@@ -168,6 +168,11 @@ impl Peer {
         self.post(runtime, header(Kind::Cast, slot, 0), body, Vec::new());
     }
 
+    /// How many bytes wait to be written.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.outbox.lock().unsent_bytes()
+    }
+
     /// Appends a message that overtakes waiting data.
     pub(crate) fn cast_control(&self, runtime: &Runtime, slot: Slot, body: &[u8]) {
         self.outbox.lock().control(header(Kind::Cast, slot, 0), body);

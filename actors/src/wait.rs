@@ -30,6 +30,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::hook::Notify;
 use crate::peer::Peer;
+use crate::protocol::refuse_inside;
 use crate::runtime::Runtime;
 
 /// How long a caller looks for itself before it sleeps.
@@ -228,6 +229,7 @@ impl Runtime {
         deadline: Option<Instant>,
         from: &[Arc<Peer>],
     ) -> bool {
+        refuse_inside();
         self.flush_listed();
         if waiter.is_notified() || self.look_first(waiter, deadline, from) {
             return true;
@@ -265,6 +267,7 @@ impl Runtime {
 
     /// Reads what has come, without waiting.
     pub(crate) fn look_at_all(self: &Arc<Self>) {
+        refuse_inside();
         let looked = poller::wait_once(self.poll.as_fd(), &self.reactor, Some(Duration::ZERO));
         debug_assert!(looked.is_ok(), "looking at our own epoll: {looked:?}");
     }

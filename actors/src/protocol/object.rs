@@ -5,11 +5,24 @@
 //! later. So an owner keeps no list of clients, and whoever asks keeps nothing but the call: when the owner's node ends,
 //! its calls fail, and everybody who waits is told.
 
+mod asking;
+mod casts;
 mod cell;
+mod changes;
+pub(crate) mod functions;
 mod handle;
 mod owner;
+mod swap;
+mod value;
 
+pub(crate) use self::asking::Asking;
+pub(crate) use self::casts::{Refusals, Refused};
 pub(crate) use self::cell::ObjectCell;
+pub(crate) use self::changes::Changes;
+pub use self::functions::FunctionError;
+pub(crate) use self::functions::Functions;
 pub use self::handle::ObjectError;
-pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
+pub(crate) use self::handle::{Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};
+pub use self::swap::Swap;
+pub(crate) use self::value::{decode_value, encode_value, fit_a_message};

@@ -1,17 +1,11 @@
 //! The event as users hold it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
+use std::time::Duration;
 
 use super::options::EventOptions;
 use super::owner::EventOwner;
 use super::wire::{Ask, IsSet};
-use crate::call::CallError;
-use crate::hook::{Hook, Poll};
-use crate::peer::Peer;
-use crate::protocol::object::{Asked, Handle, ObjectError, Typed, shared_object};
+use crate::protocol::object::{Asking, Handle, ObjectError, Typed, shared_object};
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// A flag between any threads of any processes of a job: some wait until others set it.
@@ -96,47 +90,14 @@ impl Event {
         if timeout.is_zero() {
             return self.is_set();
         }
-        match self.handle.ask_until(Ask::Wait, Instant::now().checked_add(timeout)) {
-            Ok(IsSet(is_set)) => Ok(is_set),
-            Err(CallError::TimedOut) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// That an event is set, or has ended.
-struct Setting {
-    event: Event,
-    /// The wait that the owner has heard of, until its answer has been seen.
-    asked: Mutex<Option<Asked<EventOwner>>>,
-}
-
-impl Poll for Setting {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut asked = self.asked.lock();
-        let is_ready = asked.get_or_insert_with(|| self.event.handle.begin(Ask::Wait)).poll(hook);
-        if is_ready {
-            // The next time it may have been cleared.
-            *asked = None;
-        }
-        is_ready
-    }
-
-    fn forget(&self, hook: &Hook) {
-        if let Some(asked) = self.asked.lock().take() {
-            asked.forget(hook);
-        }
-    }
-
-    fn peer(&self) -> Option<&Arc<Peer>> {
-        self.event.handle.peer()
+        let answer = self.handle.ask_within(Ask::Wait, timeout)?;
+        Ok(answer.is_some_and(|IsSet(is_set)| is_set))
     }
 }
 
 impl Sealed for Event {
     fn pollable(&self) -> Pollable {
-        let what = Arc::new(Setting { event: self.clone(), asked: Mutex::default() });
-        Pollable::new(&self.handle.runtime, what)
+        Asking::pollable(&self.handle, || Ask::Wait)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, decode};
 
 use super::cell::{Envelope, Heard, ObjectCell};
+use super::functions::refuse_inside;
 use super::owner::Owner;
 use crate::call::{CallError, Pending};
 use crate::hook::{Hook, Poll};
@@ -14,6 +15,9 @@ use crate::runtime::Runtime;
 
 /// How long a question that the owner answers at once is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// With so much waiting for the owner's node, which does not read, further casts are refused here.
+const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a question to a shared object has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,8 +99,18 @@ impl<O: Owner> Handle<O> {
         self.begin(ask).wait(deadline)
     }
 
+    /// Asks what the owner may answer later; none if it has not within `timeout`.
+    pub(crate) fn ask_within(&self, ask: O::Ask, timeout: Duration) -> Result<Option<O::Reply>, ObjectError> {
+        match self.ask_until(ask, Instant::now().checked_add(timeout)) {
+            Ok(reply) => Ok(Some(reply)),
+            Err(CallError::TimedOut) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Asks; the answer is waited for by what is returned.
     pub(crate) fn begin(&self, ask: O::Ask) -> Asked<O> {
+        refuse_inside();
         let runtime = &self.runtime;
         let answer = match &*self.line {
             Line::Here(cell) => {
@@ -119,6 +133,26 @@ impl<O: Owner> Handle<O> {
             Line::Cut => Answer::Here(Some(Err(CallError::Disconnected))),
         };
         Asked { of: self.clone(), answer }
+    }
+
+    /// Says what needs no answer: on its way when this returns, and in order with all else from this node.
+    pub(crate) fn cast(&self, ask: O::Ask) {
+        refuse_inside();
+        match &*self.line {
+            Line::Here(cell) => {
+                cell.ask_here(&self.runtime, ask, None);
+            }
+            Line::There(peer) => {
+                peer.cast(&self.runtime, self.address.slot, &encoded(&Envelope::Ask(ask)));
+                peer.flush_by_need(&self.runtime);
+            }
+            Line::Cut => {}
+        }
+    }
+
+    /// Whether another cast would have to wait here for a connection that is full already.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.peer().is_some_and(|peer| peer.unsent_bytes() > MAX_UNSENT_BYTES)
     }
 
     /// The owner's node, if it is another.

@@ -1,0 +1,11 @@
+//! A number that processes share.
+
+mod error;
+mod handle;
+mod options;
+mod owner;
+mod wire;
+
+pub use self::error::CounterError;
+pub use self::handle::{AtLeast, Counter};
+pub use self::options::CounterOptions;

@@ -1,0 +1,173 @@
+//! Functions that are registered with an object when it is created, and run by its owner: a read, a change and a write that
+//! nothing comes between.
+//!
+//! They are the one exception to "an owner never decodes": what they work on is decoded and encoded here, in no node's scope,
+//! so there are no handles among it. They run under the lock of the owner's cell; whoever waits within one may read a frame
+//! for that cell, or ask it, and so would wait for itself: that is a panic, which is caught here as any other.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use callboard_core::{BodyError, decode};
+use foldhash::HashMap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::value::encode_value;
+
+/// Why a registered function came to nothing. The object is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum FunctionError {
+    /// The object was created without a function of this name.
+    #[error("no function is registered as {0}")]
+    Unknown(String),
+    /// It panicked, with this message.
+    #[error("the registered function panicked: {0}")]
+    Panicked(String),
+    /// The argument or the value can't be decoded as what the function takes, for this reason. Handles never can.
+    #[error("the registered function can't be given its argument or its value: {0}")]
+    Input(String),
+    /// What the function returned can't be encoded, for this reason.
+    #[error("what the registered function returned can't be encoded: {0}")]
+    Output(String),
+}
+
+/// What a function made of values.
+pub(crate) struct Outcome {
+    pub(crate) values: Vec<ByteBuf>,
+    pub(crate) result: ByteBuf,
+}
+
+/// How a function's values stand in the owner.
+pub(crate) struct Shape<V> {
+    decode: fn(&[&[u8]]) -> Result<V, BodyError>,
+    encode: fn(&V) -> Result<Vec<ByteBuf>, BodyError>,
+}
+
+/// One value becomes one.
+pub(crate) fn one<T: Serialize + DeserializeOwned>() -> Shape<T> {
+    Shape {
+        decode: |values| decode(values.first().copied().unwrap_or_default()),
+        encode: |value| Ok(vec![encode_value(value)?]),
+    }
+}
+
+/// One value or none becomes one or none.
+pub(crate) fn maybe<T: Serialize + DeserializeOwned>() -> Shape<Option<T>> {
+    Shape {
+        decode: |values| values.first().map(|value| decode(value)).transpose(),
+        encode: |value| value.iter().map(encode_value).collect(),
+    }
+}
+
+/// All values become others, as many as there are then.
+pub(crate) fn all<T: Serialize + DeserializeOwned>() -> Shape<Vec<T>> {
+    Shape {
+        decode: |values| values.iter().map(|value| decode(value)).collect(),
+        encode: |values| values.iter().map(encode_value).collect(),
+    }
+}
+
+type Erased = Box<dyn Fn(&[&[u8]], &[u8]) -> Result<Outcome, FunctionError> + Send>;
+
+/// Functions by name.
+#[derive(Default)]
+pub(crate) struct Functions(HashMap<String, Erased>);
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Functions {
+    /// Registers a function; of two of one name the later one.
+    pub(crate) fn add<V: 'static, A: DeserializeOwned, R: Serialize>(
+        &mut self,
+        name: &str,
+        shape: Shape<V>,
+        function: impl Fn(V, A) -> (V, R) + Send + 'static,
+    ) {
+        let erased = move |values: &[&[u8]], args: &[u8]| {
+            let input = |error: BodyError| FunctionError::Input(error.to_string());
+            let output = |error: BodyError| FunctionError::Output(error.to_string());
+            let (value, result) =
+                function((shape.decode)(values).map_err(input)?, decode(args).map_err(input)?);
+            let values = (shape.encode)(&value).map_err(output)?;
+            Ok(Outcome { values, result: encode_value(&result).map_err(output)? })
+        };
+        self.0.insert(name.to_owned(), Box::new(erased));
+    }
+
+    /// Runs a function on values.
+    pub(crate) fn run(&self, name: &str, values: &[&[u8]], args: &[u8]) -> Result<Outcome, FunctionError> {
+        let function = self.0.get(name).ok_or_else(|| FunctionError::Unknown(name.to_owned()))?;
+        let _inside = Inside::enter();
+        // What the function may have left half done is its argument, which is gone.
+        catch_unwind(AssertUnwindSafe(|| function(values, args)))
+            .unwrap_or_else(|payload| Err(FunctionError::Panicked(message(&*payload))))
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// That this thread runs a function, until this is dropped.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        INSIDE.set(true);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+    }
+}
+
+/// Called where this thread asks an object, waits or reads what has come: within a function that ends the function.
+pub(crate) fn refuse_inside() {
+    assert!(!INSIDE.get(), "a function that runs in an object's owner can't ask an object or wait");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(functions: &Functions, name: &str, value: u64, by: u64) -> Result<(u64, u64), FunctionError> {
+        let (value, by) = (encode_value(&value).unwrap(), encode_value(&by).unwrap());
+        let outcome = functions.run(name, &[&value], &by)?;
+        Ok((decode(&outcome.values[0]).unwrap(), decode(&outcome.result).unwrap()))
+    }
+
+    #[test]
+    fn a_function_is_given_what_was_encoded_and_a_panic_is_an_error() {
+        let mut functions = Functions::default();
+        functions.add("add", one(), |value: u64, by: u64| (value + by, value));
+        functions.add("text", one(), |value: String, _: u64| (value, 0_u64));
+        functions.add("panics", one(), |_: u64, by: u64| -> (u64, u64) { panic!("by {by}") });
+        functions.add("asks", one(), |value: u64, by: u64| {
+            refuse_inside();
+            (value, by)
+        });
+        assert_eq!(run(&functions, "add", 3, 4), Ok((7, 3)));
+        assert_eq!(run(&functions, "panics", 3, 4), Err(FunctionError::Panicked("by 4".to_owned())));
+        assert!(matches!(run(&functions, "asks", 3, 4), Err(FunctionError::Panicked(_))));
+        refuse_inside();
+        assert!(matches!(run(&functions, "text", 3, 4), Err(FunctionError::Input(_))));
+        assert_eq!(run(&functions, "none", 3, 4), Err(FunctionError::Unknown("none".to_owned())));
+        assert_eq!(run(&functions, "add", 3, 4), Ok((7, 3)));
+    }
+}

@@ -1,0 +1,15 @@
+//! One value, or none, that processes share.
+
+mod error;
+mod handle;
+mod options;
+mod owner;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod wire;
+
+pub use self::error::RegisterError;
+pub use self::handle::Register;
+pub use self::options::RegisterOptions;
+pub use self::watch::{RegisterChange, RegisterWatch};
