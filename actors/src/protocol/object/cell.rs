@@ -48,6 +48,7 @@ struct State<O> {
     waiting: HashMap<Asker, Whom>,
     /// The same by node and number of the call.
     calls: HashMap<(NodeId, u64), Asker>,
+    armed: Option<Instant>,
 }
 
 pub(crate) struct ObjectCell<O> {
@@ -65,6 +66,7 @@ impl<O: Owner> ObjectCell<O> {
                     last: 0,
                     waiting: HashMap::default(),
                     calls: HashMap::default(),
+                    armed: None,
                 }),
             })
         })
@@ -93,7 +95,7 @@ impl<O: Owner> ObjectCell<O> {
         };
         let after = state.carry_out(runtime, effects);
         drop(state);
-        after.run(runtime);
+        after.run(runtime, self.address);
         // Whoever is told by this may be on another node, and this thread may not come to write for long.
         runtime.flush_listed_by_need();
         heard
@@ -113,7 +115,7 @@ impl<O: Owner> ObjectCell<O> {
         state.owner.forget(asker, &mut effects);
         let after = state.carry_out(runtime, effects);
         drop(state);
-        after.run(runtime);
+        after.run(runtime, self.address);
     }
 
     fn asked(
@@ -136,7 +138,7 @@ impl<O: Owner> ObjectCell<O> {
         let waits = state.waiting.contains_key(&asker);
         let too_many = waits && state.waiting.len() > MAX_WAITING && state.waiting_of(from.id) > MAX_WAITING;
         drop(state);
-        after.run(runtime);
+        after.run(runtime, self.address);
         if waits {
             from.interests(self.address.slot);
             if from.has_ended() {
@@ -176,6 +178,12 @@ impl<O: Owner> State<O> {
                 None => after.here.push((word, encoded(&reply))),
             }
         }
+        if let Some(at) = effects.tick_at
+            && self.armed.is_none_or(|armed| at < armed)
+        {
+            self.armed = Some(at);
+            after.tick_at = Some(at);
+        }
         after
     }
 }
@@ -184,12 +192,16 @@ impl<O: Owner> State<O> {
 #[derive(Default)]
 struct After {
     here: Vec<(u64, Vec<u8>)>,
+    tick_at: Option<Instant>,
 }
 
 impl After {
-    fn run(self, runtime: &Arc<Runtime>) {
+    fn run(self, runtime: &Arc<Runtime>, of: Address) {
         for (word, body) in self.here {
             runtime.replied(runtime.id, word, Flags::NONE, &body);
+        }
+        if let Some(at) = self.tick_at {
+            runtime.tick_at(at, of.slot);
         }
     }
 }
@@ -221,5 +233,15 @@ impl<O: Owner> Cell for ObjectCell<O> {
         for word in words {
             self.forget(runtime, peer, word);
         }
+    }
+
+    fn tick(&self, runtime: &Arc<Runtime>) {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        state.armed = None;
+        state.owner.tick(Instant::now(), &mut effects);
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime, self.address);
     }
 }

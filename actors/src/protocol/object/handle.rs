@@ -111,6 +111,20 @@ impl<O: Owner> Handle<O> {
         Asked { of: self.clone(), answer }
     }
 
+    /// Says what needs no answer: on its way when this returns, and in order with all else from this node.
+    pub(crate) fn cast(&self, ask: O::Ask) {
+        match &*self.line {
+            Line::Here(cell) => {
+                cell.ask_here(&self.runtime, ask, None);
+            }
+            Line::There(peer) => {
+                peer.cast(&self.runtime, self.address.slot, &encoded(&Envelope::Ask(ask)));
+                peer.flush_by_need(&self.runtime);
+            }
+            Line::Cut => {}
+        }
+    }
+
     /// The owner's node, if it is another.
     pub(crate) fn peer(&self) -> Option<&Arc<Peer>> {
         match &*self.line {

@@ -12,11 +12,12 @@ pub(crate) struct Asker(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Effects<R> {
     pub(crate) replies: Vec<(Asker, R)>,
+    pub(crate) tick_at: Option<Instant>,
 }
 
 impl<R> Default for Effects<R> {
     fn default() -> Self {
-        Self { replies: Vec::new() }
+        Self { replies: Vec::new(), tick_at: None }
     }
 }
 
@@ -24,6 +25,11 @@ impl<R> Effects<R> {
     /// Answers `asker`. An answer to somebody who does not wait is dropped.
     pub(crate) fn reply(&mut self, asker: Asker, reply: R) {
         self.replies.push((asker, reply));
+    }
+
+    /// Has the owner's `tick` called at `at`, or earlier.
+    pub(crate) fn tick_at(&mut self, at: Instant) {
+        self.tick_at = Some(self.tick_at.map_or(at, |before| before.min(at)));
     }
 }
 
@@ -36,4 +42,7 @@ pub(crate) trait Owner: Send + Sized + 'static {
 
     /// `asker`, who has no answer yet, waits no longer: it gave up, or its node has ended.
     fn forget(&mut self, _asker: Asker, _effects: &mut Effects<Self::Reply>) {}
+
+    /// The time that it had asked for has come, or one before.
+    fn tick(&mut self, _now: Instant, _effects: &mut Effects<Self::Reply>) {}
 }
