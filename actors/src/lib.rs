@@ -32,10 +32,14 @@ pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
 pub use protocol::ObjectError;
+pub use protocol::dict::{
+    Batch, Change, Dict, DictError, DictIter, DictOptions, Number, Swap, Watch, WatchAll, WatchError,
+};
 pub use protocol::event::{Event, EventOptions};
 pub use protocol::queue::{
     DeadLetter, GetError, Iter, Lease, LeaseError, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use protocol::set::{Set, SetIter, SetOptions};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]

@@ -1,0 +1,69 @@
+//! Functions that run where a dict is: typed outside, bytes inside.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use callboard_core::{decode, encode_into};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::wire::Refusal;
+
+/// What a function made of a value.
+pub(super) struct Updated {
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) answer: Vec<u8>,
+}
+
+type Erased = dyn Fn(Option<&[u8]>, &[u8]) -> Result<Updated, Refusal> + Send + Sync;
+
+/// The functions of one dict by name.
+#[derive(Clone, Default)]
+pub(crate) struct Functions(BTreeMap<String, Arc<Erased>>);
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Functions {
+    pub(super) fn add<V, A, R>(&mut self, name: &str, function: fn(Option<V>, A) -> (Option<V>, R))
+    where
+        V: Serialize + DeserializeOwned + 'static,
+        A: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+    {
+        let erased = move |value: Option<&[u8]>, args: &[u8]| {
+            let wrong = |error: callboard_core::BodyError| Refusal::WrongKind(error.to_string());
+            let value = value.map(decode::<V>).transpose().map_err(wrong)?;
+            let args = decode::<A>(args).map_err(wrong)?;
+            let (value, answer) = function(value, args);
+            Ok(Updated {
+                value: value.as_ref().map(encoded).transpose().map_err(wrong)?,
+                answer: encoded(&answer).map_err(wrong)?,
+            })
+        };
+        self.0.insert(name.to_owned(), Arc::new(erased));
+    }
+
+    /// Runs the function of this name. Its panic is an answer like any other: it has seen copies only.
+    pub(super) fn run(&self, name: &str, value: Option<&[u8]>, args: &[u8]) -> Result<Updated, Refusal> {
+        let function = self.0.get(name).ok_or_else(|| Refusal::UnknownFunction(name.to_owned()))?;
+        catch_unwind(AssertUnwindSafe(|| function(value, args))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            // What it was thrown with may panic again when dropped.
+            std::mem::forget(panic);
+            Err(Refusal::Panicked(text.unwrap_or_else(|| "without a text".to_owned())))
+        })
+    }
+}
+
+fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, callboard_core::BodyError> {
+    let mut out = Vec::new();
+    encode_into(value, &mut out)?;
+    Ok(out)
+}
