@@ -284,6 +284,7 @@ mod tests {
         assert_eq!(Series::Array.extend(&mut longest, 1, &one), Err(Misfit::Overflow));
     }
 
+    /// > What is counted or appended where the dict is, is what encoding the result would have made.
     #[test]
     fn arrays_and_texts_grow_over_every_size_of_their_heads() {
         let (mut numbers, mut bytes) = (Vec::<u16>::new(), Series::Array.empty());

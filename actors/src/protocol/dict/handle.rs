@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::ask::{encoded, fitting, unexpected, within};
 use super::cast::Casts;
 use super::error::DictError;
-use super::options::DictOptions;
+use super::options::{DictOptions, Types};
 use super::owner::DictOwner;
 use super::wire::{Ask, Reply};
 use crate::protocol::object::{Handle, Typed, shared_object};
@@ -60,7 +60,7 @@ use crate::protocol::object::{Handle, Typed, shared_object};
 pub struct Dict<K, V> {
     pub(super) handle: Handle<DictOwner>,
     pub(super) casts: Casts,
-    types: PhantomData<fn(K, V) -> (K, V)>,
+    types: Types<K, V>,
 }
 
 shared_object!(Dict<K, V>, DictOptions<K, V>);

@@ -12,6 +12,9 @@ use super::function::Functions;
 const DEFAULT_ENTRIES: u64 = 1 << 20;
 const DEFAULT_BYTES: u64 = 256 << 20;
 
+/// The types that a dict is of, in and out: it holds none of them.
+pub(super) type Types<K, V> = PhantomData<fn(K, V) -> (K, V)>;
+
 /// What the owner is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -31,7 +34,7 @@ impl Default for Settings {
 /// By default it holds 1,048,576 entries and 256 MiB of keys and values as encoded, and has no functions.
 pub struct DictOptions<K, V> {
     settings: Settings,
-    types: PhantomData<fn(K, V) -> (K, V)>,
+    types: Types<K, V>,
 }
 
 impl<K, V> Default for DictOptions<K, V> {

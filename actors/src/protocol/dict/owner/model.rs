@@ -191,6 +191,7 @@ fn snapshot(bench: &mut Bench) -> Vec<(ByteBuf, ByteBuf)> {
 }
 
 proptest! {
+    /// > Under any order of questions and times a dict answers as a plain list of entries would, and its watchers know all.
     #[test]
     fn a_dict_answers_as_a_plain_list_would_and_its_watchers_know_all(
         steps in prop::collection::vec(step(), 0..60)

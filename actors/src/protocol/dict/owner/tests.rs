@@ -106,6 +106,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(bench.keys(), "c d");
 }
 
+/// > Refused casts are counted for their node and told once.
 #[test]
 fn refused_casts_are_counted_for_their_node_and_told_once() {
     let mut bench = Bench::new(1, 100);
