@@ -237,6 +237,23 @@ fn what_there_is_no_room_for_is_refused() {
     assert_eq!(dict.snapshot(), Ok(vec![(2, text("b")), (3, text("c"))]));
 }
 
+/// > A snapshot beyond what a message carries is an error; an iteration still goes.
+#[test]
+fn a_snapshot_beyond_a_message_is_an_error_and_an_iteration_goes() {
+    type Large = Dict<u8, serde_bytes::ByteBuf>;
+    let node = Node::start().unwrap();
+    let dict: Large = node.anonymous(DictOptions::new().capacity_bytes(1 << 30));
+    let value = serde_bytes::ByteBuf::from(vec![7; 52 << 20]);
+    for key in 0..5 {
+        dict.insert(key, value.clone()).unwrap();
+    }
+    assert_eq!(dict.get_many(&[0, 1, 2, 3, 4]), Err(DictError::TooLarge));
+    assert_eq!((dict.snapshot(), dict.keys()), (Err(DictError::TooLarge), Ok(vec![0, 1, 2, 3, 4])));
+    let whole = dict.iter().filter(|entry| entry.as_ref().unwrap().1 == value).count();
+    assert_eq!((whole, dict.remove(&4)), (5, Ok(Some(value))));
+    assert_eq!(dict.values().map(|values| values.len()), Ok(4));
+}
+
 /// > A key or a value that can't be encoded or decoded costs that call only.
 #[test]
 fn what_can_not_be_encoded_or_decoded_costs_that_call_only() {

@@ -223,14 +223,25 @@ impl Table {
     /// All entries in order, one after the other.
     pub(super) fn snapshot(&self, part: Part) -> Result<Vec<u8>, Refusal> {
         let most = self.bytes as usize + self.entries.len() * 2 * HEAD_BYTES;
-        let mut out = Vec::new();
+        if most > limits::MAX_VALUE_BYTES && self.bytes_of(part) > limits::MAX_VALUE_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let mut out = Vec::with_capacity(if part == Part::Both { most } else { 0 });
         for key in self.order.values() {
             self.push(part, key, &mut out);
-            if most > limits::MAX_VALUE_BYTES && out.len() > limits::MAX_VALUE_BYTES {
-                return Err(Refusal::TooLarge);
-            }
         }
         Ok(out)
+    }
+
+    /// How many bytes a list of all entries takes, at most.
+    fn bytes_of(&self, part: Part) -> usize {
+        let keys = self.entries.keys().map(|key| key.len() + HEAD_BYTES);
+        let values = self.entries.values().map(|entry| entry.value.len() + HEAD_BYTES);
+        match part {
+            Part::Keys => keys.sum(),
+            Part::Values => values.sum(),
+            Part::Both => keys.chain(values).sum(),
+        }
     }
 
     fn push(&self, part: Part, key: &[u8], out: &mut Vec<u8>) {
