@@ -210,6 +210,10 @@ fn a_function_runs_where_the_dict_is_and_its_panic_changes_nothing() {
         assert_eq!(dict.get("a"), Ok(Some(7)));
         let panicked = dict.update::<_, _, ()>("a", "panics", "no luck");
         assert_eq!(panicked, Err(DictError::FunctionPanicked(text("no luck"))));
+        match dict.update::<_, _, ()>("a", "panics", "ä".repeat(100_000)) {
+            Err(DictError::FunctionPanicked(message)) => assert_eq!(message.len(), 16 << 10),
+            other => panic!("{other:?}"),
+        }
         let unknown = dict.update::<_, _, ()>("a", "x", ());
         assert_eq!(unknown, Err(DictError::UnknownFunction(text("x"))));
         assert!(matches!(dict.update::<_, _, u32>("a", "put", "args"), Err(DictError::WrongKind(_))));

@@ -42,7 +42,7 @@ pub enum DictError {
     /// The dict was created without a function of this name.
     #[error("the dict has no function {0:?}")]
     UnknownFunction(String),
-    /// The function panicked at the owner, with this message.
+    /// The function panicked at the owner, with this message, of which the first 16 KiB are told.
     #[error("a function of the dict panicked: {0}")]
     FunctionPanicked(String),
     /// So many casts of this node were refused since its last flush: for want of room, or out of range.

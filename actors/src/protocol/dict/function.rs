@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::wire::Refusal;
 
+/// The longest name of a function that is asked for, and the most that is told of what went wrong in one.
+pub(super) const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// What a function made of a value.
 pub(super) struct Updated {
     pub(super) value: Option<Vec<u8>>,
@@ -37,7 +40,7 @@ impl Functions {
         R: Serialize + 'static,
     {
         let erased = move |value: Option<&[u8]>, args: &[u8]| {
-            let wrong = |error: callboard_core::BodyError| Refusal::WrongKind(error.to_string());
+            let wrong = |error: callboard_core::BodyError| Refusal::WrongKind(shortened(error.to_string()));
             let value = value.map(decode::<V>).transpose().map_err(wrong)?;
             let args = decode::<A>(args).map_err(wrong)?;
             let (value, answer) = function(value, args);
@@ -57,7 +60,7 @@ impl Functions {
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             // What it was thrown with may panic again when dropped.
             std::mem::forget(panic);
-            Err(Refusal::Panicked(text.unwrap_or_else(|| "without a text".to_owned())))
+            Err(Refusal::Panicked(text.map_or_else(|| "without a text".to_owned(), shortened)))
         })
     }
 }
@@ -66,4 +69,9 @@ fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, callboard_core::BodyError
     let mut out = Vec::new();
     encode_into(value, &mut out)?;
     Ok(out)
+}
+
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
 }

@@ -29,7 +29,7 @@ use crate::protocol::object::{Handle, Typed, shared_object};
 /// update it in place. A value may be a handle, as in a `Dict<String, Queue<u64>>`: then all work on the same queue.
 ///
 /// **Keys are equal if their encodings are.** They are compared as bytes. For numbers, texts and structs that is the same as
-/// `==`, except that `0.0` and `-0.0` are two keys, that `NaN` is one, and that a `HashMap` or `HashSet` as a key, or in
+/// `==`, except that `0.0` and `-0.0` are two keys, that a `NaN` is equal to itself, and that a `HashMap` or `HashSet` as a key, or in
 /// it, is another key with each order. Keys and values are MessagePack, as the items of a [`Queue`](crate::Queue): it
 /// can't tell `Some(None)` from `None`, and bytes are best wrapped by `serde_bytes`.
 ///

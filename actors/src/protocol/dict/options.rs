@@ -86,7 +86,7 @@ impl<K, V> DictOptions<K, V> {
     /// Gives the dict a function, which [`Dict::update`](crate::Dict::update) runs by its name on one value, in the process
     /// that owns the dict. It is given the value, or none, and the caller's arguments, and returns the value to be there
     /// after it, or none for no entry, and the caller's answer. A second one of the same name takes the place of the
-    /// first.
+    /// first; a name of more than 16 KiB is never found.
     ///
     /// **It runs while the dict is locked**, on whatever thread is there: it must be quick, and must neither wait nor use
     /// handles, not even decode them: a value that contains one can't be updated so. Its panic is the caller's

@@ -8,6 +8,7 @@ use serde_bytes::ByteBuf;
 
 use super::ask::{encoded, unexpected, within};
 use super::error::DictError;
+use super::function::MAX_TEXT_BYTES;
 use super::handle::Dict;
 use super::wire::{Ask, Reply, Tail};
 use crate::protocol::message_pack::{Kind, Operation};
@@ -178,6 +179,9 @@ impl<K, V> Dict<K, V> {
         A: Serialize,
         R: DeserializeOwned,
     {
+        if function.len() > MAX_TEXT_BYTES {
+            return Err(DictError::UnknownFunction(function.to_owned()));
+        }
         let (key, args) = (encoded(key)?, encoded(&args)?);
         within([&key, &args])?;
         match self.handle.value(Ask::Update { key, function: function.to_owned(), args })? {

@@ -209,6 +209,17 @@ fn a_watch_of_all_is_told_of_removals_and_when_it_lags() {
 }
 
 #[test]
+fn a_batch_is_told_whole_to_who_waits_for_any_change() {
+    let mut bench = Bench::new(10, 100);
+    bench.ask(insert("gone", "1"));
+    bench.ask(Ask::BeginWatch(Scope::All));
+    assert_eq!(bench.tell(Ask::WatchAll { since: 1, wait: true }), []);
+    let changes = vec![(bytes("a"), Some(bytes("1"))), (bytes("gone"), None), (bytes("b"), Some(bytes("2")))];
+    let told = bench.tell(Ask::Batch { expected: vec![], changes: changes.clone() });
+    assert_eq!(told, [(4, Reply::Count(2)), (3, Reply::Changes { version: 4, changes })]);
+}
+
+#[test]
 fn pages_end_at_the_newest_entry_of_their_beginning() {
     let mut bench = Bench::new(5000, 1 << 20);
     for number in 0..PAGE_ENTRIES + 1 {
