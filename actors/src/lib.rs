@@ -35,6 +35,10 @@ pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
 pub use protocol::counter::{AtLeast, Counter, CounterError, CounterOptions};
+pub use protocol::dict::{
+    Batch, Dict, DictChange, DictError, DictIter, DictOptions, DictWatch, DictWatchAll, DictWatchError,
+    Number,
+};
 pub use protocol::event::{Event, EventOptions};
 pub use protocol::list::{List, ListChange, ListError, ListIter, ListOptions, ListWatch};
 pub use protocol::pipe::{
@@ -46,6 +50,7 @@ pub use protocol::queue::{
 };
 pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
 pub use protocol::served::{Serve, Served, ServedError};
+pub use protocol::set::{Set, SetIter, SetOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 

@@ -1,16 +1,21 @@
 //! A process that hosts objects for others.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use callboard_core::decode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::failure::Failure;
 use crate::names::{NameError, Object};
 use crate::node::Node;
+use crate::process::entry::{self, Call};
 use crate::process::{JoinError, Process, SpawnError};
 use crate::protocol::pipe::PipeSender;
 use crate::protocol::served::{Serve, Served, ServedError};
+use crate::scope;
 
 /// How long a manager sleeps between two looks at whether it is to end; it is woken for that.
 const LONG: Duration = Duration::from_secs(3600);
@@ -50,6 +55,13 @@ impl Factory {
     }
 }
 
+impl Factory {
+    /// Runs a function of the program that its caller is too.
+    fn run(&mut self, call: Call) -> Result<ByteBuf, String> {
+        entry::perform(&self.node, &call, VecDeque::new()).map(ByteBuf::from)
+    }
+}
+
 /// A manager as seen from any process of its job: creates objects that live in the manager's process, and so outlive whoever
 /// had them created. A plain value, like any handle.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,6 +94,47 @@ impl Host {
     {
         let created = self.factory.call(Factory::create::<O>, (Some(name.to_owned()), options))?;
         created.map_err(ManagerError::Name)
+    }
+
+    /// Runs `f(node, args)` in the manager's process, on the node there, and returns what it returns: for objects whose
+    /// options do not travel, as those with registered functions. Requests to a manager are served one after another, so it
+    /// should be quick.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Host`], also if `f` panics; ends of pipes can't be among `args`.
+    ///
+    /// ```
+    /// # callboard::test_door!();
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use callboard::{List, ListOptions, Manager, Node};
+    ///
+    /// let node = Node::start()?;
+    /// let manager = Manager::start(&node, "/manager")?;
+    /// let make = |node: &Node, capacity: u64| {
+    ///     let options = ListOptions::new().capacity(capacity).function("add", |n: u64, by: u64| (n + by, ()));
+    ///     node.create::<List<u64>>("/numbers", options).ok()
+    /// };
+    /// let numbers = manager.host().run(make, 100)?.ok_or("the name is taken")?;
+    /// numbers.push(3)?;
+    /// numbers.update::<u64, ()>(0, "add", 4)?;
+    /// assert_eq!(numbers.get(0)?, Some(7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run<A, R>(&self, f: fn(&Node, A) -> R, args: A) -> Result<R, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let (call, departing) = entry::prepare(f, &args)?;
+        if departing.count() > 0 {
+            let why = "an end of a pipe can't travel to a manager".to_owned();
+            return Err(ServedError::Refused(why).into());
+        }
+        let value = self.factory.call(Factory::run, call)?.map_err(ServedError::Refused)?;
+        let decoded = scope::enter(self.factory.runtime(), || decode(&value));
+        decoded.map_err(|error| ServedError::BadValue(error.to_string()).into())
     }
 
     /// Creates an object without a name; hand it on as a value.

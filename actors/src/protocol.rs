@@ -2,14 +2,17 @@
 //! that users hold, with what it needs on its node.
 
 pub(crate) mod counter;
+pub(crate) mod dict;
 pub(crate) mod event;
 pub(crate) mod list;
+mod message_pack;
 mod object;
 pub(crate) mod pipe;
 pub(crate) mod queue;
 pub(crate) mod register;
 pub(crate) mod served;
+pub(crate) mod set;
 mod travel;
 
-pub(crate) use object::functions::refuse_inside;
+pub(crate) use object::functions::{panic_text, refuse_inside, run_inside};
 pub use object::{FunctionError, ObjectError, Swap};

@@ -22,7 +22,7 @@ pub(crate) use self::changes::Changes;
 pub use self::functions::FunctionError;
 pub(crate) use self::functions::Functions;
 pub use self::handle::ObjectError;
-pub(crate) use self::handle::{Handle, Typed, shared_object};
+pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};
 pub use self::swap::Swap;
 pub(crate) use self::value::{decode_value, encode_value, fit_a_message};

@@ -105,16 +105,24 @@ impl Functions {
     /// Runs a function on values.
     pub(crate) fn run(&self, name: &str, values: &[&[u8]], args: &[u8]) -> Result<Outcome, FunctionError> {
         let function = self.0.get(name).ok_or_else(|| FunctionError::Unknown(name.to_owned()))?;
-        let _inside = Inside::enter();
-        // What the function may have left half done is its argument, which is gone.
-        catch_unwind(AssertUnwindSafe(|| function(values, args)))
-            .unwrap_or_else(|payload| Err(FunctionError::Panicked(message(&*payload))))
+        run_inside(|| function(values, args)).unwrap_or_else(|text| Err(FunctionError::Panicked(text)))
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+/// Runs a user's function under an owner's lock; the text of its panic, if it panics. What it may have left half done must
+/// be copies.
+pub(crate) fn run_inside<R>(function: impl FnOnce() -> R) -> Result<R, String> {
+    let _inside = Inside::enter();
+    catch_unwind(AssertUnwindSafe(function)).map_err(panic_text)
+}
+
+/// What a panic was thrown with, as text.
+pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    // Dropped, it might panic again.
+    std::mem::forget(panic);
+    text.unwrap_or_else(|| "a value that is not text".to_owned())
 }
 
 thread_local! {

@@ -19,6 +19,7 @@ use crate::node::Node;
 use crate::process::entry;
 use crate::protocol::object::{Handle, ObjectCell};
 use crate::protocol::travel;
+use crate::runtime::Runtime;
 use crate::scope;
 
 /// The value to be served, as what a [`Served`] is created with.
@@ -123,6 +124,12 @@ impl<T: 'static> Served<T> {
             Answer::Refused(why) => Err(ServedError::Refused(why)),
             Answer::Full => Err(ServedError::Full),
         }
+    }
+}
+
+impl<T> Served<T> {
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.handle.runtime
     }
 }
 

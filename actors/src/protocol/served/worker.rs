@@ -9,6 +9,7 @@ use serde_bytes::ByteBuf;
 use super::mailbox::{Answer, Mailbox, Request, Waiting};
 use crate::process::entry;
 use crate::protocol::object::ObjectCell;
+use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 
 /// Serves `object` until it ends.
@@ -34,12 +35,6 @@ fn run<T>(object: &mut T, runtime: &Arc<Runtime>, request: &Request) -> Answer {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => Answer::Returned(ByteBuf::from(value)),
         Ok(Err(why)) => Answer::Refused(why),
-        Err(panic) => Answer::Panicked(message_of(&*panic)),
+        Err(panic) => Answer::Panicked(panic_text(panic)),
     }
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a value that is not text".to_owned())
 }

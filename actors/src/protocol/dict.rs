@@ -1,0 +1,31 @@
+//! A map that processes share: single entries, many at once, batches, updates where the map is, casts, expiry, watches.
+//!
+//! `owner` keeps bytes; `handle` and the files beside it (`many`, `batch`, `update`, `cast`, `watch`) are the typed face.
+//! [`Set`](crate::Set) is another face of the same owner.
+
+mod ask;
+mod batch;
+mod cast;
+mod error;
+mod function;
+mod handle;
+mod many;
+mod options;
+mod owner;
+mod update;
+mod watch;
+mod wire;
+
+pub(super) use self::ask::{encoded, fitting, flat, unexpected, within};
+pub use self::batch::Batch;
+pub(super) use self::cast::Casts;
+pub use self::error::{DictError, DictWatchError};
+pub use self::handle::Dict;
+pub use self::many::DictIter;
+pub(super) use self::many::Pages;
+pub use self::options::DictOptions;
+pub(super) use self::options::Settings;
+pub(super) use self::owner::DictOwner;
+pub use self::update::Number;
+pub use self::watch::{DictChange, DictWatch, DictWatchAll};
+pub(super) use self::wire::{Ask, Part, Reply, Thrown};

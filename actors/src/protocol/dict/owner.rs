@@ -1,0 +1,211 @@
+//! The machine of a dict. Keys and values are bytes to it; only a function given at its creation sees more.
+
+mod log;
+#[cfg(test)]
+mod model;
+mod table;
+#[cfg(test)]
+mod tests;
+mod updates;
+mod watching;
+
+use std::time::{Duration, Instant};
+
+use callboard_core::{NodeId, limits, push_bytes};
+use foldhash::{HashMap, HashSet};
+use serde_bytes::ByteBuf;
+
+use self::table::{Page, Table};
+use super::function::Functions;
+use super::options::Settings;
+use super::wire::{Ask, Changes, Refusal, Reply, Thrown};
+use crate::protocol::message_pack::Operation;
+use crate::protocol::object::{Asker, Effects, Owner};
+
+/// What travels around a byte string in a message, at most.
+const HEAD_BYTES: usize = 5;
+
+#[derive(Debug)]
+pub(crate) struct DictOwner {
+    table: Table,
+    functions: Functions,
+    /// How many casts of a node were refused since it last asked.
+    lost: HashMap<NodeId, u64>,
+}
+
+impl DictOwner {
+    pub(crate) fn new(settings: impl Into<Settings>) -> Self {
+        let Settings { entries, bytes, functions } = settings.into();
+        Self { table: Table::new(entries, bytes), functions, lost: HashMap::default() }
+    }
+
+    /// What is answered now; none if `asker` waits.
+    fn answer(&mut self, asker: Asker, ask: Ask, now: Instant) -> Result<Option<Reply>, Refusal> {
+        let table = &mut self.table;
+        Ok(Some(match ask {
+            Ask::Get(key) => value(table.value(&key)),
+            Ask::Has(key) => Reply::Is(table.get(&key).is_some()),
+            Ask::Insert(key, new, lasting) => {
+                let before = table.put(&key, new.into_vec(), end(now, lasting))?;
+                Reply::Value(before.map(ByteBuf::from))
+            }
+            Ask::InsertNew(key, new) => {
+                if table.get(&key).is_none() {
+                    table.put(&key, new.into_vec(), None)?;
+                }
+                value(table.value(&key))
+            }
+            Ask::Remove(key) => Reply::Value(table.remove(&key).map(|(_, value)| ByteBuf::from(value))),
+            Ask::Pop => {
+                Reply::Entry(table.pop().map(|(key, value)| (ByteBuf::from(&*key), ByteBuf::from(value))))
+            }
+            Ask::Len => Reply::Count(table.len() as u64),
+            Ask::Clear => {
+                table.clear();
+                Reply::Done
+            }
+            Ask::GetMany(keys) => self.get_many(&keys)?,
+            Ask::RemoveMany(keys) => {
+                Reply::Count(keys.iter().filter(|key| table.remove(key).is_some()).count() as u64)
+            }
+            Ask::Batch { expected, changes } => self.batch(&expected, changes)?,
+            Ask::Snapshot(part) => Reply::Flat(ByteBuf::from(table.snapshot(part)?)),
+            Ask::Page { after, until, part } => {
+                let Page { entries, after, until } = table.page(after, until, part);
+                Reply::Page { entries: ByteBuf::from(entries), after, until }
+            }
+            Ask::Swap { key, expected, new } => self.swap(&key, expected, new)?,
+            Ask::Number { key, operation, kind, by } => self.count(&key, operation, kind, &by)?,
+            Ask::Append { key, tail } => self.append(&key, tail)?,
+            Ask::Update { key, function, args } => self.update(&key, &function, &args)?,
+            Ask::Expire(key, lasting) => Reply::Is(table.expire(&key, end(now, lasting))),
+            Ask::Cast(by, thrown) => {
+                if self.thrown(thrown).is_err() {
+                    *self.lost.entry(by).or_default() += 1;
+                }
+                Reply::Done
+            }
+            Ask::Flush(by) => match self.lost.remove(&by) {
+                Some(count) => return Err(Refusal::Lost(count)),
+                None => Reply::Done,
+            },
+            Ask::Confirm => Reply::Done,
+            Ask::BeginWatch(scope) => self.begin_watch(scope),
+            Ask::Watch { key, since, wait } => return Ok(self.watch(asker, &key, since, wait)),
+            Ask::DictWatchAll { since, wait } => return Ok(self.watch_all(asker, since, wait)),
+        }))
+    }
+
+    fn thrown(&mut self, thrown: Thrown) -> Result<(), Refusal> {
+        match thrown {
+            Thrown::Insert(key, value) => self.table.put(&key, value.into_vec(), None).map(drop),
+            Thrown::Remove(key) => {
+                self.table.remove(&key);
+                Ok(())
+            }
+            Thrown::Add(key, kind, by) => self.count(&key, Operation::Add, kind, &by).map(drop),
+        }
+    }
+
+    fn get_many(&self, keys: &[ByteBuf]) -> Result<Reply, Refusal> {
+        let values = || keys.iter().map(|key| self.table.value(key).unwrap_or_default());
+        let bytes: usize = values().map(|value| value.len() + HEAD_BYTES).sum();
+        if bytes > limits::MAX_VALUE_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let mut out = Vec::with_capacity(bytes);
+        values().for_each(|value| push_bytes(&mut out, value));
+        Ok(Reply::Flat(ByteBuf::from(out)))
+    }
+
+    fn swap(
+        &mut self,
+        key: &[u8],
+        expected: Option<ByteBuf>,
+        new: Option<ByteBuf>,
+    ) -> Result<Reply, Refusal> {
+        let found = self.table.value(key);
+        if found != expected.as_ref().map(|bytes| &***bytes) {
+            return Ok(value(found));
+        }
+        match new {
+            Some(new) => _ = self.table.put(key, new.into_vec(), None)?,
+            None => _ = self.table.remove(key),
+        }
+        Ok(Reply::Done)
+    }
+
+    fn batch(&mut self, expected: &Changes, changes: Changes) -> Result<Reply, Refusal> {
+        let holds = |(key, value): &(ByteBuf, Option<ByteBuf>)| {
+            self.table.value(key) == value.as_ref().map(|bytes| &***bytes)
+        };
+        if !expected.iter().all(holds) {
+            return Ok(Reply::Is(false));
+        }
+        self.has_room_for(&changes)?;
+        let mut added = 0;
+        for (key, value) in changes {
+            match value {
+                Some(value) => added += u64::from(self.table.place(&key, value.into_vec(), None).is_none()),
+                None => _ = self.table.remove(&key),
+            }
+        }
+        Ok(Reply::Count(added))
+    }
+
+    /// Whether there is room when all changes have been made; what comes between does not count.
+    fn has_room_for(&self, changes: &Changes) -> Result<(), Refusal> {
+        let (mut new, mut old) = ((0, 0), (0, 0));
+        let mut seen = HashSet::default();
+        // The last change of a key is the one that stays.
+        for (key, after) in changes.iter().rev() {
+            if let Some(after) = after {
+                self.table.admits(key.len(), after.len())?;
+            }
+            if !seen.insert(key) {
+                continue;
+            }
+            let bytes = |value: &[u8]| (key.len() + value.len()) as u64;
+            if let Some(before) = self.table.value(key) {
+                old = (old.0 + 1, old.1 + bytes(before));
+            }
+            if let Some(after) = after {
+                new = (new.0 + 1, new.1 + bytes(after));
+            }
+        }
+        self.table.has_room(new, old)
+    }
+}
+
+impl Owner for DictOwner {
+    type Ask = Ask;
+    type Reply = Reply;
+
+    fn handle(&mut self, asker: Asker, ask: Ask, now: Instant, effects: &mut Effects<Reply>) {
+        self.table.drop_expired(now);
+        match self.answer(asker, ask, now) {
+            Ok(Some(reply)) => effects.reply(asker, reply),
+            Ok(None) => {}
+            Err(refusal) => effects.reply(asker, Reply::Refused(refusal)),
+        }
+        self.settle(effects);
+    }
+
+    fn forget(&mut self, asker: Asker, _: &mut Effects<Reply>) {
+        self.table.log.forget(asker);
+    }
+
+    fn tick(&mut self, now: Instant, effects: &mut Effects<Reply>) {
+        self.table.drop_expired(now);
+        self.settle(effects);
+    }
+}
+
+fn value(bytes: Option<&[u8]>) -> Reply {
+    Reply::Value(bytes.map(ByteBuf::from))
+}
+
+/// When something ends that lasts so long. A time beyond all clocks is for good.
+fn end(now: Instant, lasting: Option<Duration>) -> Option<Instant> {
+    now.checked_add(lasting?)
+}

@@ -1,0 +1,69 @@
+//! Updates of single values where they are.
+
+use callboard_core::limits;
+use serde_bytes::ByteBuf;
+
+use super::{DictOwner, value};
+use crate::protocol::dict::function::Updated;
+use crate::protocol::dict::wire::{Refusal, Reply, Tail};
+use crate::protocol::message_pack::{self, Kind, Misfit, Operation, Series};
+
+impl DictOwner {
+    pub(super) fn count(
+        &mut self,
+        key: &[u8],
+        operation: Operation,
+        kind: Kind,
+        by: &[u8],
+    ) -> Result<Reply, Refusal> {
+        let before = self.table.value(key);
+        let after =
+            message_pack::count(operation, kind, before, by).map_err(|why| misfit(why, "a number"))?;
+        if before == Some(&*after) {
+            return Ok(Reply::Value(Some(ByteBuf::from(after))));
+        }
+        self.table.put(key, after, self.table.end(key))?;
+        Ok(value(self.table.value(key)))
+    }
+
+    pub(super) fn append(&mut self, key: &[u8], tail: Tail) -> Result<Reply, Refusal> {
+        let (series, more, bytes, what) = match tail {
+            Tail::Elements(count, bytes) => (Series::Array, count, bytes.into_vec(), "a list"),
+            Tail::Text(text) => {
+                let len = u32::try_from(text.len()).map_err(|_| Refusal::TooLarge)?;
+                (Series::Text, len, text.into_bytes(), "a text")
+            }
+        };
+        let extend =
+            |value: &mut Vec<u8>| series.extend(value, more, &bytes).map_err(|why| misfit(why, what));
+        if let Some(len) = self.table.lengthen(key, bytes.len(), extend)? {
+            return Ok(Reply::Count(len));
+        }
+        let mut value = series.empty();
+        let len = extend(&mut value)?;
+        self.table.put(key, value, None)?;
+        Ok(Reply::Count(len))
+    }
+
+    pub(super) fn update(&mut self, key: &[u8], function: &str, args: &[u8]) -> Result<Reply, Refusal> {
+        let before = self.table.value(key);
+        let Updated { value, answer } = self.functions.run(function, before, args)?;
+        if answer.len() > limits::MAX_VALUE_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        if before != value.as_deref() {
+            match value {
+                Some(value) => _ = self.table.put(key, value, self.table.end(key))?,
+                None => _ = self.table.remove(key),
+            }
+        }
+        Ok(Reply::Value(Some(ByteBuf::from(answer))))
+    }
+}
+
+fn misfit(why: Misfit, expected: &str) -> Refusal {
+    match why {
+        Misfit::WrongKind => Refusal::WrongKind(format!("the value is not {expected}")),
+        Misfit::Overflow => Refusal::Overflow,
+    }
+}

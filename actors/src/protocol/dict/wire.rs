@@ -1,0 +1,173 @@
+//! What is asked of a dict and what it answers. Keys and values are bytes that only their users decode.
+
+use std::time::Duration;
+
+use callboard_core::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::protocol::message_pack::{Kind, Operation};
+
+/// The most entries in one page of an iteration, and in one report of changes.
+pub(super) const PAGE_ENTRIES: usize = 1024;
+/// The most bytes in one page or report, unless its first entry alone is larger.
+pub(super) const PAGE_BYTES: usize = 256 * 1024;
+
+/// Changes of single keys: the new value, or none for a removal.
+pub(crate) type Changes = Vec<(ByteBuf, Option<ByteBuf>)>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// `Reply::Value`.
+    Get(ByteBuf),
+    /// `Reply::Is`.
+    Has(ByteBuf),
+    /// `Reply::Value`, the one before. With a time it is there for so long only.
+    Insert(ByteBuf, ByteBuf, Option<Duration>),
+    /// `Reply::Value`, the one there now.
+    InsertNew(ByteBuf, ByteBuf),
+    /// `Reply::Value`, the one before.
+    Remove(ByteBuf),
+    /// `Reply::Entry`.
+    Pop,
+    /// `Reply::Count`.
+    Len,
+    Clear,
+    /// `Reply::Flat`: a value each, empty where there is none.
+    GetMany(Vec<ByteBuf>),
+    /// `Reply::Count`.
+    RemoveMany(Vec<ByteBuf>),
+    /// All the changes if all is as expected: `Reply::Count` of the keys that are new, or `Reply::Is(false)`.
+    Batch {
+        expected: Changes,
+        changes: Changes,
+    },
+    /// `Reply::Flat`.
+    Snapshot(Part),
+    /// `Reply::Page`, of entries after the number `after` and none after `until`.
+    Page {
+        after: u64,
+        until: Option<u64>,
+        part: Part,
+    },
+    /// `Reply::Done`, or `Reply::Value` that was found instead.
+    Swap {
+        key: ByteBuf,
+        expected: Option<ByteBuf>,
+        new: Option<ByteBuf>,
+    },
+    /// `Reply::Value`, the one there now.
+    Number {
+        key: ByteBuf,
+        operation: Operation,
+        kind: Kind,
+        by: ByteBuf,
+    },
+    /// `Reply::Count`, the length after it.
+    Append {
+        key: ByteBuf,
+        tail: Tail,
+    },
+    /// `Reply::Value`: what the function answered.
+    Update {
+        key: ByteBuf,
+        function: String,
+        args: ByteBuf,
+    },
+    /// `Reply::Is`: whether the key is there.
+    Expire(ByteBuf, Option<Duration>),
+    /// From a node that wants no answer.
+    Cast(NodeId, Thrown),
+    /// `Reply::Done` once all casts before it are, or `Refusal::Lost`.
+    Flush(NodeId),
+    /// `Reply::Done` at once.
+    Confirm,
+    /// `Reply::Count`: the number of the latest change. From now on changes are remembered.
+    BeginWatch(Scope),
+    /// `Reply::Report` once the key has changed after `since`, or at once.
+    Watch {
+        key: ByteBuf,
+        since: u64,
+        wait: bool,
+    },
+    /// `Reply::Changes` or `Reply::Lagged` once something has changed after `since`, or at once.
+    DictWatchAll {
+        since: u64,
+        wait: bool,
+    },
+}
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Scope {
+    One,
+    All,
+}
+
+/// What a list of entries tells of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Part {
+    Keys,
+    Values,
+    Both,
+}
+
+/// What is put at the end of a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Tail {
+    /// So many elements.
+    Elements(u32, ByteBuf),
+    Text(String),
+}
+
+/// What is cast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Thrown {
+    Insert(ByteBuf, ByteBuf),
+    Remove(ByteBuf),
+    Add(ByteBuf, Kind, ByteBuf),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    Value(Option<ByteBuf>),
+    Is(bool),
+    Count(u64),
+    Entry(Option<(ByteBuf, ByteBuf)>),
+    /// Byte strings, one after the other.
+    Flat(ByteBuf),
+    Page {
+        entries: ByteBuf,
+        /// The number of the last entry in it; none if nothing comes after it.
+        after: Option<u64>,
+        /// The number of the last entry when the iteration began.
+        until: u64,
+    },
+    Done,
+    /// The key as it is now.
+    Report {
+        version: u64,
+        value: Option<ByteBuf>,
+    },
+    Changes {
+        version: u64,
+        changes: Changes,
+    },
+    Lagged {
+        version: u64,
+    },
+    Unchanged,
+    Refused(Refusal),
+}
+
+/// Why something was not done. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    Full,
+    TooLarge,
+    Overflow,
+    WrongKind(String),
+    UnknownFunction(String),
+    Panicked(String),
+    Lost(u64),
+}
