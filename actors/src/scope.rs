@@ -8,6 +8,7 @@
 //! message has a scope of its own, which takes none.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ pub(crate) trait MoveOnly {
     /// Stands still: from here on it has so many descriptors, until it [departs](Self::depart) or [stays](Self::stay).
     /// None if it has gone already, or stands still for another message.
     fn stand_still(&self) -> Option<usize>;
-    /// Gives them up: its message is about to leave.
+    /// Copies of them, to try whether the message can leave.
+    fn copies(&self) -> io::Result<Vec<OwnedFd>>;
+    /// Gives them up: its message leaves.
     fn depart(&self) -> Vec<OwnedFd>;
     /// Its message does not leave.
     fn stay(&self);
@@ -42,6 +45,15 @@ impl Departing {
     /// How many descriptors that is.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// Copies of the descriptors, in the order of their numbers: nothing has left yet.
+    pub(crate) fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut all = Vec::with_capacity(self.count);
+        for traveller in &self.travellers {
+            all.extend(traveller.copies()?);
+        }
+        Ok(all)
     }
 
     /// The message leaves: its descriptors, in the order of their numbers.

@@ -219,19 +219,30 @@ impl Runtime {
         deadline: Option<Instant>,
         from: Option<&Arc<Peer>>,
     ) -> bool {
-        self.wait_for_peers(waiter, deadline, from.map_or(&[], std::slice::from_ref))
+        self.wait_looking(waiter, deadline, from, from.map_or(&[], std::slice::from_ref))
     }
 
-    /// As [`wait`](Self::wait), for frames of any of several peers.
-    pub(crate) fn wait_for_peers(
+    /// As [`wait`](Self::wait), for frames of any of several peers, or anything else that the epoll tells of.
+    pub(crate) fn wait_for_any(
         self: &Arc<Self>,
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         from: &[Arc<Peer>],
     ) -> bool {
+        self.wait_looking(waiter, deadline, None, from)
+    }
+
+    /// `only` is all that has to be looked at, if it is known.
+    fn wait_looking(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        only: Option<&Arc<Peer>>,
+        from: &[Arc<Peer>],
+    ) -> bool {
         refuse_inside();
         self.flush_listed();
-        if waiter.is_notified() || self.look_first(waiter, deadline, from) {
+        if waiter.is_notified() || self.look_first(waiter, deadline, only, from) {
             return true;
         }
         for peer in from {
@@ -302,7 +313,13 @@ impl Runtime {
     }
 
     /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.
-    fn look_first(self: &Arc<Self>, waiter: &Waiter, deadline: Option<Instant>, from: &[Arc<Peer>]) -> bool {
+    fn look_first(
+        self: &Arc<Self>,
+        waiter: &Waiter,
+        deadline: Option<Instant>,
+        only: Option<&Arc<Peer>>,
+        from: &[Arc<Peer>],
+    ) -> bool {
         if !self.seat.should_look() {
             return false;
         }
@@ -312,10 +329,10 @@ impl Runtime {
         let mut has_asked = false;
         let until = deadline.map_or(begun + LOOK_FOR, |at| at.min(begun + LOOK_FOR));
         while now < until {
-            match from {
-                [peer] => peer.look(self),
+            match only {
+                Some(peer) => peer.look(self),
                 // Nobody in particular: whatever comes is in the epoll.
-                _ => self.look_at_all(),
+                None => self.look_at_all(),
             }
             if waiter.is_notified() {
                 self.seat.looked(true);

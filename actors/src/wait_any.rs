@@ -11,14 +11,16 @@
 //! happens after the poll finds the hook (see `hook.rs`), puts the member on the list again and then notifies the waiter.
 
 mod descriptor;
+mod member;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Slot, Slots, Wants};
@@ -27,53 +29,12 @@ use parking_lot::Mutex;
 use crate::hook::{Hook, Notify, Poll};
 use crate::node::Node;
 use crate::peer::Peer;
-use crate::process::Process;
-use crate::runtime::{Runtime, StopOf};
+use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
-pub(crate) use self::sealed::{Pollable, Sealed};
-
-mod sealed {
-    use super::{Arc, Poll, Runtime};
-
-    /// A member as the set keeps it.
-    #[expect(missing_debug_implementations, reason = "nobody can name it")]
-    pub struct Pollable {
-        pub(crate) runtime: Arc<Runtime>,
-        pub(crate) what: Arc<dyn Poll>,
-    }
-
-    impl Pollable {
-        pub(crate) fn new(runtime: &Arc<Runtime>, what: Arc<dyn Poll>) -> Self {
-            Self { runtime: Arc::clone(runtime), what }
-        }
-    }
-
-    pub trait Sealed {
-        fn pollable(&self) -> Pollable;
-    }
-}
-
-/// Something that [`WaitAny`] and [`wait_any`] wait for. What "ready" means stands with each type.
-pub trait Waitable: Sealed {}
-
-impl<R> Sealed for Process<R> {
-    fn pollable(&self) -> Pollable {
-        Pollable::new(self.runtime(), self.end())
-    }
-}
-
-/// Ready once the child has ended, for good: then [`join`](Process::join) returns at once.
-impl<R> Waitable for Process<R> {}
-
-impl Sealed for Node {
-    fn pollable(&self) -> Pollable {
-        Pollable::new(self.runtime(), Arc::new(StopOf(Arc::clone(self.runtime()))))
-    }
-}
-
-/// Ready once this node is [asked to end](Node::stopping), for good.
-impl Waitable for Node {}
+use self::member::Time;
+pub use self::member::Waitable;
+pub(crate) use self::member::{Pollable, Sealed};
 
 /// A member of a [`WaitAny`], as [`WaitAny::add`] names it. No other ever has the same name in that set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,17 +96,6 @@ struct Entry {
     is_time: bool,
 }
 
-/// A time, which is ready from then on. The set itself looks at the clock.
-struct Time(Instant);
-
-impl Poll for Time {
-    fn poll(&self, _: &Hook) -> bool {
-        self.0 <= Instant::now()
-    }
-
-    fn forget(&self, _: &Hook) {}
-}
-
 /// Waits for whichever of its members is ready first: with one thread, one deadline, and no polling.
 ///
 /// A wait tells which member is ready and takes nothing from it: the caller does, with the `try_` form of whatever it
@@ -185,6 +135,8 @@ pub struct WaitAny {
     /// The peers of members, each with how many of them.
     peers: Vec<Arc<Peer>>,
     uses: Vec<usize>,
+    /// Other nodes of this process that members belong to, with the peers there. Their own loops read what comes.
+    others: Vec<(Arc<Runtime>, Option<Arc<Peer>>)>,
     /// Its user will soon wait for the same things by another set.
     comes_again: bool,
 }
@@ -209,13 +161,37 @@ impl WaitAny {
             times: BinaryHeap::new(),
             peers: Vec::new(),
             uses: Vec::new(),
+            others: Vec::new(),
             comes_again: false,
         }
     }
 
     /// Adds a member, which is kept until it is [removed](Self::remove). The same thing may be added twice.
     pub fn add(&mut self, what: &(impl Waitable + ?Sized)) -> Member {
-        self.insert(what.pollable().what, false)
+        let Pollable { runtime, what } = what.pollable();
+        if Arc::ptr_eq(&runtime, &self.runtime) {
+            self.use_peer(&what);
+        } else {
+            let peer = what.peer().map(Arc::clone);
+            let same = |(_, other): &(_, Option<Arc<Peer>>)| {
+                other.as_ref().map(Arc::as_ptr) == peer.as_ref().map(Arc::as_ptr)
+            };
+            if !self.others.iter().any(|other| Arc::ptr_eq(&other.0, &runtime) && same(other)) {
+                self.others.push((runtime, peer));
+            }
+        }
+        self.insert(what, false)
+    }
+
+    fn use_peer(&mut self, what: &Arc<dyn Poll>) {
+        let Some(peer) = what.peer() else { return };
+        match self.peers.iter().position(|other| Arc::ptr_eq(other, peer)) {
+            Some(at) => self.uses[at] += 1,
+            None => {
+                self.peers.push(Arc::clone(peer));
+                self.uses.push(1);
+            }
+        }
     }
 
     /// Adds a moment. Once it has come a wait names it, a single time, and it is no longer a member.
@@ -242,15 +218,6 @@ impl WaitAny {
     }
 
     fn insert(&mut self, what: Arc<dyn Poll>, is_time: bool) -> Member {
-        if let Some(peer) = what.peer() {
-            match self.peers.iter().position(|other| Arc::ptr_eq(other, peer)) {
-                Some(at) => self.uses[at] += 1,
-                None => {
-                    self.peers.push(Arc::clone(peer));
-                    self.uses.push(1);
-                }
-            }
-        }
         let set = Arc::clone(&self.set);
         let slot = self.members.insert_with(|slot| {
             let hook = Arc::new(MemberHook { set, slot, is_listed: AtomicBool::new(false) });
@@ -276,6 +243,12 @@ impl WaitAny {
                 self.peers.swap_remove(at);
             }
         }
+        let mut list = self.set.list.lock();
+        if list.len() > 2 * self.members.len() + 64 {
+            // Those of members that are gone would go with the next wait, if there is one.
+            list.retain(|slot| self.members.get(*slot).is_some());
+        }
+        drop(list);
         if entry.is_time {
             self.times.retain(|Reverse((_, slot))| *slot != member.0);
         }
@@ -305,15 +278,21 @@ impl WaitAny {
     /// A member that is ready now, as far as it has been heard of here; none if none is. Never waits. A queue that has not
     /// been waited for before is asked now and may be ready only at the next try.
     pub fn try_wait(&mut self) -> Option<Member> {
-        self.runtime.look_at_all();
         self.wait_until(Some(Instant::now()))
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Member> {
+        if deadline.is_some_and(|at| at <= Instant::now()) {
+            self.runtime.look_at_all();
+        }
         loop {
             self.set.waiter.reset();
-            if let Some(ready) = self.poll_listed() {
-                return Some(ready);
+            let ready = self.poll_listed();
+            // What the polls have asked is on its way, however soon this wait ends.
+            self.runtime.flush_listed();
+            self.others.iter().for_each(|(runtime, _)| runtime.flush_listed());
+            if ready.is_some() {
+                return ready;
             }
             if self.is_empty() && deadline.is_none() {
                 return None;
@@ -323,7 +302,10 @@ impl WaitAny {
             }
             let next = self.times.peek().map(|Reverse((at, _))| *at);
             let until = [deadline, next].into_iter().flatten().min();
-            self.runtime.wait_for_peers(&self.set.waiter, until, &self.peers);
+            for (runtime, peer) in &self.others {
+                peer.iter().for_each(|peer| peer.fetch_what_is_held_back(runtime));
+            }
+            self.runtime.wait_for_any(&self.set.waiter, until, &self.peers);
         }
     }
 
@@ -374,10 +356,9 @@ impl Drop for WaitAny {
 ///
 /// Of several that are ready each gets its turn to be found first. Nothing is taken from any. A queue that was asked and was
 /// not the first may send an item all the same, which the next wait finds; if none comes, it goes back as soon as others wait
-/// for it. Costs more with each member: whoever waits again and again keeps a [`WaitAny`].
+/// for it. An event of another process is asked anew by each call, so it needs a `timeout` of a round trip at least. Costs
+/// more with each member: whoever waits again and again keeps a [`WaitAny`].
 pub fn wait_any(members: &[&dyn Waitable], timeout: Option<Duration>) -> Option<usize> {
-    /// Where the next call begins to look.
-    static TURN: AtomicUsize = AtomicUsize::new(0);
     let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
     let Some(first) = members.first() else {
         if let Some(timeout) = timeout {
@@ -386,12 +367,12 @@ pub fn wait_any(members: &[&dyn Waitable], timeout: Option<Duration>) -> Option<
         return None;
     };
     let mut any = WaitAny::on(&first.pollable().runtime);
-    // Only the spread matters.
-    let turn = TURN.fetch_add(1, Ordering::Relaxed) % members.len();
+    // Any number that differs from call to call.
+    let turn = RandomState::new().build_hasher().finish() as usize % members.len();
     let places: Vec<usize> = (turn..members.len()).chain(0..turn).collect();
     let added: Vec<Member> = places.iter().map(|place| any.add(members[*place])).collect();
-    let ready = any.wait_until(deadline.flatten())?;
-    // Otherwise a busy member could keep the others from being asked for good.
+    // Otherwise a busy member could keep the others from being asked for good, and a short timeout all of them.
     any.comes_again = true;
+    let ready = any.wait_until(deadline.flatten())?;
     added.iter().position(|member| *member == ready).map(|at| places[at])
 }

@@ -52,6 +52,15 @@ impl RawPipe {
         (self.socket, self.page, self.rings.side())
     }
 
+    /// Copies of the two descriptors, to be sent while the end itself is still kept.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when descriptors run out.
+    pub fn copies(&self) -> io::Result<[OwnedFd; 2]> {
+        Ok([self.socket.try_clone()?, self.page.try_clone()?])
+    }
+
     /// The bytes on their way, both ways.
     pub fn rings(&self) -> &Rings {
         &self.rings

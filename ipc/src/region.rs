@@ -18,7 +18,7 @@ pub struct Region {
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and `Region` hands out raw access only
-// through `base`, whose users (`Link`) go through atomics.
+// through `base`, whose users go through atomics (`Link`) or copies of bytes that no reference exists to (`Rings`).
 unsafe impl Send for Region {}
 // SAFETY: as for `Send`; no method changes the mapping through a shared reference.
 unsafe impl Sync for Region {}

@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use callboard::{
-    GetError, Interest, JoinError, Node, Process, Queue, QueueOptions, TryGetError, WaitAny, wait_any,
+    Event, EventOptions, GetError, Interest, JoinError, Node, Process, Queue, QueueOptions, TryGetError,
+    WaitAny, wait_any,
 };
 use callboard_tests::{PATIENCE, Random, eventually, pause, rounds, send_signal};
 
@@ -284,4 +285,45 @@ fn of_two_who_wait_for_the_same_queue_each_item_reaches_one() {
     let mut all: Vec<u64> = takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect();
     all.sort_unstable();
     assert!(all.iter().copied().eq(0..COUNT));
+}
+
+/// > A look at an object of another process finds what is there at the next try, also if nobody ever waits.
+#[test]
+fn a_look_at_an_object_of_another_process_finds_what_is_there_at_the_next_try() {
+    fn own_event(node: &Node, name: String) {
+        let _event: Event = node.create(&name, EventOptions::new().set()).unwrap();
+        while !node.wait_stopping(PATIENCE) {}
+    }
+    let node = Node::start().unwrap();
+    let _owners = [
+        node.spawn("owner", own_event, "/event".to_owned()).unwrap(),
+        node.spawn("owner", own_event, "/other".to_owned()).unwrap(),
+    ];
+    let event: Event = node.open_timeout("/event", PATIENCE).unwrap();
+    let mut any = WaitAny::new(&node);
+    let member = any.add(&event);
+    eventually("a set event is found", || any.try_wait() == Some(member));
+    // Objects of another node of this process, too, which has a loop of its own.
+    let beside = node.start_beside("beside").unwrap();
+    let other: Event = beside.open_timeout("/other", PATIENCE).unwrap();
+    let mut any = WaitAny::new(&node);
+    let member = any.add(&other);
+    assert_eq!(any.wait_timeout(PATIENCE), Some(member));
+    assert_eq!(wait_any(&[&queue(&node), &other], Some(PATIENCE)), Some(1));
+}
+
+#[test]
+fn members_of_another_node_of_the_process_lose_nothing() {
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let ours: Queue<u64> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let beside = node.start_beside("beside").unwrap();
+    let theirs: Queue<u64> = beside.open_timeout("/theirs", PATIENCE).unwrap();
+    let mut any = WaitAny::new(&node);
+    let member = any.add(&theirs);
+    for n in 0..1000 {
+        ours.put_confirmed(n).unwrap();
+        assert_eq!(any.wait_timeout(PATIENCE), Some(member));
+        assert_eq!(theirs.get_timeout(PATIENCE), Ok(n));
+    }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Call {
 /// The most bytes of arguments or of a value, as encoded: they share a message with little else.
 pub(super) const MAX_CALL_BYTES: usize = limits::MAX_VALUE_BYTES;
 
+/// The most descriptors of ends of pipes among the arguments: they share a message with a few others.
+pub(super) const MAX_RIGHTS: usize = limits::MAX_FRAME_DESCRIPTORS - 8;
+
 /// What a child does with a call: decode, run, encode. The error text is a failed start.
 type Run = fn(&Node, *const (), u64, &[u8], VecDeque<OwnedFd>) -> Result<Vec<u8>, String>;
 
@@ -42,6 +45,9 @@ where
     let mut bytes = Vec::new();
     let (encoded, departing) = scope::collect(|| encode_into(args, &mut bytes));
     encoded.map_err(SpawnError::Arguments)?;
+    if departing.count() > MAX_RIGHTS {
+        return Err(SpawnError::TooManyEnds { descriptors: departing.count() });
+    }
     if bytes.len() > MAX_CALL_BYTES {
         return Err(SpawnError::TooLarge { bytes: bytes.len() });
     }

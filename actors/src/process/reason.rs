@@ -6,7 +6,7 @@ use callboard_core::BodyError;
 use callboard_ipc::CodeError;
 use serde::{Deserialize, Serialize};
 
-use super::entry::MAX_CALL_BYTES;
+use super::entry::{MAX_CALL_BYTES, MAX_RIGHTS};
 
 /// Why no process was started.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,15 @@ pub enum SpawnError {
     TooLarge {
         /// As encoded.
         bytes: usize,
+    },
+    /// There are too many ends of pipes among the arguments; each has two descriptors, and more if messages with ends in them
+    /// have come there and not been received.
+    #[error(
+        "the ends of pipes among the arguments have {descriptors} descriptors, and {MAX_RIGHTS} can be sent"
+    )]
+    TooManyEnds {
+        /// How many they have.
+        descriptors: usize,
     },
     /// The function does not belong to the main program, so the child could not find it.
     #[error("the function can't be called in another process")]

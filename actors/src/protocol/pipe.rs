@@ -7,7 +7,9 @@
 mod end;
 mod error;
 mod handle;
+mod moving;
 mod travel;
+mod waiting;
 mod wire;
 
 pub use self::error::{PollError, RecvBytesError, RecvError, SendError, TryRecvError};

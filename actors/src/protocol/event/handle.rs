@@ -81,7 +81,7 @@ impl Event {
         Ok(())
     }
 
-    /// Waits up to `timeout` until the flag is set; whether it was. Zero does as [`is_set`](Self::is_set).
+    /// Waits up to `timeout` until the flag is set; whether it was. Zero does as [`is_set`](Self::is_set), errors included.
     ///
     /// # Errors
     ///

@@ -92,7 +92,8 @@ impl<O: Owner> ObjectCell<O> {
             (Some(at), _) => Some(Heard::Answered(effects.replies.remove(at).1)),
             (None, Some(on_reply)) => {
                 let word = runtime.calls.begin(runtime.id, on_reply());
-                state.wait(asker, runtime.id, Whom { peer: None, word });
+                let is_new = state.wait(asker, runtime.id, Whom { peer: None, word });
+                debug_assert!(is_new, "numbers of calls are not used twice");
                 Some(Heard::Waits(word))
             }
             (None, None) => None,
@@ -145,7 +146,12 @@ impl<O: Owner> ObjectCell<O> {
         if incoming.kind == Kind::Call {
             // Known before the effects are carried out, which takes it off again if the answer is among them.
             let whom = Whom { peer: Some(Arc::clone(from)), word: incoming.word };
-            state.wait(asker, from.id, whom);
+            if !state.wait(asker, from.id, whom) {
+                return Err("a second call with the number of one that waits".to_owned());
+            }
+        } else if !effects.replies.iter().any(|(other, _)| *other == asker) {
+            // Nobody waits for an answer to a cast: none must be kept in mind.
+            state.owner.forget(asker, &mut effects);
         }
         let after = state.carry_out(runtime, effects);
         let waits = state.waiting.contains_key(&asker);
@@ -171,9 +177,15 @@ impl<O: Owner> State<O> {
         Asker(self.last)
     }
 
-    fn wait(&mut self, asker: Asker, node: NodeId, whom: Whom) {
-        self.calls.insert((node, whom.word), asker);
-        self.waiting.insert(asker, whom);
+    /// False if a call of that number waits already.
+    #[must_use]
+    fn wait(&mut self, asker: Asker, node: NodeId, whom: Whom) -> bool {
+        let word = whom.word;
+        let is_new = self.calls.insert((node, word), asker).is_none();
+        if is_new {
+            self.waiting.insert(asker, whom);
+        }
+        is_new
     }
 
     fn waiting_of(&self, node: NodeId) -> usize {

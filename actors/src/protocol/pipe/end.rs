@@ -14,10 +14,11 @@ use callboard_core::{Readiness, Source, Token, Wants, limits};
 use callboard_ipc::{MAX_RIGHTS, RawPipe, Side};
 use parking_lot::Mutex;
 
+use super::waiting::{Room, Something};
 use super::wire::{Form, HEADER_BYTES, Head};
-use crate::hook::{Hook, Hooks, Poll};
+use crate::hook::Hooks;
 use crate::runtime::Runtime;
-use crate::scope::{Departing, MoveOnly};
+use crate::scope::Departing;
 
 /// Why a message did not leave, without it.
 #[derive(Debug)]
@@ -42,24 +43,28 @@ pub(super) enum NotTaken {
 
 /// What has come by the socket.
 #[derive(Debug, Default)]
-struct Heard {
-    rights: VecDeque<OwnedFd>,
-    /// The count of them travels with the end, so none is added meanwhile.
-    stands_still: bool,
+pub(super) struct Heard {
+    pub(super) rights: VecDeque<OwnedFd>,
+    /// Some were lost: what comes after them can't be told from what they were.
+    pub(super) is_spoilt: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) runtime: Arc<Runtime>,
     /// None in all three once it has been sent away or closed.
-    out: Mutex<Option<Arc<RawPipe>>>,
-    inn: Mutex<Option<Arc<RawPipe>>>,
+    pub(super) out: Mutex<Option<Arc<RawPipe>>>,
+    pub(super) inn: Mutex<Option<Arc<RawPipe>>>,
     /// Lock order: the last.
-    socket: Mutex<(Option<Arc<RawPipe>>, Heard)>,
-    hooks: Mutex<Hooks>,
+    pub(super) socket: Mutex<(Option<Arc<RawPipe>>, Heard)>,
+    pub(super) hooks: Mutex<Hooks>,
     token: OnceLock<Token>,
+    /// A message is being encoded that takes this end along: nothing changes until that has left, or does not.
+    pub(super) stands_still: AtomicBool,
+    /// Its holder dropped it meanwhile.
+    pub(super) is_orphan: AtomicBool,
     /// The other side's process has closed its socket, or has ended.
-    has_ended: AtomicBool,
+    pub(super) has_ended: AtomicBool,
 }
 
 impl End {
@@ -69,15 +74,17 @@ impl End {
             runtime: Arc::clone(runtime),
             out: Mutex::new(Some(Arc::clone(&raw))),
             inn: Mutex::new(Some(Arc::clone(&raw))),
-            socket: Mutex::new((Some(raw), Heard { rights, stands_still: false })),
+            socket: Mutex::new((Some(raw), Heard { rights, is_spoilt: false })),
             hooks: Mutex::default(),
             token: OnceLock::new(),
+            stands_still: AtomicBool::new(false),
+            is_orphan: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         })
     }
 
     /// Has the event loop hear the socket, from the first use on: an end that is only passed on costs nothing.
-    fn attach(self: &Arc<Self>) -> io::Result<()> {
+    pub(super) fn attach(self: &Arc<Self>) -> io::Result<()> {
         if self.token.get().is_some() {
             return Ok(());
         }
@@ -86,23 +93,36 @@ impl End {
         let source = Arc::clone(self) as Arc<dyn Source>;
         let token = self.runtime.reactor.register(raw.as_fd(), Wants::Reading, source)?;
         let _ = self.token.set(token);
+        drop(socket);
+        // What the kernel would tell of in a moment, so that the first use of an end knows of the other's death.
+        self.hear();
         Ok(())
     }
 
-    /// Takes what the socket holds.
-    fn hear(&self) {
-        let mut socket = self.socket.lock();
-        let (Some(raw), heard) = &mut *socket else { return };
-        if heard.stands_still {
-            return;
+    /// Takes what the socket holds, and has everybody look: whoever reads a bell may be another than it was rung for.
+    pub(super) fn hear(&self) {
+        {
+            let mut socket = self.socket.lock();
+            let (Some(raw), heard) = &mut *socket else { return };
+            if heard.is_spoilt || self.stands_still.load(Ordering::Acquire) {
+                return;
+            }
+            let heard_end = raw.hear(&mut heard.rights);
+            if heard_end.is_err() || heard.rights.len() > MAX_RIGHTS {
+                heard.is_spoilt = true;
+                heard.rights.clear();
+                // Nothing that comes from now on can be read, so nobody shall send it.
+                raw.rings().close();
+                raw.ring_bell();
+            }
+            if heard.is_spoilt || heard_end.unwrap_or(true) {
+                self.has_ended.store(true, Ordering::Release);
+            }
         }
-        // An error means that descriptors were lost, and what announces them can't be had any more.
-        if raw.hear(&mut heard.rights).unwrap_or(true) {
-            self.has_ended.store(true, Ordering::Release);
-        }
+        self.wake_all();
     }
 
-    fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         let hooks = self.hooks.lock().take();
         hooks.iter().for_each(|hook| hook.notify());
     }
@@ -122,7 +142,7 @@ impl End {
         }
         self.attach().map_err(NotSent::System)?;
         let out = self.out.lock();
-        let raw = out.as_ref().ok_or(NotSent::Moved)?;
+        let raw = out.as_ref().filter(|_| !self.stands_still()).ok_or(NotSent::Moved)?;
         if self.has_ended.load(Ordering::Acquire) || raw.rings().reader_has_closed() {
             return Err(NotSent::Closed);
         }
@@ -133,10 +153,11 @@ impl End {
         if head.is_beside {
             rights.push(callboard_ipc::set_aside(content).map_err(NotSent::System)?);
         }
-        if head.rights > rights.len()
-            && let Some(departing) = departing.take()
-        {
-            rights.extend(departing.depart());
+        if let Some(departing) = departing {
+            rights.extend(departing.copies().map_err(NotSent::System)?);
+        }
+        if rights.len() != head.rights {
+            return Err(NotSent::Moved);
         }
         if !rights.is_empty() {
             let rights: Vec<_> = rights.iter().map(AsFd::as_fd).collect();
@@ -145,6 +166,8 @@ impl End {
                 _ => NotSent::System(error),
             })?;
         }
+        // From here on nothing fails.
+        drop(departing.take().map(Departing::depart));
         let inline = if head.is_beside { &[] } else { content };
         if raw.rings().publish([&head.encode(), inline], head.need()) {
             raw.ring_bell();
@@ -168,9 +191,13 @@ impl End {
                 Err(NotSent::Full) => {}
                 other => return other,
             }
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Err(NotSent::Full);
+            }
             let soon = self.runtime.try_for_a_moment(deadline, || room.is_there().then_some(()));
             if soon.is_none() && !self.runtime.wait_until(&room, deadline) {
-                return Err(NotSent::Full);
+                // Room that nobody has told of yet counts.
+                return self.try_send(content, form, &mut departing);
             }
         }
     }
@@ -206,7 +233,7 @@ impl End {
     ) -> Result<Vec<OwnedFd>, NotTaken> {
         self.attach().map_err(NotTaken::System)?;
         let inn = self.inn.lock();
-        let raw = inn.as_ref().ok_or(NotTaken::Moved)?;
+        let raw = inn.as_ref().filter(|_| !self.stands_still()).ok_or(NotTaken::Moved)?;
         let head = self.next(raw)?;
         if head.form != form {
             return Err(NotTaken::OtherForm);
@@ -236,7 +263,7 @@ impl End {
         }
         self.hear();
         let mut socket = self.socket.lock();
-        if socket.1.rights.len() < count {
+        if socket.1.is_spoilt || socket.1.rights.len() < count {
             let text = "the descriptors of a message were lost on the way";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
@@ -256,8 +283,12 @@ impl End {
                 Err(NotTaken::Nothing) => {}
                 other => return other,
             }
-            if !self.wait_for_something(deadline) {
+            if deadline.is_some_and(|at| at <= Instant::now()) {
                 return Err(NotTaken::Nothing);
+            }
+            if !self.wait_for_something(deadline) {
+                // A message that nobody has told of yet counts.
+                return self.try_take(form, room, into);
             }
         }
     }
@@ -271,7 +302,12 @@ impl End {
     /// Whether a take would not find nothing.
     pub(super) fn has_something(&self) -> bool {
         let inn = self.inn.lock();
-        inn.as_ref().is_none_or(|raw| !matches!(self.next(raw), Err(NotTaken::Nothing)))
+        self.stands_still()
+            || inn.as_ref().is_none_or(|raw| !matches!(self.next(raw), Err(NotTaken::Nothing)))
+    }
+
+    pub(super) fn stands_still(&self) -> bool {
+        self.stands_still.load(Ordering::Acquire)
     }
 
     /// Which side this is; none if it has been sent away.
@@ -286,6 +322,11 @@ impl End {
 
     /// Closes this end: the other side is told, after everything sent before.
     pub(super) fn close(&self) {
+        if self.stands_still() {
+            // Its message decides what becomes of it.
+            self.is_orphan.store(true, Ordering::Release);
+            return;
+        }
         if let Some((raw, _)) = self.take_out() {
             raw.rings().close();
             raw.ring_bell();
@@ -293,7 +334,7 @@ impl End {
     }
 
     /// Takes the end out of this node.
-    fn take_out(&self) -> Option<(RawPipe, VecDeque<OwnedFd>)> {
+    pub(super) fn take_out(&self) -> Option<(RawPipe, VecDeque<OwnedFd>)> {
         drop(self.out.lock().take());
         drop(self.inn.lock().take());
         let (raw, rights) = {
@@ -309,91 +350,8 @@ impl End {
     }
 }
 
-/// That a message could be received, or none ever.
-pub(super) struct Something(pub(super) Arc<End>);
-
-impl Poll for Something {
-    fn poll(&self, hook: &Hook) -> bool {
-        // What can't be watched is told by the receive.
-        if self.0.has_something() || self.0.attach().is_err() {
-            return true;
-        }
-        self.0.hooks.lock().add(hook);
-        if let Some(raw) = &*self.0.inn.lock() {
-            raw.rings().await_bytes();
-        }
-        let is_there = self.0.has_something();
-        if is_there {
-            self.forget(hook);
-        }
-        is_there
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.0.hooks.lock().remove(hook);
-    }
-}
-
-/// That a message could be sent, or none ever.
-struct Room<'a> {
-    end: &'a Arc<End>,
-    head: Head,
-}
-
-impl Room<'_> {
-    fn is_there(&self) -> bool {
-        let out = self.end.out.lock();
-        let ended = self.end.has_ended.load(Ordering::Acquire);
-        out.as_ref().is_none_or(|raw| {
-            ended || raw.rings().reader_has_closed() || raw.rings().has_room(self.head.need())
-        })
-    }
-}
-
-impl Poll for Room<'_> {
-    fn poll(&self, hook: &Hook) -> bool {
-        self.end.hooks.lock().add(hook);
-        if let Some(raw) = &*self.end.out.lock() {
-            raw.rings().await_room(self.head.need());
-        }
-        let is_there = self.is_there();
-        if is_there {
-            self.forget(hook);
-        }
-        is_there
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.end.hooks.lock().remove(hook);
-    }
-}
-
 impl Source for End {
     fn ready(&self, _: Readiness) {
         self.hear();
-        self.wake_all();
-    }
-}
-
-impl MoveOnly for End {
-    fn stand_still(&self) -> Option<usize> {
-        let mut socket = self.socket.lock();
-        if socket.0.is_none() || std::mem::replace(&mut socket.1.stands_still, true) {
-            return None;
-        }
-        Some(2 + socket.1.rights.len())
-    }
-
-    fn depart(&self) -> Vec<OwnedFd> {
-        let Some((raw, rights)) = self.take_out() else { return Vec::new() };
-        let (socket, page, _) = raw.into_parts();
-        [socket, page].into_iter().chain(rights).collect()
-    }
-
-    fn stay(&self) {
-        self.socket.lock().1.stands_still = false;
-        // What came meanwhile was not heard.
-        self.hear();
-        self.wake_all();
     }
 }

@@ -11,9 +11,10 @@ use callboard_ipc::RawPipe;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::end::{End, NotSent, NotTaken, Something};
+use super::end::{End, NotSent, NotTaken};
 use super::error::{PollError, RecvBytesError, RecvError, SendError, TryRecvError};
 use super::travel;
+use super::waiting::Something;
 use super::wire::Form;
 use crate::node::Node;
 use crate::scope::{self, Departing};
@@ -71,7 +72,7 @@ impl Node {
         Ok((PipeEnd { held: first, messages }, PipeEnd { held: second, messages: back }))
     }
 
-    /// Makes a pipe that goes one way. All else is as with [`pipe`](Self::pipe).
+    /// Makes a pipe that goes one way. All else, errors included, is as with [`pipe`](Self::pipe).
     ///
     /// # Errors
     ///
@@ -113,8 +114,7 @@ impl Held {
     }
 
     fn send_bytes(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<(), SendError<()>> {
-        let sent = self.0.send(bytes, Form::Bytes, Departing::default(), deadline);
-        sent.map_err(|why| why.with(()))
+        self.0.send(bytes, Form::Bytes, Departing::default(), deadline).map_err(|why| why.with(()))
     }
 
     fn recv<T: DeserializeOwned>(&self, deadline: Option<Instant>) -> Result<T, RecvError> {
@@ -142,9 +142,9 @@ impl Held {
         Ok(bytes)
     }
 
-    fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvBytesError> {
+    fn recv_bytes_into(&self, buffer: &mut [u8], deadline: Option<Instant>) -> Result<usize, RecvBytesError> {
         with_scratch(|scratch| {
-            let taken = self.0.take(Form::Bytes, buffer.len(), scratch, None);
+            let taken = self.0.take(Form::Bytes, buffer.len(), scratch, deadline);
             taken.map_err(|why| why.of_bytes(buffer.len()))?;
             buffer[..scratch.len()].copy_from_slice(scratch);
             Ok(scratch.len())
@@ -327,7 +327,20 @@ macro_rules! receives {
             /// As [`recv_bytes`](Self::recv_bytes); [`RecvBytesError::TooShort`] if they do not fit: then the message
             /// stays.
             pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvBytesError> {
-                self.held.recv_bytes_into(buffer)
+                self.held.recv_bytes_into(buffer, None)
+            }
+
+            /// As [`recv_bytes_into`](Self::recv_bytes_into), waiting up to `timeout` for a message; zero does not wait.
+            ///
+            /// # Errors
+            ///
+            /// As [`recv_bytes_into`](Self::recv_bytes_into); [`RecvBytesError::TimedOut`] after `timeout`.
+            pub fn recv_bytes_into_timeout(
+                &self,
+                buffer: &mut [u8],
+                timeout: Duration,
+            ) -> Result<usize, RecvBytesError> {
+                self.held.recv_bytes_into(buffer, Instant::now().checked_add(timeout))
             }
 
             /// Whether a receive would return at once, waiting up to `timeout` until it would: with a message, or since
@@ -347,7 +360,7 @@ macro_rules! receives {
             }
         }
 
-        /// Ready when a receive would return at once: with a message, or since the other end is closed.
+        /// Ready when a receive would return at once: with a message, or since the other end is closed, which it is for good.
         impl<$($of),+> Waitable for $end<$($of),+> {}
     };
 }
@@ -365,7 +378,8 @@ macro_rules! travels {
             }
         }
 
-        /// Only in the arguments of a spawn and in messages of pipes. This end is of no use then: it is where the message goes.
+        /// Only in the arguments of a spawn and in messages of pipes. From then on this end says `Moved`, unless the message
+        /// does not leave. Reading takes it: an enum told by trying (`serde(untagged)`) loses it with the first try.
         impl<$($of),+> Serialize for $end<$($of),+> {
             fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
                 travel::serialize::<Self, Z>(&self.held.0, serializer)
