@@ -1,5 +1,6 @@
 //! The registry: every row with its contestants.
 
+mod dict;
 mod event;
 pub(crate) mod idle;
 pub(crate) mod latency;

@@ -27,7 +27,11 @@ macro_rules! examples {
 }
 
 examples! {
+    dict_counter [];
+    dict_of_lists [];
+    dict_results [];
     event_start [];
+    handles_travel [];
     pipe_shout [];
     pipeline_words [];
     process_tree [];

@@ -1,6 +1,6 @@
 //! The rows of the protocols beside the queue.
 
-use super::{NO_PAUSE, PAUSE, event, pipe};
+use super::{NO_PAUSE, PAUSE, dict, event, pipe};
 use crate::harness::{Measured, Row, Unit, base, limit, ours, peer};
 use crate::item::Block;
 use crate::limits::pingpong::{Way, round_trips};
@@ -11,7 +11,21 @@ use crate::peers::{iceoryx2, ipc_channel, python};
 const LARGE_WORDS: u64 = 131_072;
 
 pub(super) fn all() -> Vec<Row> {
-    vec![pipe(), pipe_idle(), pipe_u64(), pipe_1k(), pipe_1m(), event(), wait_any()]
+    vec![
+        pipe(),
+        pipe_idle(),
+        pipe_u64(),
+        pipe_1k(),
+        pipe_1m(),
+        event(),
+        wait_any(),
+        dict(),
+        dict_cast(),
+        dict_4(),
+        dict_many(),
+        list(),
+        list_cast(),
+    ]
 }
 
 fn pipe() -> Row {
@@ -110,6 +124,101 @@ fn wait_any() -> Row {
         contestants: vec![
             ours("of 1,000", |b| event::of_many(b, b.size(50_000, 200), 1000)),
             base("of 10", |b| event::of_many(b, b.size(50_000, 200), 10)),
+        ],
+    }
+}
+
+fn dict() -> Row {
+    Row {
+        name: "dict",
+        about: "a number of a dict in another process, got or set one at a time",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("get", |b| dict::get(b, b.size(100_000, 500))),
+            ours("insert", |b| dict::set(b, b.size(100_000, 500))),
+            ours("add", |b| dict::add(b, b.size(100_000, 500))),
+            limit("blocking", |b| round_trips(Way::Blocking, b.size(50_000, 500), NO_PAUSE, 1)),
+            limit("epoll", |b| round_trips(Way::Epoll, b.size(50_000, 500), NO_PAUSE, 1)),
+            limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 1)),
+            peer("Python get", |b| python::run("managers.py", &["dict", b.pick("20000", "500"), "get"])),
+            peer("Python set", |b| python::run("managers.py", &["dict", b.pick("20000", "500"), "set"])),
+        ],
+    }
+}
+
+fn dict_cast() -> Row {
+    Row {
+        name: "dict-cast",
+        about: "a number into a dict in another process, at the end all are waited for",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("cast_insert", |b| dict::cast(b, b.size(5_000_000, 20_000))),
+            ours("cast_add", |b| dict::cast_add(b, b.size(5_000_000, 20_000))),
+            // The same dict with each waited for.
+            base("insert", |b| dict::called(b, b.size(100_000, 1_000))),
+            limit("prototype", |b| frames::one_way::<u64>(b.size(20_000_000, 20_000))),
+        ],
+    }
+}
+
+fn dict_4() -> Row {
+    Row {
+        name: "dict-4",
+        about: "a number of a dict in a process of its own, got by four other processes at once",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("4 clients", |b| dict::clients(b, 4, b.size(400_000, 2_000))),
+            base("2 clients", |b| dict::clients(b, 2, b.size(200_000, 1_000))),
+            base("1 client", |b| dict::clients(b, 1, b.size(100_000, 500))),
+            peer("Python, 4", |b| python::run("managers.py", &["clients", b.pick("40000", "800"), "4"])),
+            peer("Python, 2", |b| python::run("managers.py", &["clients", b.pick("40000", "800"), "2"])),
+        ],
+    }
+}
+
+fn dict_many() -> Row {
+    Row {
+        name: "dict-many",
+        about: "a key of a dict in another process, a thousand at once",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("get_many", |b| dict::get_many(b, b.size(5_000, 10))),
+            ours("insert_many", |b| dict::insert_many(b, b.size(5_000, 10))),
+            ours("snapshot", |b| dict::snapshot(b, b.size(5_000, 10))),
+            // The same dict, one key at a time.
+            base("get", |b| dict::get(b, b.size(100_000, 500))),
+            peer("Python update", |b| python::run("managers.py", &["many", b.pick("1000", "10"), "update"])),
+            peer("Python copy", |b| python::run("managers.py", &["many", b.pick("1000", "10"), "copy"])),
+        ],
+    }
+}
+
+fn list() -> Row {
+    Row {
+        name: "list",
+        about: "a number of a list in another process, appended or got one at a time",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("push", |b| dict::push(b, b.size(100_000, 500))),
+            ours("get", |b| dict::element(b, b.size(100_000, 500))),
+            limit("blocking", |b| round_trips(Way::Blocking, b.size(50_000, 500), NO_PAUSE, 1)),
+            limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 1)),
+            peer("Python append", |b| {
+                python::run("managers.py", &["list", b.pick("20000", "500"), "append"])
+            }),
+            peer("Python get", |b| python::run("managers.py", &["list", b.pick("20000", "500"), "get"])),
+        ],
+    }
+}
+
+fn list_cast() -> Row {
+    Row {
+        name: "list-cast",
+        about: "a number appended to a list in another process, at the end all are waited for",
+        unit: Unit::Rate,
+        contestants: vec![
+            ours("cast_push", |b| dict::cast_push(b, b.size(1_000_000, 20_000))),
+            limit("prototype", |b| frames::one_way::<u64>(b.size(20_000_000, 20_000))),
         ],
     }
 }

@@ -3,6 +3,7 @@
 use super::super::wire::{Amount, Reply, Terms};
 use super::held::Standing;
 use super::limits::{MAX_DEMAND_ITEMS, MAX_LEASES};
+use super::ready::Taken;
 use super::{Owner, Violation, World};
 
 /// After so many deliveries the owner looks at what a consumer has taken, if it has no other reason to.
@@ -101,8 +102,12 @@ impl Owner {
         };
         let client = &mut self.clients[key];
         let first = client.held.next_seq();
-        let items = self.ready.take(count as usize);
-        let sent = client.held.extend(items, standing);
+        match self.ready.take(count as usize) {
+            // The order of nearly all queues, and by far the most items: without looking at it for each.
+            Taken::Fifo(items) => client.held.extend(items, standing),
+            other => client.held.extend(other, standing),
+        }
+        let sent = client.held.since(first);
         let mut amount = Amount::ZERO;
         let counted = sent.inspect(|stored| amount += Amount::one(stored.item.bytes()));
         match standing {

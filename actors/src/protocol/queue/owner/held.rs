@@ -102,19 +102,18 @@ impl Held {
         self.ahead_leases + self.in_hand_items
     }
 
-    /// Adds deliveries and returns them for sending.
-    pub(super) fn extend(
-        &mut self,
-        items: impl ExactSizeIterator<Item = Stored>,
-        standing: Standing,
-    ) -> impl ExactSizeIterator<Item = &Stored> {
-        let at = self.ahead.len();
+    /// Adds deliveries.
+    pub(super) fn extend(&mut self, items: impl ExactSizeIterator<Item = Stored>, standing: Standing) {
         self.ahead_items += items.len() as u64;
         if standing != Standing::Plain {
             self.ahead_leases += items.len() as u64;
         }
         self.ahead.extend(items.map(|stored| Delivered { stored, standing }));
-        self.ahead.range(at..).map(|delivered| &delivered.stored)
+    }
+
+    /// The deliveries from number `first` on.
+    pub(super) fn since(&self, first: u64) -> impl ExactSizeIterator<Item = &Stored> {
+        self.ahead.range((first - self.taken) as usize..).map(|delivered| &delivered.stored)
     }
 
     /// Learns that `taken` items have been handed to user code.

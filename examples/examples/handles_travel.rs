@@ -1,0 +1,63 @@
+// cargo run --release -p callboard-examples --example handles_travel
+//! Handles are values: a queue goes through a queue, a dict into a dict, and an end of a pipe by way of a child to its
+//! child. Each works where it comes to.
+//!
+//! Handles of queues, dicts and the like may be copied and kept anywhere, since the object stays where it is. An end of a pipe is
+//! there once, and travels in the arguments of a process or in another pipe only: dicts and queues refuse it.
+
+use callboard::{Dict, DictError, DictOptions, Failure, Node, PipeSender, Queue, QueueOptions};
+
+/// Answers through whatever queue it is sent.
+fn answer(_: &Node, calls: Queue<Queue<String>>) -> Result<(), Failure> {
+    for back in &calls {
+        back.put("hello by the queue that came by queue".to_owned())?;
+    }
+    Ok(())
+}
+
+/// Changes a dict that it finds in another.
+fn look(_: &Node, outer: Dict<String, Dict<String, u64>>) -> Result<(), Failure> {
+    let inner = outer.get("inner")?.ok_or_else(|| Failure::new("there is no inner dict"))?;
+    inner.add("seen", 1)?;
+    Ok(())
+}
+
+/// Does nothing itself: passes the end on.
+fn child(node: &Node, end: PipeSender<String>) -> Result<(), Failure> {
+    node.spawn("grandchild", grandchild, end)?.join()?
+}
+
+fn grandchild(node: &Node, end: PipeSender<String>) -> Result<(), Failure> {
+    Ok(end.send(format!("hello from the {}", node.name()))?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let node = Node::start()?;
+
+    let calls: Queue<Queue<String>> = node.anonymous(QueueOptions::new());
+    let answering = node.spawn("answer", answer, calls.clone())?;
+    let back: Queue<String> = node.anonymous(QueueOptions::new());
+    calls.put(back.clone())?;
+    println!("{}", back.get()?);
+    calls.close()?;
+    answering.join()??;
+
+    let outer: Dict<String, Dict<String, u64>> = node.anonymous(DictOptions::new());
+    let inner: Dict<String, u64> = node.anonymous(DictOptions::new());
+    outer.insert("inner".to_owned(), inner.clone())?;
+    node.spawn("look", look, outer)?.join()??;
+    println!("the inner dict: {:?}", inner.snapshot()?);
+
+    let (sender, receiver) = node.one_way_pipe::<String>()?;
+    let passing = node.spawn("child", child, sender)?;
+    println!("{}", receiver.recv()?);
+    passing.join()??;
+
+    let ends: Dict<String, PipeSender<String>> = node.anonymous(DictOptions::new());
+    let (sender, _receiver) = node.one_way_pipe::<String>()?;
+    match ends.insert("end".to_owned(), sender) {
+        Err(DictError::Encode(error)) => println!("an end in a dict: {error}"),
+        other => println!("unexpected: {other:?}"),
+    }
+    Ok(())
+}
