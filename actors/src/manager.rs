@@ -79,7 +79,8 @@ impl Host {
         Ok(Self { factory: node.open(name)? })
     }
 
-    /// Creates an object under `name`: a queue, an event, a [`Served`] object, or any other.
+    /// Creates an object under `name`: a queue, a dict, a [`Served`] object, or any other. Options with registered functions
+    /// do not travel, see [`run`](Self::run).
     ///
     /// The name, and the object, last until the manager ends.
     ///

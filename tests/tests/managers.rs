@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard::{
-    Event, EventOptions, Host, Manager, ManagerError, NameError, Node, ObjectError, Queue, QueueError,
-    QueueOptions, Serve, Served, ServedError,
+    Dict, DictError, DictOptions, Event, EventOptions, Host, List, ListOptions, Manager, ManagerError,
+    NameError, Node, ObjectError, Queue, QueueError, QueueOptions, Serve, Served, ServedError,
 };
 use callboard_tests::{PATIENCE, Random, eventually, is_running, pause, rounds, send_signal, stop_state};
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,15 @@ fn the_objects_of_a_manager_outlive_their_creator_and_end_with_the_manager() {
         .create("/hosted/counter", Serve::new(Counter { value: 7, seen: Vec::new() }))
         .unwrap();
     assert_eq!(counter.call(Counter::increment, 1).unwrap(), 8);
+    let dict: Dict<String, u64> =
+        manager.host().create("/hosted/dict", DictOptions::new().capacity(1)).unwrap();
+    dict.insert("a".to_owned(), 1).unwrap();
+    assert!(matches!(dict.insert("b".to_owned(), 2), Err(DictError::Full)));
+    let list: List<u64> = manager.host().anonymous(ListOptions::new()).unwrap();
+    assert_eq!(list.push(7), Ok(1));
+    let functions = ListOptions::new().function("double", |n: u64, (): ()| (2 * n, ()));
+    let refused = manager.host().anonymous::<List<u64>>(functions).unwrap_err();
+    assert!(format!("{refused:?}").contains("do not travel"), "{refused:?}");
 
     let taken = manager.host().create::<Queue<u64>>("/hosted/numbers", QueueOptions::new()).unwrap_err();
     assert!(matches!(&taken, ManagerError::Name(_)) && taken.to_string().contains("is taken by"), "{taken}");

@@ -4,8 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::dict::{
@@ -17,7 +17,7 @@ use crate::protocol::object::{Handle, Typed, shared_object};
 /// How a set is created.
 ///
 /// By default it holds 1,048,576 members and 256 MiB of them as encoded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SetOptions {
     settings: Settings,
 }

@@ -1,7 +1,9 @@
 //! What a counter is created with.
 
+use serde::{Deserialize, Serialize};
+
 /// How a counter is created: at zero, unless it is to begin at another [`value`](Self::value).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct CounterOptions {
     pub(super) value: i64,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::wire::Refusal;
-use crate::protocol::run_inside;
+use crate::protocol::{run_inside, travelling};
 
 /// The longest name of a function that is asked for, and the most that is told of what went wrong in one.
 pub(super) const MAX_TEXT_BYTES: usize = 16 * 1024;
@@ -29,6 +29,12 @@ pub(crate) struct Functions(BTreeMap<String, Arc<Erased>>);
 impl fmt::Debug for Functions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl travelling::Some for Functions {
+    fn is_some(&self) -> bool {
+        !self.0.is_empty()
     }
 }
 

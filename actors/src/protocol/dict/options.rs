@@ -3,10 +3,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::function::Functions;
+use crate::protocol::travelling;
 
 /// What a dict holds if nothing else is said.
 const DEFAULT_ENTRIES: u64 = 1 << 20;
@@ -16,10 +17,11 @@ const DEFAULT_BYTES: u64 = 256 << 20;
 pub(super) type Types<K, V> = PhantomData<fn(K, V) -> (K, V)>;
 
 /// What the owner is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
+    #[serde(with = "travelling")]
     pub(crate) functions: Functions,
 }
 
@@ -32,6 +34,8 @@ impl Default for Settings {
 /// How a dict is created.
 ///
 /// By default it holds 1,048,576 entries and 256 MiB of keys and values as encoded, and has no functions.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct DictOptions<K, V> {
     settings: Settings,
     types: Types<K, V>,

@@ -3,21 +3,25 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::object::Functions;
-use crate::protocol::object::functions::{all, one};
+use crate::protocol::object::functions::{all, one, travelling};
 
 /// What a list holds if nothing else is said.
 const DEFAULT_ELEMENTS: u64 = 1 << 20;
 const DEFAULT_BYTES: u64 = 256 << 20;
 
 /// How a list is created: empty, with room for a million elements (1,048,576) and 256 MiB of them as encoded.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct ListOptions<T> {
     pub(super) capacity: u64,
     pub(super) capacity_bytes: u64,
+    #[serde(with = "travelling")]
     pub(super) functions: Functions,
+    #[serde(with = "travelling")]
     pub(super) whole: Functions,
     elements: PhantomData<fn(T) -> T>,
 }

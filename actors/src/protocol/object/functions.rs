@@ -125,6 +125,35 @@ pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
     text.unwrap_or_else(|| "a value that is not text".to_owned())
 }
 
+/// Functions do not travel; options without any do.
+pub(crate) mod travelling {
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Whether there are any.
+    pub(crate) trait Some: Default {
+        fn is_some(&self) -> bool;
+    }
+
+    pub(crate) fn serialize<F: Some, S: Serializer>(functions: &F, serializer: S) -> Result<S::Ok, S::Error> {
+        if functions.is_some() {
+            let why = "registered functions do not travel: create the object by a function that runs where it shall be";
+            return Err(S::Error::custom(why));
+        }
+        serializer.serialize_unit()
+    }
+
+    pub(crate) fn deserialize<'de, F: Some, D: Deserializer<'de>>(deserializer: D) -> Result<F, D::Error> {
+        <()>::deserialize(deserializer).map(|()| F::default())
+    }
+}
+
+impl travelling::Some for Functions {
+    fn is_some(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }

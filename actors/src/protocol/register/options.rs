@@ -4,16 +4,19 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use callboard_core::BodyError;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::protocol::object::functions::maybe;
+use crate::protocol::object::functions::{maybe, travelling};
 use crate::protocol::object::{Functions, encode_value, fit_a_message};
 
 /// How a register is created: with a value or without.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct RegisterOptions<T> {
     pub(super) value: Option<ByteBuf>,
+    #[serde(with = "travelling")]
     pub(super) functions: Functions,
     values: PhantomData<fn(T) -> T>,
 }
