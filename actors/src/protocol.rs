@@ -4,6 +4,8 @@
 pub(crate) mod counter;
 pub(crate) mod dict;
 pub(crate) mod event;
+#[cfg(test)]
+mod latch_test;
 pub(crate) mod list;
 mod message_pack;
 mod object;
@@ -14,5 +16,5 @@ pub(crate) mod served;
 pub(crate) mod set;
 mod travel;
 
-pub(crate) use object::functions::{panic_text, refuse_inside, run_inside};
+pub(crate) use object::functions::{panic_text, refuse_inside, run_inside, travelling};
 pub use object::{FunctionError, ObjectError, Swap};
