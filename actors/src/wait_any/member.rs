@@ -31,7 +31,7 @@ mod sealed {
     }
 }
 
-/// Something that [`WaitAny`] and [`wait_any`] wait for. What "ready" means stands with each type.
+/// Something that [`WaitAny`](crate::WaitAny) and [`wait_any`](crate::wait_any) wait for. What "ready" means stands with each type.
 pub trait Waitable: Sealed {}
 
 impl<R> Sealed for Process<R> {
