@@ -89,7 +89,7 @@ fn a_receive_keeps_its_timeout_and_is_woken_from_elsewhere<T: Message>(place: Pl
     let (ours, theirs) = home.pipe::<T, u64>().unwrap();
     let waited: Event = home.anonymous(EventOptions::new());
     let part = place.start(&home, waits::<T>, (theirs, waited.clone()));
-    waited.wait().unwrap();
+    assert_eq!(waited.wait_timeout(PATIENCE), Ok(true));
     ours.send(T::new(1)).unwrap();
     assert_eq!(ours.recv_timeout(PATIENCE).unwrap(), 2);
     part.join();
@@ -160,7 +160,7 @@ fn an_end_is_waited_for_together_with_other_things<T: Message>(place: Place) {
     let (sender, receiver) = home.one_way_pipe::<T>().unwrap();
     let ready: Event = home.anonymous(EventOptions::new());
     let part = place.start(&home, waits::<T>, (receiver, ready.clone()));
-    ready.wait().unwrap();
+    assert_eq!(ready.wait_timeout(PATIENCE), Ok(true));
     sender.send(T::new(1)).unwrap();
     drop(sender);
     part.join();

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use callboard::{Node, PipeReceiver, Process};
+use callboard::{Node, PipeReceiver, Process, RecvError};
 use callboard_tests::PATIENCE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,8 +80,10 @@ impl<R: Serialize + DeserializeOwned> Part<R> {
             Part::Thread(thread) => thread.join().unwrap(),
             Part::Node(thread, back) => {
                 let value = back.recv_timeout(PATIENCE);
+                assert!(!matches!(value, Err(RecvError::TimedOut)), "it has not returned");
+                // The panic that ended it says more than that it has sent nothing.
                 thread.join().unwrap();
-                value.unwrap()
+                value.unwrap_or_else(|error| panic!("{error}"))
             }
             Part::Process(process) => process.join_timeout(PATIENCE).unwrap(),
         }

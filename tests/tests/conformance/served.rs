@@ -36,7 +36,7 @@ fn a_call_keeps_its_timeout_and_waits_for_the_one_before(place: Place) {
         let (object, begun, go) = (object.clone(), begun.clone(), go.clone());
         move || object.call(waits, (begun, go))
     });
-    begun.wait().unwrap();
+    assert_eq!(begun.wait_timeout(PATIENCE), Ok(true));
     place.run(&home, calls, (object.clone(), go));
     busy.join().unwrap().unwrap();
     let numbers = object.call_timeout(|numbers, ()| numbers.clone(), (), PATIENCE).unwrap();

@@ -94,7 +94,7 @@ fn it_is_waited_for_together_with_other_things<O: Waits>(place: Place) {
     let object: O = home.anonymous(O::options());
     let ready: Event = home.anonymous(EventOptions::new());
     let other = place.start(&home, waits::<O>, (object.clone(), ready.clone()));
-    ready.wait().unwrap();
+    assert_eq!(ready.wait_timeout(PATIENCE), Ok(true));
     object.give(1);
     other.join();
 
