@@ -58,8 +58,8 @@ impl Node {
     /// other end receives what had been sent and then [`RecvError::Closed`], and a send is [`SendError::Closed`]. What had
     /// been sent to an end that is closed before it was received is gone.
     ///
-    /// In each direction 256 KiB of messages may be on their way, and besides, of messages longer than 64 KiB, 64 MiB or a
-    /// single one; then a send waits.
+    /// In each direction 256 KiB of messages may be on their way, and besides, of messages longer than 64 KiB, 64 of them, of
+    /// 64 MiB together or a single one; then a send waits.
     ///
     /// # Errors
     ///
