@@ -21,6 +21,7 @@ pub mod pipeline;
 mod process;
 mod protocol;
 mod registry;
+mod rights;
 mod router;
 mod runtime;
 mod scope;

@@ -4,9 +4,10 @@
 //! were appended, control frames before data frames that still wait. Nothing here looks inside a body.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 
 use callboard_core::{Flags, HEADER_BYTES, Header, Kind, Slot, append_message, limits, push_parts};
+
+use crate::rights::Rights;
 
 /// Keeps a merged items frame small enough to be one chunk, and the writer's batches cache friendly.
 const OPEN_FRAME_BYTES: usize = 32 * 1024;
@@ -17,10 +18,20 @@ const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     pub(crate) bytes: Vec<u8>,
-    /// Position of a frame's first byte, and its descriptors; ascending.
-    pub(crate) rights: VecDeque<(usize, Vec<OwnedFd>)>,
+    /// What goes with some frames, in their order.
+    pub(crate) rights: VecDeque<Carried>,
     /// How much of `bytes` has been written.
     pub(crate) at: usize,
+}
+
+/// Descriptors that go with a frame.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// Position of the byte that the next of them go with: the frame's first, then one more for each write.
+    pub(crate) at: usize,
+    pub(crate) rights: Rights,
+    /// How many have been written.
+    pub(crate) written: usize,
 }
 
 impl Lane {
@@ -78,12 +89,20 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Appends a message, in chunks if it is large.
-    pub(crate) fn message(&mut self, header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+    pub(crate) fn message(&mut self, header: Header, body: &[u8], rights: impl Into<Rights>) {
         if self.broken {
             return;
         }
         self.close_open();
-        append(&mut self.data, header, body, rights);
+        append(&mut self.data, header, body, rights.into());
+    }
+
+    /// Appends one item for `slot` with the descriptors that belong to it, as a message of its own.
+    pub(crate) fn parcel(&mut self, slot: Slot, flags: Flags, word: u64, item: &[u8], rights: Rights) {
+        let header = Header { length: 0, kind: Kind::Items, flags, descriptors: 0, slot, word };
+        let mut body = Vec::with_capacity(item.len() + 5);
+        push_parts(&mut body, [&[], item]);
+        self.message(header, &body, rights);
     }
 
     /// Appends a message that overtakes the data still waiting.
@@ -91,7 +110,7 @@ impl Outbox {
         if self.broken {
             return;
         }
-        append(&mut self.control, header, body, Vec::new());
+        append(&mut self.control, header, body, Rights::default());
     }
 
     /// Appends one item for `slot`, to the last frame where that is of the same kind.
@@ -216,10 +235,10 @@ impl Outbox {
     }
 }
 
-fn append(lane: &mut Lane, mut header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+fn append(lane: &mut Lane, mut header: Header, body: &[u8], rights: Rights) {
     if !rights.is_empty() {
         header.descriptors = rights.len() as u16;
-        lane.rights.push_back((lane.bytes.len(), rights));
+        lane.rights.push_back(Carried { at: lane.bytes.len(), rights, written: 0 });
     }
     append_message(&mut lane.bytes, header, body);
 }

@@ -7,7 +7,7 @@ mod reading;
 mod writing;
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use crate::hook::{Hook, Hooks, Poll};
 use crate::outbox::{Next, Outbox};
+use crate::rights::Rights;
 use crate::runtime::Runtime;
 
 pub(crate) use self::reading::Reading;
@@ -158,7 +159,7 @@ impl Peer {
     // ---- writing -------------------------------------------------------------------------------
 
     /// Appends a message that leaves with the next flush.
-    pub(crate) fn post(&self, runtime: &Runtime, header: Header, body: &[u8], rights: Vec<OwnedFd>) {
+    pub(crate) fn post(&self, runtime: &Runtime, header: Header, body: &[u8], rights: impl Into<Rights>) {
         self.outbox.lock().message(header, body, rights);
         self.list(runtime);
     }
@@ -202,6 +203,30 @@ impl Peer {
                 return None;
             }
             outbox.item(slot, flags, word, item);
+            self.must_flush(&outbox)
+        };
+        self.list(runtime);
+        Some(must_flush)
+    }
+
+    /// As [`item_if`](Self::item_if), for an item with descriptors.
+    #[expect(clippy::too_many_arguments, reason = "those of `item_if`, and what it carries")]
+    pub(crate) fn parcel_if(
+        &self,
+        runtime: &Runtime,
+        slot: Slot,
+        flags: Flags,
+        word: u64,
+        item: &[u8],
+        rights: Rights,
+        may: impl FnOnce() -> bool,
+    ) -> Option<bool> {
+        let must_flush = {
+            let mut outbox = self.outbox.lock();
+            if !may() {
+                return None;
+            }
+            outbox.parcel(slot, flags, word, item, rights);
             self.must_flush(&outbox)
         };
         self.list(runtime);

@@ -13,6 +13,9 @@ use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use callboard_core::BodyError;
+
+use crate::rights::Rights;
 use crate::runtime::Runtime;
 
 thread_local! {
@@ -47,6 +50,18 @@ impl Departing {
         self.count
     }
 
+    /// Copies of the descriptors, for a message that may yet be refused.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError::Encode`] with what the kernel said.
+    pub(crate) fn rights(&self) -> Result<Rights, BodyError> {
+        if self.count == 0 {
+            return Ok(Rights::default());
+        }
+        self.copies().map(Rights::from).map_err(|error| BodyError::Encode(error.to_string()))
+    }
+
     /// Copies of the descriptors, in the order of their numbers: nothing has left yet.
     pub(crate) fn copies(&self) -> io::Result<Vec<OwnedFd>> {
         let mut all = Vec::with_capacity(self.count);
@@ -69,8 +84,14 @@ impl Drop for Departing {
     }
 }
 
-/// The descriptors that came with the message that is being decoded.
-type Arrived = Vec<Option<OwnedFd>>;
+/// Why an end of a pipe can't be decoded where nothing was sent along with it.
+const MISSING: &str = "the descriptors of an end of a pipe are not here: it moves, to one holder, and can't be read, copied or leased";
+
+/// The descriptors that came with the message that is being decoded. Others may have them too, until they are claimed.
+enum Arrived {
+    Shared(Rights),
+    Owned(Vec<Option<OwnedFd>>),
+}
 
 /// Restores what a slot of this thread held, also on unwind.
 struct Put<T: 'static>(&'static std::thread::LocalKey<Cell<Option<NonNull<T>>>>, Option<NonNull<T>>);
@@ -105,7 +126,7 @@ pub(crate) fn plain<R>(with: impl FnOnce() -> R) -> R {
 /// None if it can't, with the reason.
 pub(crate) fn board(traveller: &Arc<dyn MoveOnly>) -> Result<(usize, usize), &'static str> {
     let departing = DEPARTING.get().ok_or(
-        "an end of a pipe travels in the arguments of a spawn and in messages of pipes, nowhere else",
+        "an end of a pipe travels in the arguments of a spawn, in messages of pipes and in items of queues, nowhere else",
     )?;
     let count = traveller.stand_still().ok_or("this end of a pipe has been sent already")?;
     // SAFETY: `collect` keeps what it points to until `with` has returned or unwound, and takes the pointer away before; it
@@ -121,23 +142,42 @@ pub(crate) fn board(traveller: &Arc<dyn MoveOnly>) -> Result<(usize, usize), &'s
 /// claims are closed.
 pub(crate) fn enter_with<R>(
     runtime: &Arc<Runtime>,
-    rights: impl IntoIterator<Item = OwnedFd>,
+    rights: impl Into<Rights>,
     with: impl FnOnce() -> R,
 ) -> R {
-    let arrived: RefCell<Arrived> = RefCell::new(rights.into_iter().map(Some).collect());
+    let arrived = RefCell::new(Arrived::Shared(rights.into()));
     let _restore = Restore(CURRENT.replace(Some(NonNull::from(runtime))));
     let _put = Put(&ARRIVED, ARRIVED.replace(Some(NonNull::from(&arrived))));
     with()
 }
 
-/// Claims `count` descriptors of the message that is being decoded, by the number of the first. None if it has not so many, or
-/// they were claimed before.
-pub(crate) fn claim(first: usize, count: usize) -> Option<Vec<OwnedFd>> {
-    let arrived = ARRIVED.get()?;
+/// Claims `count` descriptors of the message that is being decoded, by the number of the first.
+///
+/// # Errors
+///
+/// Why not: it has not so many, they were claimed before, or there is no room for copies of them.
+pub(crate) fn claim(first: usize, count: usize) -> Result<Vec<OwnedFd>, String> {
+    let missing = || MISSING.to_owned();
+    let arrived = ARRIVED.get().ok_or_else(missing)?;
     // SAFETY: as in `board`, with `enter_with` in the place of `collect`.
     let mut arrived = unsafe { arrived.as_ref() }.borrow_mut();
-    let range = first..first.checked_add(count)?;
-    arrived.get_mut(range)?.iter_mut().map(Option::take).collect()
+    let owned = arrived.owned().map_err(|error| error.to_string())?;
+    let range = first..first.checked_add(count).ok_or_else(missing)?;
+    let claimed = owned.get_mut(range).into_iter().flatten();
+    claimed.map(|right| right.take().ok_or_else(missing)).collect()
+}
+
+impl Arrived {
+    fn owned(&mut self) -> io::Result<&mut Vec<Option<OwnedFd>>> {
+        if let Arrived::Shared(rights) = self {
+            let owned = std::mem::take(rights).into_owned()?;
+            *self = Arrived::Owned(owned.into_iter().map(Some).collect());
+        }
+        match self {
+            Arrived::Owned(owned) => Ok(owned),
+            Arrived::Shared(_) => unreachable!("replaced just above"),
+        }
+    }
 }
 
 /// Restores the outer scope, also on unwind.

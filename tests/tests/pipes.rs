@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use callboard::{
-    Node, PipeEnd, PipeReceiver, PipeSender, PutError, Queue, QueueOptions, RecvBytesError, RecvError,
-    SendError, TryRecvError, WaitAny, wait_any,
+    List, ListError, ListOptions, Node, PipeEnd, PipeReceiver, PipeSender, Queue, QueueOptions,
+    RecvBytesError, RecvError, SendError, TryRecvError, WaitAny, wait_any,
 };
 use callboard_tests::{PATIENCE, eventually, rounds};
 use serde::{Deserialize, Serialize};
@@ -260,9 +260,11 @@ fn an_end_whose_message_does_not_leave_stays() {
     assert!(matches!(other.try_recv(), Err(TryRecvError::Empty)));
     assert_eq!(marks.len(), Ok(20));
 
-    let queue: Queue<PipeReceiver<u64>> = node.anonymous(QueueOptions::new());
-    let Err(PutError::Encode(receiver, error)) = queue.put(receiver) else { panic!("it was put") };
-    assert!(error.to_string().contains("in messages of pipes"), "{error}");
+    let list: List<PipeReceiver<u64>> = node.anonymous(ListOptions::new());
+    let refused = list.position(&receiver);
+    assert!(
+        matches!(&refused, Err(ListError::Encode(error)) if error.to_string().contains("in messages of pipes"))
+    );
     // Full, and so the message comes back with its end.
     let (full, _other) = node.one_way_pipe::<(serde_bytes::ByteBuf, Option<PipeReceiver<u64>>)>().unwrap();
     while full.try_send((vec![0; 60_000].into(), None)).is_ok() {}

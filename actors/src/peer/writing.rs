@@ -14,11 +14,11 @@ use crate::outbox::{Lane, Wrote};
 /// connection is ended, and both sides learn of it.
 pub(super) fn write_lane(connection: &Connection, lane: &mut Lane, complain: impl FnOnce(&str)) -> Wrote {
     while lane.at < lane.bytes.len() {
-        let carries = lane.rights.front().is_some_and(|(at, _)| *at == lane.at);
+        let carries = lane.rights.front().is_some_and(|carried| carried.at == lane.at);
         let sent = if carries {
             send_rights(connection, lane)
         } else {
-            let end = lane.rights.front().map_or(lane.bytes.len(), |(at, _)| *at);
+            let end = lane.rights.front().map_or(lane.bytes.len(), |carried| carried.at);
             connection.send(&lane.bytes[lane.at..end], &[])
         };
         match sent {
@@ -38,14 +38,15 @@ pub(super) fn write_lane(connection: &Connection, lane: &mut Lane, complain: imp
 
 /// Sends the descriptors of the frame that begins here, with one byte of it for each write the kernel allows.
 fn send_rights(connection: &Connection, lane: &mut Lane) -> std::io::Result<Sent> {
-    let (at, rights) = lane.rights.front_mut().expect("the caller saw one");
-    let take = rights.len().min(DESCRIPTORS_PER_WRITE);
-    let borrowed: Vec<BorrowedFd<'_>> = rights[..take].iter().map(AsFd::as_fd).collect();
-    let sent = connection.send(&lane.bytes[*at..=*at], &borrowed)?;
+    let carried = lane.rights.front_mut().expect("the caller saw one");
+    let left = &carried.rights.as_slice()[carried.written..];
+    let next: Vec<BorrowedFd<'_>> = left.iter().take(DESCRIPTORS_PER_WRITE).map(AsFd::as_fd).collect();
+    let sent = connection.send(&lane.bytes[carried.at..=carried.at], &next)?;
     if let Sent::Bytes(_) = sent {
-        rights.drain(..take);
-        *at += 1;
-        if rights.is_empty() {
+        let is_last = next.len() == left.len();
+        carried.written += next.len();
+        carried.at += 1;
+        if is_last {
             lane.rights.pop_front();
         }
     }

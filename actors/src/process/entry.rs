@@ -88,7 +88,7 @@ where
     // SAFETY: the same call carried `f` beside this instance of `run`, whose types the hash has just
     // confirmed; `prepare` is the only place that makes such pairs, from an `fn(&Node, A) -> R`.
     let f: fn(&Node, A) -> R = unsafe { std::mem::transmute(f) };
-    let args = scope::enter_with(node.runtime(), rights, || decode(args))
+    let args = scope::enter_with(node.runtime(), Vec::from(rights), || decode(args))
         .map_err(|error| format!("the arguments can't be read: {error}"))?;
     let value = f(node, args);
     let mut bytes = Vec::new();

@@ -36,10 +36,9 @@ pub(super) fn deserialize<'de, H, D: Deserializer<'de>>(deserializer: D) -> Resu
         let expected = std::any::type_name::<H>();
         return Err(D::Error::custom(format!("an end of a pipe of another type than {expected}")));
     }
-    let missing = || D::Error::custom("the descriptors of an end of a pipe did not come with it");
+    let mut rights = scope::claim(first as usize, count as usize).map_err(D::Error::custom)?.into_iter();
+    let missing = || D::Error::custom("an end of a pipe needs two descriptors, and a node to be decoded for");
     let runtime = scope::current().ok_or_else(missing)?;
-    let rights = scope::claim(first as usize, count as usize).ok_or_else(missing)?;
-    let mut rights = rights.into_iter();
     let (socket, page) = rights.next().zip(rights.next()).ok_or_else(missing)?;
     let side = if is_first { Side::First } else { Side::Second };
     let raw = RawPipe::from_parts(socket, page, side).map_err(D::Error::custom)?;

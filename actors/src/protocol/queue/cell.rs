@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::client::{After, Client};
 use super::effects::{Effects, Place};
 use super::line::{ACKED, Envelope, OFFERED, slot_of};
-use super::owner::{ClientId, Direct, Owner, Settings};
+use super::owner::{ClientId, Direct, Item, Owner, Settings};
 use super::wire::{Reply, ToClient, ToOwner};
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
@@ -97,7 +97,12 @@ impl QueueCell {
     // ---- this node's own clients -----------------------------------------------------------------
 
     /// Puts an item for a client of this node, if there is room.
-    pub(super) fn put_here(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) -> Direct {
+    pub(super) fn put_here(
+        &self,
+        runtime: &Arc<Runtime>,
+        client: &Arc<Client>,
+        item: impl Into<Item>,
+    ) -> Direct {
         self.run_here(runtime, client, |owner, effects| owner.put_directly(client.id, item, effects))
     }
 
@@ -114,7 +119,7 @@ impl QueueCell {
         &self,
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
-        item: &[u8],
+        item: impl Into<Item>,
         number: impl FnOnce() -> u64,
     ) -> u64 {
         self.run_here(runtime, client, |owner, effects| {
@@ -159,14 +164,28 @@ impl QueueCell {
         &self,
         runtime: &Arc<Runtime>,
         from: &Arc<Peer>,
-        incoming: &Incoming<'_>,
+        incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
         let client = Address { node: from.id, slot: slot_of(incoming.word) };
         // Checked whole before any of it counts.
         for item in ByteStrings::new(incoming.body) {
             item.map_err(|error| format!("items for a queue: {error}"))?;
         }
-        let items = ByteStrings::new(incoming.body).map_while(Result::ok);
+        let mut items = ByteStrings::new(incoming.body).map_while(Result::ok);
+        if !incoming.rights.is_empty() {
+            let (Some(item), None) = (items.next(), items.next()) else {
+                return Err("items for a queue: descriptors come with one item alone".to_owned());
+            };
+            let parcel = std::iter::once(Item::new(item, incoming.rights.into()));
+            let done = self.run_there(runtime, from, client, |owner, effects| {
+                if incoming.flags.contains(OFFERED) {
+                    owner.offer(client, parcel, effects)
+                } else {
+                    owner.put(client, parcel, effects)
+                }
+            });
+            return done.map_err(|error| format!("a client of a queue {error}"));
+        }
         let done = self.run_there(runtime, from, client, |owner, effects| {
             if incoming.flags.contains(ACKED) {
                 let seqs = items.map(|seq| seq.try_into().map_or(u64::MAX, u64::from_le_bytes));
@@ -242,7 +261,7 @@ impl Cell for QueueCell {
         incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
         if incoming.kind == Kind::Items {
-            return self.items(runtime, from, &incoming);
+            return self.items(runtime, from, incoming);
         }
         let envelope: Envelope =
             decode(incoming.body).map_err(|error| format!("a message for a queue: {error}"))?;

@@ -166,7 +166,8 @@ impl Cell for Client {
         }
         let mut after = After::default();
         if incoming.kind == Kind::Items {
-            let received = self.consumer.received(incoming.body, &mut after.woken);
+            let rights = incoming.rights.into();
+            let received = self.consumer.received(incoming.body, rights, &mut after.woken);
             received.map_err(|error| format!("a delivery of a queue: {error}"))?;
         } else {
             let message: ToClient =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use callboard_core::BodyError;
+use callboard_core::{BodyError, ByteStrings};
 use callboard_ipc::Counter;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -13,6 +13,7 @@ use super::inbox::{Form, Inbox};
 use super::line::Line;
 use super::wire::Terms;
 use crate::hook::{Hook, Hooks};
+use crate::rights::Rights;
 use crate::wait::Waiter;
 
 /// The most leases that user code on one node may hold of a queue: half of what the owner allows, which counts those on
@@ -35,11 +36,12 @@ pub(super) enum NoItem {
     TooManyQueues,
 }
 
-/// An item that was popped: its sequence number and the number of its attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An item that was popped: its sequence number, the number of its attempt, and the descriptors in it.
+#[derive(Debug)]
 pub(super) struct Taken {
     pub(super) seq: u64,
     pub(super) attempt: u32,
+    pub(super) rights: Rights,
 }
 
 #[derive(Debug)]
@@ -148,10 +150,18 @@ impl Consumer {
     }
 
     /// Takes a delivery from another node.
-    pub(super) fn received(&self, body: &[u8], woken: &mut Vec<Hook>) -> Result<(), BodyError> {
+    pub(super) fn received(
+        &self,
+        body: &[u8],
+        rights: Rights,
+        woken: &mut Vec<Hook>,
+    ) -> Result<(), BodyError> {
         let mut state = self.state.lock();
         if !state.is_returning {
-            let count = state.inbox.extend(body)?;
+            let count = match (rights.is_empty(), ByteStrings::new(body).next()) {
+                (false, Some(item)) => state.inbox.extend_parcel(item?, rights),
+                _ => state.inbox.extend(body)?,
+            };
             state.arrived(count, woken);
         }
         Ok(())

@@ -13,11 +13,12 @@ use callboard_ipc::Counter;
 use foldhash::HashMap;
 
 use super::client::{After, Client};
-use super::inbox::leased_head;
+use super::inbox::{Inbox, leased_head};
 use super::line::{self, LEASED};
 use super::owner::{ClientId, World};
 use super::wire::{Amount, Refusal, ToClient};
 use crate::peer::{Appended, Peer};
+use crate::rights::Rights;
 use crate::runtime::Runtime;
 
 /// How often, in items, a stream of deliveries looks whether its consumer still has something to do.
@@ -129,6 +130,24 @@ impl World for Effects<'_> {
                 }
             }
             None => items.for_each(drop),
+        }
+    }
+
+    fn deliver_parcel(&mut self, to: ClientId, seq: u64, item: &[u8], rights: &Rights) {
+        match self.places.get(&to) {
+            Some(Place::Here(here)) => {
+                if let Some(here) = here.upgrade() {
+                    let fill = |inbox: &mut Inbox| inbox.extend_parcel(item, rights.clone());
+                    here.consumer.delivered(fill, &mut self.after.woken);
+                }
+            }
+            Some(Place::There { peer, .. }) => {
+                let rights = rights.clone();
+                peer.with_outbox(|outbox| outbox.parcel(to.slot, Flags::NONE, seq, item, rights));
+                peer.list(self.runtime);
+                self.after.appended(peer);
+            }
+            None => {}
         }
     }
 

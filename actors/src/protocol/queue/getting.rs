@@ -31,14 +31,16 @@ pub(super) struct Errands {
 impl Client {
     /// Pops an item into `into`, and counts it as taken; what to tell the owner goes to `errands`.
     fn pop(&self, state: &mut State, into: &mut Vec<u8>, errands: &mut Errands) -> Option<Taken> {
-        let attempt = state.inbox.pop(into)?;
+        let (attempt, rights) = state.inbox.pop(into)?;
         let seq = state.taken;
         state.taken += 1;
         // Counted while locked: with two getters the count must rise in the order of the items. It is what the
         // owner believes after a death: from here on the item is user code's.
         errands.took = self.count(state.attached, state.taken);
+        // The owner's copies of descriptors would keep what they belong to open beyond its new holder's death.
+        errands.took |= !rights.is_empty();
         errands.leaves_waiting = state.inbox.len() == 0 && state.waiting() > 0;
-        Some(Taken { seq, attempt })
+        Some(Taken { seq, attempt, rights })
     }
 
     /// Publishes how many items have been taken; whether the owner asked to be told.
@@ -243,7 +245,7 @@ impl Client {
         let mut errands = Errands::default();
         let mut state = self.consumer.lock();
         let taken = self.pop(&mut state, into, &mut errands);
-        if let (None, Some(over)) = (taken, state.over()) {
+        if let (None, Some(over)) = (&taken, state.over()) {
             return Err(over);
         }
         drop(state);

@@ -14,8 +14,9 @@ use super::error::{GetError, PutError, QueueError, TryGetError};
 use super::face::QueueFace;
 use super::kind::{self, ByPriority, Fifo, Kind, Lifo, Sealed};
 use super::lease::{DeadLetter, Lease};
-use super::producer::{self, ROUND_TRIP, Refused};
+use super::producer::{self, Load, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
+use crate::rights::Rights;
 use crate::runtime::Runtime;
 use crate::scope;
 use crate::scratch::with_scratch;
@@ -133,11 +134,17 @@ impl<T: Serialize, K: Kind<T>> Queue<T, K> {
     fn put_encoded(&self, item: &T, deadline: Option<Instant>, confirm: bool) -> Result<(), NotPut> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            scope::plain(|| kind::encode::<T, K>(item, scratch)).map_err(NotPut::Encode)?;
+            let (encoded, departing) = scope::collect(|| kind::encode::<T, K>(item, scratch));
+            encoded.map_err(NotPut::Encode)?;
             if scratch.len() > limits::MAX_VALUE_BYTES {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }
-            producer::put(runtime, plain, scratch, deadline).map_err(NotPut::Refused)
+            let rights = departing.rights().map_err(NotPut::Encode)?;
+            let put = producer::put(runtime, plain, &Load { bytes: scratch, rights }, deadline);
+            if put.is_ok() || put.is_err_and(|why| !why.is_certain()) {
+                departing.depart();
+            }
+            put.map_err(NotPut::Refused)
         })?;
         if confirm {
             return match self.confirm(None) {
@@ -162,7 +169,9 @@ impl NotPut {
             NotPut::Encode(error) => PutError::Encode(item, error),
             NotPut::Refused(Refused::Full) => PutError::Full(item),
             NotPut::Refused(Refused::Closed) => PutError::Closed(item),
-            NotPut::Refused(Refused::Disconnected) => PutError::Disconnected(item),
+            NotPut::Refused(Refused::Disconnected | Refused::DisconnectedMeanwhile) => {
+                PutError::Disconnected(item)
+            }
             NotPut::Refused(Refused::Unresponsive) => PutError::Unresponsive(item),
             NotPut::Refused(Refused::TooLarge) => PutError::TooLarge(item),
         }
@@ -194,8 +203,8 @@ impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
     pub fn try_get(&self) -> Result<T, TryGetError> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            plain.try_get(runtime, scratch, Terms::Taken)?;
-            self.decode(scratch).map_err(TryGetError::Decode)
+            let taken = plain.try_get(runtime, scratch, Terms::Taken)?;
+            self.decode_with(scratch, taken.rights).map_err(TryGetError::Decode)
         })
     }
 
@@ -251,8 +260,8 @@ impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         while items.len() < max {
             let item = with_scratch(|scratch| {
-                plain.get_here(runtime, scratch, Terms::Taken)?;
-                Some(self.decode(scratch))
+                let taken = plain.get_here(runtime, scratch, Terms::Taken)?;
+                Some(self.decode_with(scratch, taken.rights))
             });
             match item {
                 Some(Ok(item)) => items.push(item),
@@ -265,8 +274,8 @@ impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
     fn get_until(&self, deadline: Option<Instant>) -> Result<T, GetError> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            plain.get(runtime, scratch, Terms::Taken, deadline)?;
-            self.decode(scratch).map_err(GetError::Decode)
+            let taken = plain.get(runtime, scratch, Terms::Taken, deadline)?;
+            self.decode_with(scratch, taken.rights).map_err(GetError::Decode)
         })
     }
 
@@ -280,6 +289,14 @@ impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
 
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
         scope::enter(&self.face.runtime, || decode(kind::content::<K>(bytes)))
+    }
+
+    /// Decodes an item that may have brought descriptors.
+    fn decode_with(&self, bytes: &[u8], rights: Rights) -> Result<T, callboard_core::BodyError> {
+        if rights.is_empty() {
+            return self.decode(bytes);
+        }
+        scope::enter_with(&self.face.runtime, rights, || decode(kind::content::<K>(bytes)))
     }
 
     /// Takes the item at the head on a lease, waiting for one: it is gone only once the lease is

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 
 use callboard_core::{BodyError, ByteStrings, push_bytes, push_parts};
 
+use crate::rights::Rights;
+
 /// An emptied buffer up to this size is kept for the next delivery.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -30,6 +32,8 @@ pub(super) enum Form {
 struct Chunk {
     bytes: Vec<u8>,
     at: usize,
+    /// Of the only item here, if it has any.
+    rights: Rights,
 }
 
 #[derive(Debug)]
@@ -82,6 +86,17 @@ impl Inbox {
         Ok(count)
     }
 
+    /// Appends an item and what belongs to it.
+    pub(super) fn extend_parcel(&mut self, item: &[u8], rights: Rights) -> usize {
+        let mut bytes = Vec::new();
+        push_bytes(&mut bytes, item);
+        self.append(bytes, 1);
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.rights = rights;
+        }
+        1
+    }
+
     /// Appends items that come from an owner in the same process.
     pub(super) fn extend_with<'a>(&mut self, items: impl Iterator<Item = &'a [u8]>) -> usize {
         let mut bytes = std::mem::take(&mut self.spare);
@@ -109,11 +124,12 @@ impl Inbox {
     fn append(&mut self, bytes: Vec<u8>, count: usize) {
         self.len += count;
         self.bytes += bytes.len();
-        self.chunks.push_back(Chunk { bytes, at: 0 });
+        self.chunks.push_back(Chunk { bytes, at: 0, rights: Rights::default() });
     }
 
-    /// Moves the first item into `into`; the number of its attempt, 1 for a plain one. None if there is none.
-    pub(super) fn pop(&mut self, into: &mut Vec<u8>) -> Option<u32> {
+    /// Moves the first item into `into`; the number of its attempt, 1 for a plain one, and what belongs to it. None if there
+    /// is none.
+    pub(super) fn pop(&mut self, into: &mut Vec<u8>) -> Option<(u32, Rights)> {
         let chunk = self.chunks.front_mut()?;
         let mut strings = ByteStrings::new(&chunk.bytes[chunk.at..]);
         let item = strings.next()?.ok()?;
@@ -129,10 +145,12 @@ impl Inbox {
         chunk.at += strings.position();
         self.bytes -= strings.position();
         self.len -= 1;
+        let mut rights = Rights::default();
         if chunk.at == chunk.bytes.len() {
+            rights = std::mem::take(&mut chunk.rights);
             self.drop_chunk();
         }
-        Some(attempt)
+        Some((attempt, rights))
     }
 
     fn drop_chunk(&mut self) {
@@ -179,9 +197,9 @@ mod tests {
             inbox.extend_leased([(&item[..], attempt)].into_iter());
         }
         let mut item = Vec::new();
-        assert_eq!(inbox.pop(&mut item), Some(1));
-        assert_eq!(inbox.pop(&mut item), Some(4));
-        assert_eq!((inbox.pop(&mut item), &item[..]), (None, &b"b"[..]));
+        let mut attempt = || inbox.pop(&mut item).map(|(attempt, _)| attempt);
+        assert_eq!([attempt(), attempt(), attempt()], [Some(1), Some(4), None]);
+        assert_eq!(item, b"b");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::QueueCell;
 use super::client::Client;
 use super::error::QueueError;
+use super::producer::Load;
 use super::wire::{Reply, ToOwner};
 use crate::call::CallError;
 use crate::peer::{Peer, encoded, header};
@@ -73,9 +74,14 @@ impl Line {
     }
 
     /// Offers an item to an owner on another node.
-    pub(super) fn offer(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &[u8]) {
+    pub(super) fn offer(&self, runtime: &Arc<Runtime>, client: &Arc<Client>, item: &Load<'_>) {
         if let Line::There { peer, slot } = self {
-            peer.item(runtime, *slot, OFFERED, word_of(client.id.slot), item);
+            let word = word_of(client.id.slot);
+            if item.rights.is_empty() {
+                peer.item(runtime, *slot, OFFERED, word, item.bytes);
+            } else {
+                peer.parcel_if(runtime, *slot, OFFERED, word, item.bytes, item.rights.clone(), || true);
+            }
         }
     }
 
@@ -85,7 +91,7 @@ impl Line {
         &self,
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
-        item: &[u8],
+        item: &Load<'_>,
         number: impl FnOnce() -> u64,
     ) -> u64 {
         match self {

@@ -49,6 +49,7 @@ use self::ready::Ready;
 use super::wire::{Amount, Length, Reply, ToOwner};
 
 pub(crate) use self::admission::Direct;
+pub(crate) use self::item::Item;
 pub(crate) use self::ready::{Order, PRIORITY_BYTES, priority_head};
 pub(crate) use self::world::{ClientId, World};
 
@@ -108,6 +109,8 @@ pub(crate) struct Owner {
     ledger: Ledger,
     /// The queue. While it holds anything, nobody is waiting.
     ready: Ready,
+    /// An item has brought descriptors: from then on they are looked for.
+    has_parcels: bool,
     clients: Clients,
     producers: u64,
     /// Counts messages that had to wait for admission: the order across clients.
@@ -133,6 +136,7 @@ impl Owner {
             is_closed: false,
             ledger: Ledger::new(settings.capacity),
             ready: Ready::new(settings.order),
+            has_parcels: false,
             clients: Clients::default(),
             producers: 0,
             arrivals: 0,

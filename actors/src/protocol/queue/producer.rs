@@ -12,10 +12,11 @@ use parking_lot::Mutex;
 use super::client::Client;
 use super::error::QueueError;
 use super::line::{Envelope, Line, word_of};
-use super::owner::Direct;
+use super::owner::{Direct, Item};
 use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
 use crate::hook::{Hook, Hooks};
 use crate::peer::{encoded, header};
+use crate::rights::Rights;
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 
@@ -32,8 +33,30 @@ pub(super) enum Refused {
     Full,
     Closed,
     Disconnected,
+    /// After it had been offered: whether the owner took it before its end is not known.
+    DisconnectedMeanwhile,
     Unresponsive,
     TooLarge,
+}
+
+impl Refused {
+    /// Whether it is known that nobody has the item.
+    pub(super) fn is_certain(self) -> bool {
+        !matches!(self, Refused::DisconnectedMeanwhile | Refused::Unresponsive)
+    }
+}
+
+/// An encoded item, and the descriptors in it.
+#[derive(Debug)]
+pub(super) struct Load<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) rights: Rights,
+}
+
+impl From<&Load<'_>> for Item {
+    fn from(load: &Load<'_>) -> Item {
+        Item::new(load.bytes, load.rights.clone())
+    }
 }
 
 /// When an item that was put leaves this process.
@@ -173,7 +196,7 @@ impl Producer {
         let mut state = self.state.lock();
         state.is_cut_off = true;
         for offer in state.offers.values_mut().filter(|o| o.outcome == Outcome::Waiting) {
-            offer.outcome = Outcome::Refused(Refused::Disconnected);
+            offer.outcome = Outcome::Refused(Refused::DisconnectedMeanwhile);
             woken.push(Arc::clone(&offer.hook));
         }
         woken.extend(state.gate.take());
@@ -186,14 +209,20 @@ impl Producer {
         &self,
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
-        item: &[u8],
+        item: &Load<'_>,
     ) -> Result<Option<Flush>, Refused> {
-        let cost = Amount::one(item.len() as u64);
+        let cost = Amount::one(item.bytes.len() as u64);
         match &client.line {
             Line::There { peer, slot } => {
                 // Once cut off or closed there is no credit, and the slow path says which.
                 let word = word_of(client.id.slot);
-                let put = peer.item_if(runtime, *slot, Flags::NONE, word, item, || self.credit.spend(cost));
+                let may = || self.credit.spend(cost);
+                let put = if item.rights.is_empty() {
+                    peer.item_if(runtime, *slot, Flags::NONE, word, item.bytes, may)
+                } else {
+                    let rights = item.rights.clone();
+                    peer.parcel_if(runtime, *slot, Flags::NONE, word, item.bytes, rights, may)
+                };
                 Ok(put.map(|must_flush| if must_flush { Flush::Now } else { Flush::Later }))
             }
             Line::Here(cell) => match cell.put_here(runtime, client, item) {
@@ -210,10 +239,10 @@ impl Producer {
         &self,
         runtime: &Arc<Runtime>,
         client: &Arc<Client>,
-        item: &[u8],
+        item: &Load<'_>,
         hook: &Hook,
     ) -> Result<Option<u64>, Refused> {
-        let bytes = item.len() as u64;
+        let bytes = item.bytes.len() as u64;
         let mut state = self.state.lock();
         state.check()?;
         let full = state.offers.len() >= MAX_WAITING_OFFERS
@@ -267,7 +296,7 @@ impl State {
 pub(super) fn put(
     runtime: &Arc<Runtime>,
     client: &Arc<Client>,
-    item: &[u8],
+    item: &Load<'_>,
     deadline: Option<Instant>,
 ) -> Result<(), Refused> {
     let producer = &client.producer;
@@ -301,7 +330,7 @@ pub(super) fn put(
     };
     let settled = runtime.wait(&waiter, deadline, client.line.peer());
     if settled {
-        return outcome_of(producer.finish(number), Refused::Disconnected);
+        return outcome_of(producer.finish(number), Refused::DisconnectedMeanwhile);
     }
     withdraw(runtime, client, number)
 }
@@ -316,7 +345,7 @@ fn withdraw(runtime: &Arc<Runtime>, client: &Arc<Client>, number: u64) -> Result
         Ok(Reply::Withdrawn { count: 1 }) => Err(Refused::Full),
         // Not there to be withdrawn: what became of it was told before the reply.
         Ok(_) => outcome_of(outcome, Refused::Unresponsive),
-        Err(QueueError::Disconnected) => outcome_of(outcome, Refused::Disconnected),
+        Err(QueueError::Disconnected) => outcome_of(outcome, Refused::DisconnectedMeanwhile),
         Err(QueueError::Unresponsive) => outcome_of(outcome, Refused::Unresponsive),
     }
 }

@@ -16,7 +16,7 @@
 //! offer reads the words of all consumers, and the answer brings new credit along.
 
 use super::super::wire::{Amount, Reason, Refusal, Reply, Run};
-use super::item::Stored;
+use super::item::{Item, Stored};
 use super::limits::{MAX_OFFERED_BYTES, MAX_OFFERED_ITEMS};
 use super::{ClientId, Owner, Violation, World};
 
@@ -37,10 +37,10 @@ impl Owner {
     /// # Errors
     ///
     /// [`Violation::Overspent`] at the first item beyond the credit.
-    pub(crate) fn put<'a>(
+    pub(crate) fn put<I: Into<Item>>(
         &mut self,
         from: ClientId,
-        items: impl IntoIterator<Item = &'a [u8]>,
+        items: impl IntoIterator<Item = I>,
         world: &mut impl World,
     ) -> Result<(), Violation> {
         let key = self.producer(from);
@@ -57,13 +57,19 @@ impl Owner {
     /// Puts an item for a client that stands beside the owner: it needs no credit, and is lent none.
     ///
     /// It never passes those in line.
-    pub(crate) fn put_directly(&mut self, from: ClientId, item: &[u8], world: &mut impl World) -> Direct {
+    pub(crate) fn put_directly(
+        &mut self,
+        from: ClientId,
+        item: impl Into<Item>,
+        world: &mut impl World,
+    ) -> Direct {
+        let item = item.into();
         let key = self.producer(from);
         self.clients[key].is_beside = true;
         if self.is_closed {
             return Direct::Closed;
         }
-        let bytes = item.len() as u64;
+        let bytes = item.bytes();
         if !self.line.is_empty() {
             return Direct::NoRoom;
         }
@@ -73,6 +79,7 @@ impl Owner {
                 return Direct::NoRoom;
             }
         }
+        self.has_parcels |= item.rights().is_some();
         self.ready.put(Stored::new(item));
         self.ledger.queued += Amount::one(bytes);
         self.settle_down(world);
@@ -84,10 +91,10 @@ impl Owner {
     /// # Errors
     ///
     /// [`Violation::TooManyOffers`] at the first item beyond what may wait.
-    pub(crate) fn offer<'a>(
+    pub(crate) fn offer<I: Into<Item>>(
         &mut self,
         from: ClientId,
-        items: impl IntoIterator<Item = &'a [u8]>,
+        items: impl IntoIterator<Item = I>,
         world: &mut impl World,
     ) -> Result<(), Violation> {
         let key = self.producer(from);
@@ -112,20 +119,22 @@ impl Owner {
         key
     }
 
-    fn put_ready<'a>(
+    fn put_ready<I: Into<Item>>(
         &mut self,
         key: usize,
-        items: impl IntoIterator<Item = &'a [u8]>,
+        items: impl IntoIterator<Item = I>,
     ) -> Result<(), Violation> {
         let mut left = self.clients[key].credit;
         let mut outcome = Ok(());
         for item in items {
-            let cost = Amount::one(item.len() as u64);
+            let item = item.into();
+            let cost = Amount::one(item.bytes());
             if !left.covers(cost) {
                 outcome = Err(Violation::Overspent);
                 break;
             }
             left -= cost;
+            self.has_parcels |= item.rights().is_some();
             self.ready.put(Stored::new(item));
         }
         let spent = self.clients[key].credit - left;
@@ -135,29 +144,31 @@ impl Owner {
         outcome
     }
 
-    fn put_behind<'a>(
+    fn put_behind<I: Into<Item>>(
         &mut self,
         key: usize,
-        items: impl IntoIterator<Item = &'a [u8]>,
+        items: impl IntoIterator<Item = I>,
     ) -> Result<(), Violation> {
         let arrival = self.next_arrival();
         let client = &mut self.clients[key];
         for item in items {
-            let cost = Amount::one(item.len() as u64);
+            let item = item.into();
+            let cost = Amount::one(item.bytes());
             if !client.credit.covers(cost) {
                 return Err(Violation::Overspent);
             }
             client.credit -= cost;
             self.ledger.lent -= cost;
+            self.has_parcels |= item.rights().is_some();
             client.push_offer(item, arrival, None);
         }
         Ok(())
     }
 
-    fn line_up<'a>(
+    fn line_up<I: Into<Item>>(
         &mut self,
         key: usize,
-        items: impl IntoIterator<Item = &'a [u8]>,
+        items: impl IntoIterator<Item = I>,
         world: &mut impl World,
     ) -> Result<(), Violation> {
         let arrival = self.next_arrival();
@@ -172,9 +183,11 @@ impl Owner {
             }
             let number = client.next_offer;
             client.next_offer += 1;
-            if item.len() as u64 > self.ledger.capacity.bytes {
+            let item = item.into();
+            if item.bytes() > self.ledger.capacity.bytes {
                 world.refused(client.id, Refusal { first: number, count: 1, reason: Reason::TooLarge });
             } else {
+                self.has_parcels |= item.rights().is_some();
                 client.push_offer(item, arrival, Some(number));
             }
         }

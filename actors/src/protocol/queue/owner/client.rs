@@ -101,11 +101,11 @@ impl Client {
     }
 
     /// Appends an item that waits to be admitted.
-    pub(super) fn push_offer(&mut self, item: &[u8], arrival: u64, number: Option<u64>) {
+    pub(super) fn push_offer(&mut self, item: Item, arrival: u64, number: Option<u64>) {
         if number.is_some() {
-            self.offered += Amount::one(item.len() as u64);
+            self.offered += Amount::one(item.bytes());
         }
-        self.offers.push_back(Offer { item: Item::new(item), arrival, number });
+        self.offers.push_back(Offer { item, arrival, number });
     }
 
     /// Drops the waiting offers of the run, and returns how many.

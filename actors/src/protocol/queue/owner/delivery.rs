@@ -2,6 +2,7 @@
 
 use super::super::wire::{Amount, Reply, Terms};
 use super::held::Standing;
+use super::item::Stored;
 use super::limits::{MAX_DEMAND_ITEMS, MAX_LEASES};
 use super::ready::Taken;
 use super::{Owner, Violation, World};
@@ -116,6 +117,14 @@ impl Owner {
                 first,
                 counted.map(|stored| (stored.item.as_bytes(), stored.attempts + 1)),
             ),
+            _ if self.has_parcels => {
+                for (seq, Stored { item, .. }) in (first..).zip(counted) {
+                    match item.rights() {
+                        Some(rights) => world.deliver_parcel(client.id, seq, item.as_bytes(), rights),
+                        None => world.deliver(client.id, seq, std::iter::once(item.as_bytes())),
+                    }
+                }
+            }
             _ => world.deliver(client.id, first, counted.map(|s| s.item.as_bytes())),
         }
         self.ledger.queued -= amount;

@@ -211,7 +211,7 @@ impl Held {
                 self.ahead_leases -= 1;
                 delivered.standing = Standing::Void;
                 settle(Returned {
-                    stored: std::mem::replace(&mut delivered.stored, Stored::new(&[])),
+                    stored: std::mem::replace(&mut delivered.stored, Stored::new(&[][..])),
                     was_taken: false,
                     was_timed: true,
                 });

@@ -158,11 +158,11 @@ mod tests {
     #[test]
     fn the_last_comes_first_and_what_came_back_before_it() {
         let mut ready = Ready::new(Order::Lifo);
-        (1..=4).for_each(|n| ready.put(Stored::new(&[n])));
+        (1..=4).for_each(|n| ready.put(Stored::new(&[n][..])));
         assert_eq!(next(&mut ready, 2), [[4], [3]]);
         // Given back in the order in which deliveries are undone: the latest first.
-        ready.put_back(Stored::new(&[3]));
-        ready.put_back(Stored::new(&[4]));
+        ready.put_back(Stored::new(&[3][..]));
+        ready.put_back(Stored::new(&[4][..]));
         assert_eq!(next(&mut ready, 4), [[4], [3], [2], [1]]);
         assert!(ready.is_empty());
     }
@@ -172,12 +172,12 @@ mod tests {
         let mut ready = Ready::new(Order::Priority);
         let item = |priority: i64, n: u8| [&priority_head(priority)[..], &[n]].concat();
         for (priority, n) in [(5, 1), (i64::MAX, 2), (-3, 3), (5, 4), (i64::MIN, 5), (0, 6)] {
-            ready.put(Stored::new(&item(priority, n)));
+            ready.put(Stored::new(&item(priority, n)[..]));
         }
-        ready.put(Stored::new(b"short"));
+        ready.put(Stored::new(&b"short"[..]));
         assert_eq!(next(&mut ready, 4), [item(i64::MIN, 5), item(-3, 3), item(0, 6), item(5, 1)]);
-        ready.put_back(Stored::new(&item(5, 1)));
-        ready.put_back(Stored::new(&item(0, 6)));
+        ready.put_back(Stored::new(&item(5, 1)[..]));
+        ready.put_back(Stored::new(&item(0, 6)[..]));
         let rest = next(&mut ready, 4);
         assert_eq!(rest, [item(0, 6), item(5, 1), item(5, 4), item(i64::MAX, 2)]);
         assert_eq!(next(&mut ready, 1), [b"short"]);

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, NodeId, Slot};
 
 use super::super::wire::{Amount, Length, Refusal, Reply, Run, Terms, ToOwner};
-use super::{ClientId, Direct, Order, Owner, Settings, Violation, World};
+use super::{ClientId, Direct, Item, Order, Owner, Settings, Violation, World};
+use crate::rights::Rights;
 
 /// What the owner did, with clients by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Effect {
     Deliver(u64, u64, Vec<String>),
     DeliverLeased(u64, u64, Vec<(String, u32)>),
+    DeliverParcel(u64, u64, String, usize),
     Grant(u64, Amount),
     Revoke(u64),
     Admitted(u64, u64),
@@ -66,6 +68,9 @@ impl World for Log {
         let items = items.map(|(item, attempt)| (text(item), attempt));
         let effect = Effect::DeliverLeased(to.node.get(), first_seq, items.collect());
         self.effects.push(effect);
+    }
+    fn deliver_parcel(&mut self, to: ClientId, seq: u64, item: &[u8], rights: &Rights) {
+        self.effects.push(Effect::DeliverParcel(to.node.get(), seq, text(item), rights.len()));
     }
     fn grant(&mut self, to: ClientId, credit: Amount) {
         self.effects.push(Effect::Grant(to.node.get(), credit));

@@ -5,6 +5,7 @@ use std::time::Instant;
 use callboard_core::Address;
 
 use super::super::wire::{Amount, Refusal};
+use crate::rights::Rights;
 
 /// One node's face of the queue.
 pub(crate) type ClientId = Address;
@@ -38,6 +39,9 @@ pub(crate) trait World {
         first_seq: u64,
         items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
     );
+
+    /// Sends an item for good with the descriptors in it, of which the owner keeps its own as long as its copy.
+    fn deliver_parcel(&mut self, to: ClientId, seq: u64, item: &[u8], rights: &Rights);
 
     /// Lends credit, on top of what the client has.
     fn grant(&mut self, to: ClientId, credit: Amount);

@@ -8,6 +8,7 @@ use callboard_core::{Address, NodeId, Slot};
 use super::super::super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
 use super::super::{ClientId, Direct, Owner, World};
 use super::peer::{Got, Peer, Tell, Up, last_open};
+use crate::rights::Rights;
 
 /// What has become of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl Net {
         };
         let number = item_id(&item);
         self.set_fate(number, Fate::Sent, Fate::Owned);
-        match owner.put_directly(self.peers[at].id, &item, self) {
+        match owner.put_directly(self.peers[at].id, &item[..], self) {
             Direct::Put => {}
             Direct::NoRoom => {
                 self.set_fate(number, Fate::Owned, Fate::Sent);
@@ -327,9 +328,7 @@ impl World for Net {
 
     /// The consumer runs at the same time as the owner: it may take before the mark, or at once after.
     fn watch(&mut self, client: ClientId) {
-        let Some(at) = self.peers.iter().position(|p| p.id == client && p.is_alive) else {
-            return;
-        };
+        let Some(at) = self.peers.iter().position(|p| p.id == client && p.is_alive) else { return };
         self.marks += 1;
         if self.marks.is_multiple_of(3) {
             self.take(at);
@@ -342,8 +341,11 @@ impl World for Net {
 
     fn deliver<'a>(&mut self, to: ClientId, first_seq: u64, items: impl ExactSizeIterator<Item = &'a [u8]>) {
         let got = items.map(|bytes| Got { bytes: bytes.to_vec(), attempt: None });
-        let got = got.collect();
-        self.note_delivery(to, first_seq, got);
+        self.note_delivery(to, first_seq, got.collect());
+    }
+
+    fn deliver_parcel(&mut self, to: ClientId, seq: u64, item: &[u8], _: &Rights) {
+        self.deliver(to, seq, std::iter::once(item));
     }
 
     fn deliver_leased<'a>(
@@ -353,8 +355,7 @@ impl World for Net {
         items: impl ExactSizeIterator<Item = (&'a [u8], u32)>,
     ) {
         let got = items.map(|(bytes, attempt)| Got { bytes: bytes.to_vec(), attempt: Some(attempt) });
-        let got = got.collect();
-        self.note_delivery(to, first_seq, got);
+        self.note_delivery(to, first_seq, got.collect());
     }
 
     fn grant(&mut self, to: ClientId, credit: Amount) {
@@ -366,15 +367,14 @@ impl World for Net {
     }
 
     fn admitted(&mut self, to: ClientId, below: u64) {
-        let open = self.open_offers.entry(to).or_default();
-        open.retain(|&number, _| number >= below);
+        self.open_offers.entry(to).or_default().retain(|&number, _| number >= below);
         self.tell(to, Tell::Say(ToClient::Admitted { below }));
     }
 
     fn refused(&mut self, to: ClientId, refusal: Refusal) {
         let open = self.open_offers.entry(to).or_default();
-        let hit = open.range(refusal.first..).map(|(n, _)| *n);
-        let hit: Vec<u64> = hit.take(refusal.count as usize).collect();
+        let hit = open.range(refusal.first..).take(refusal.count as usize);
+        let hit: Vec<u64> = hit.map(|(n, _)| *n).collect();
         assert_eq!(hit.len() as u64, refusal.count, "only open offers are refused");
         for number in hit {
             let item = self.open_offers.get_mut(&to).and_then(|o| o.remove(&number));

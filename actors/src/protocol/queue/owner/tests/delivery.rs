@@ -257,3 +257,50 @@ fn a_holder_is_asked_once_to_give_back_what_it_does_not_take() {
     assert_eq!(table.ask(2, ToOwner::GiveBack { from_seq: 1 }), Reply::Returned { count: 1 });
     assert_eq!(table.effects()[0], delivered(3, 0, "b")[0]);
 }
+
+#[test]
+fn what_belongs_to_an_item_is_kept_until_user_code_has_it_and_closed_with_it() {
+    let mut table = table("");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let is_closed = || {
+        use std::io::Write as _;
+        (&writer).write_all(b"x").is_err()
+    };
+    let parcel = Item::new(b"parcel", vec![reader.into()].into());
+    table.owner.offer(id(1), [parcel], &mut table.log).unwrap();
+    table.offer(1, "after");
+    let to = |client, seq| Effect::DeliverParcel(client, seq, "parcel".to_owned(), 1);
+    table.want(2, 2);
+    table.down(2);
+    assert!(!is_closed(), "it was not taken");
+    let again = table.want(3, 2);
+    assert_eq!(again[0], to(3, 0));
+    assert_eq!(again[1..], delivered(3, 1, "after"));
+    table.take(3, 1);
+    assert!(!is_closed());
+    table.say(3, ToOwner::Took);
+    assert!(is_closed());
+}
+
+#[test]
+fn a_refused_offer_is_closed_at_the_owner_and_a_dead_letter_brings_nothing_along() {
+    let mut table = Table::with_attempts(1, 1 << 20, 1);
+    let parcel = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        (Item::new(b"parcel", vec![reader.into()].into()), writer)
+    };
+    let is_closed = |mut writer: &std::io::PipeWriter| std::io::Write::write_all(&mut writer, b"x").is_err();
+    let (first, one) = parcel();
+    let (second, two) = parcel();
+    table.owner.offer(id(1), [first], &mut table.log).unwrap();
+    table.owner.offer(id(1), [second], &mut table.log).unwrap();
+    table.say(1, ToOwner::Withdraw(Run { first: 1, count: 1 }));
+    assert!(!is_closed(&one) && is_closed(&two));
+    table.lease(2, 1, None);
+    table.take(2, 1);
+    table.say(2, ToOwner::Reject { seq: 0 });
+    assert!(is_closed(&one));
+    assert!(
+        matches!(table.ask(2, ToOwner::DeadLetters), Reply::DeadLetters { letters, .. } if letters.len() == 1)
+    );
+}
