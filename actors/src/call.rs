@@ -5,13 +5,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode, encode_into};
+use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::hook::{Hook, Hooks, Poll};
-use crate::peer::{Peer, encoded, header};
+use crate::parcel::Rights;
+use crate::peer::{Peer, header, packed};
 use crate::runtime::Runtime;
+use crate::scope;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +32,29 @@ pub enum CallError {
     BadReply(String),
 }
 
-type Answer = Result<Vec<u8>, CallError>;
+/// An answer as it came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    rights: Rights,
+}
+
+impl Body {
+    pub(crate) fn new(bytes: Vec<u8>, rights: Rights) -> Self {
+        Self { bytes, rights }
+    }
+
+    pub(crate) fn decode<T: DeserializeOwned>(self, runtime: &Arc<Runtime>) -> Result<T, CallError> {
+        let decoded = if self.rights.is_empty() {
+            decode(&self.bytes)
+        } else {
+            scope::enter_with(runtime, self.rights, || decode(&self.bytes))
+        };
+        decoded.map_err(|error| CallError::BadReply(error.to_string()))
+    }
+}
+
+type Answer = Result<Body, CallError>;
 pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
 
 struct Entry {
@@ -194,9 +218,9 @@ impl Runtime {
         message: &M,
         on_reply: OnReply,
     ) -> u64 {
-        let body = encoded(message);
+        let (body, rights) = packed(message);
         let word = self.calls.begin(peer.id, on_reply);
-        peer.post(self, header(Kind::Call, slot, word), &body, Vec::new());
+        peer.post(self, header(Kind::Call, slot, word), &body, rights);
         // The end may have come between the caller's look-up and the entry in the table.
         if peer.has_ended() {
             self.fail_calls_to(peer.id);
@@ -212,8 +236,7 @@ impl Runtime {
         message: &M,
         deadline: Option<Instant>,
     ) -> Result<R, CallError> {
-        let pending = self.call_pending(peer, slot, message);
-        decode(&pending.wait(deadline)?).map_err(|error| CallError::BadReply(error.to_string()))
+        self.call_pending(peer, slot, message).wait(deadline)?.decode(self)
     }
 
     /// Calls `slot` at `peer`; the answer is waited for by what is returned.
@@ -227,10 +250,16 @@ impl Runtime {
     }
 
     /// Handles a reply frame.
-    pub(crate) fn replied(self: &Arc<Self>, from: NodeId, word: u64, flags: Flags, body: &[u8]) {
+    pub(crate) fn replied(
+        self: &Arc<Self>,
+        from: NodeId,
+        word: u64,
+        flags: Flags,
+        body: impl FnOnce() -> Body,
+    ) {
         let Some(on_reply) = self.calls.take(word, Some(from)) else { return };
         let failed = flags.contains(Flags::FAILED);
-        on_reply(self, if failed { Err(CallError::Gone) } else { Ok(body.to_vec()) });
+        on_reply(self, if failed { Err(CallError::Gone) } else { Ok(body()) });
     }
 
     /// Tells all who wait for answers from `peer` that none will come.
@@ -243,9 +272,8 @@ impl Runtime {
 
 /// Answers call `word` of `peer`.
 pub(crate) fn reply<R: Serialize>(runtime: &Runtime, peer: &Peer, word: u64, answer: &R) {
-    let mut body = Vec::with_capacity(32);
-    encode_into(answer, &mut body).expect("our own answers can be encoded");
-    peer.post(runtime, header(Kind::Reply, Slot::default(), word), &body, Vec::new());
+    let (body, rights) = packed(answer);
+    peer.post(runtime, header(Kind::Reply, Slot::default(), word), &body, rights);
 }
 
 /// Answers call `word` of `peer` with the news that nobody is at the address.

@@ -1,21 +1,18 @@
 //! A process that hosts objects for others.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use callboard_core::decode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 use crate::failure::Failure;
 use crate::names::{NameError, Object};
 use crate::node::Node;
+use crate::parcel::Parcel;
 use crate::process::entry::{self, Call};
 use crate::process::{JoinError, Process, SpawnError};
 use crate::protocol::pipe::PipeSender;
 use crate::protocol::served::{Serve, Served, ServedError};
-use crate::scope;
 
 /// How long a manager sleeps between two looks at whether it is to end; it is woken for that.
 const LONG: Duration = Duration::from_secs(3600);
@@ -57,8 +54,9 @@ impl Factory {
 
 impl Factory {
     /// Runs a function of the program that its caller is too.
-    fn run(&mut self, call: Call) -> Result<ByteBuf, String> {
-        entry::perform(&self.node, &call, VecDeque::new()).map(ByteBuf::from)
+    fn run(&mut self, mut call: Call) -> Result<Parcel, String> {
+        let rights = call.take_rights();
+        entry::perform(&self.node, &call, rights)
     }
 }
 
@@ -103,7 +101,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`ManagerError::Host`], also if `f` panics; ends of pipes can't be among `args`.
+    /// [`ManagerError::Host`], also if `f` panics.
     ///
     /// ```
     /// # callboard::test_door!();
@@ -129,13 +127,9 @@ impl Host {
         R: Serialize + DeserializeOwned,
     {
         let (call, departing) = entry::prepare(f, &args)?;
-        if departing.count() > 0 {
-            let why = "an end of a pipe can't travel to a manager".to_owned();
-            return Err(ServedError::Refused(why).into());
-        }
+        departing.depart();
         let value = self.factory.call(Factory::run, call)?.map_err(ServedError::Refused)?;
-        let decoded = scope::enter(self.factory.runtime(), || decode(&value));
-        decoded.map_err(|error| ServedError::BadValue(error.to_string()).into())
+        value.unpack(self.factory.runtime()).map_err(|error| ServedError::BadValue(error.to_string()).into())
     }
 
     /// Creates an object without a name; hand it on as a value.

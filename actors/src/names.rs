@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, decode};
+use callboard_core::Address;
 
 use crate::call::{CallError, Pending};
 use crate::node::Node;
@@ -182,7 +182,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
         (None, None) => return Err(CallError::Disconnected),
     };
     let answer = pending.wait(Instant::now().checked_add(within));
-    if answer == Err(CallError::TimedOut) {
+    if matches!(answer, Err(CallError::TimedOut)) {
         match taken_back {
             Some(TakenBack::Lookup(name)) => tell(runtime, Ask::Forget { name, word: pending.word() }),
             // The root may come to it later, when the object is no more.
@@ -190,7 +190,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
             None => {}
         }
     }
-    decode(&answer?).map_err(|error| CallError::BadReply(error.to_string()))
+    answer?.decode(runtime)
 }
 
 /// What a question that was not answered in time must not lead to.

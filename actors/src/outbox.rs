@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use callboard_core::{Flags, HEADER_BYTES, Header, Kind, Slot, append_message, limits, push_parts};
 
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// Keeps a merged items frame small enough to be one chunk, and the writer's batches cache friendly.
 const OPEN_FRAME_BYTES: usize = 32 * 1024;

@@ -3,6 +3,7 @@
 //! A peer is `Meeting` until its connection arrives, `Connected`, then `Ended` for good. Whichever thread is
 //! there reads; frames are handled in order, one reader at a time.
 
+mod messages;
 mod reading;
 mod writing;
 
@@ -18,9 +19,10 @@ use parking_lot::Mutex;
 
 use crate::hook::{Hook, Hooks, Poll};
 use crate::outbox::{Next, Outbox};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 use crate::runtime::Runtime;
 
+pub(crate) use self::messages::{encoded, header, packed};
 pub(crate) use self::reading::Reading;
 use self::writing::write_lane;
 
@@ -380,16 +382,4 @@ pub(crate) struct Appended {
     pub(crate) joined: bool,
     /// What has the same number will be taken for writing together.
     pub(crate) batch: u64,
-}
-
-/// A header whose length is filled in when the body is appended.
-pub(crate) fn header(kind: Kind, slot: Slot, word: u64) -> Header {
-    Header { length: 0, kind, flags: Flags::default(), descriptors: 0, slot, word }
-}
-
-/// One of our own messages as a body.
-pub(crate) fn encoded(message: &impl serde::Serialize) -> Vec<u8> {
-    let mut body = Vec::with_capacity(32);
-    callboard_core::encode_into(message, &mut body).expect("our own messages can be encoded");
-    body
 }

@@ -28,7 +28,6 @@ use self::wire::Given;
 use crate::hook::Poll;
 use crate::node::Node;
 use crate::runtime::Runtime;
-use crate::scope;
 
 /// A process to be started, with what it gets besides its arguments.
 ///
@@ -194,8 +193,7 @@ impl<R: DeserializeOwned> Process<R> {
 
     fn value(&self) -> Result<R, JoinError> {
         let value = self.cell.value()?;
-        let decoded = scope::enter(&self.runtime, || callboard_core::decode(&value));
-        decoded.map_err(|error| JoinError::BadValue(error.to_string()))
+        value.unpack(&self.runtime).map_err(|error| JoinError::BadValue(error.to_string()))
     }
 }
 

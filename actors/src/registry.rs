@@ -10,8 +10,9 @@ use callboard_core::{Address, Kind, NodeId, Slot, decode, encode_into};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::call;
+use crate::call::{self, Body};
 use crate::cell::{Cell, Incoming, Violation};
+use crate::parcel::Rights;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
@@ -147,7 +148,7 @@ impl RegistryCell {
         for (word, answer) in to_self {
             let mut body = Vec::new();
             encode_into(&answer, &mut body).expect("our own answers can be encoded");
-            runtime.replied(runtime.id, word, Default::default(), &body);
+            runtime.replied(runtime.id, word, Default::default(), || Body::new(body, Rights::default()));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use callboard_core::{Header, Kind, Slot};
 
-use crate::call;
+use crate::call::{self, Body};
 use crate::cell::{Incoming, Violation};
 use crate::control::{self, Control};
 use crate::peer::Peer;
@@ -26,7 +26,8 @@ pub(crate) fn route(
             to_cell(runtime, from, header.slot, incoming)
         }
         Kind::Reply => {
-            runtime.replied(from.id, header.word, header.flags, body);
+            let answer = || Body::new(body.to_vec(), rights.into());
+            runtime.replied(from.id, header.word, header.flags, answer);
             Ok(())
         }
         Kind::Doorbell => {

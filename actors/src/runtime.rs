@@ -201,7 +201,7 @@ impl Runtime {
         if is_new {
             let wanted = Arc::clone(&peer);
             self.call_then(&root, CONTROL, &Control::Introduce { peer: id }, move |rt, answer| {
-                let alive = answer.ok().and_then(|body| callboard_core::decode(&body).ok());
+                let alive = answer.and_then(|body| body.decode(rt)).ok();
                 if alive != Some(true) {
                     rt.peer_ended(&wanted, &Ending::Closed);
                 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use callboard_core::BodyError;
 
-use crate::rights::Rights;
+use crate::parcel::Rights;
 use crate::runtime::Runtime;
 
 thread_local! {
@@ -31,8 +31,8 @@ pub(crate) trait MoveOnly {
     fn stand_still(&self) -> Option<usize>;
     /// Copies of them, to try whether the message can leave.
     fn copies(&self) -> io::Result<Vec<OwnedFd>>;
-    /// Gives them up: its message leaves.
-    fn depart(&self) -> Vec<OwnedFd>;
+    /// Gives its own up: its message leaves, with the copies.
+    fn depart(&self);
     /// Its message does not leave.
     fn stay(&self);
 }
@@ -40,8 +40,14 @@ pub(crate) trait MoveOnly {
 /// What leaves with the message that is being encoded.
 #[derive(Default)]
 pub(crate) struct Departing {
-    travellers: Vec<Arc<dyn MoveOnly>>,
+    travellers: Vec<Traveller>,
     count: usize,
+}
+
+enum Traveller {
+    Moves(Arc<dyn MoveOnly>),
+    /// Part of a value that was encoded before: its copies are made already.
+    Packed(Rights),
 }
 
 impl Departing {
@@ -50,37 +56,45 @@ impl Departing {
         self.count
     }
 
-    /// Copies of the descriptors, for a message that may yet be refused.
+    /// Copies of the descriptors, in the order of their numbers: nothing has left yet.
     ///
     /// # Errors
     ///
     /// [`BodyError::Encode`] with what the kernel said.
     pub(crate) fn rights(&self) -> Result<Rights, BodyError> {
-        if self.count == 0 {
-            return Ok(Rights::default());
-        }
-        self.copies().map(Rights::from).map_err(|error| BodyError::Encode(error.to_string()))
+        self.copies().map_err(|error| BodyError::Encode(error.to_string()))
     }
 
-    /// Copies of the descriptors, in the order of their numbers: nothing has left yet.
-    pub(crate) fn copies(&self) -> io::Result<Vec<OwnedFd>> {
-        let mut all = Vec::with_capacity(self.count);
+    /// The same, with the kernel's own error.
+    pub(crate) fn copies(&self) -> io::Result<Rights> {
+        let mut all = Vec::new();
         for traveller in &self.travellers {
-            all.extend(traveller.copies()?);
+            match traveller {
+                Traveller::Moves(moves) => all.extend(moves.copies()?.into_iter().map(Arc::new)),
+                Traveller::Packed(rights) => all.extend_from_slice(rights.as_slice()),
+            }
         }
-        Ok(all)
+        Ok(all.into_iter().collect())
     }
 
-    /// The message leaves: its descriptors, in the order of their numbers.
-    pub(crate) fn depart(mut self) -> Vec<OwnedFd> {
-        std::mem::take(&mut self.travellers).iter().flat_map(|traveller| traveller.depart()).collect()
+    /// The message leaves, with the copies.
+    pub(crate) fn depart(mut self) {
+        for traveller in std::mem::take(&mut self.travellers) {
+            if let Traveller::Moves(moves) = traveller {
+                moves.depart();
+            }
+        }
     }
 }
 
 /// The message does not leave.
 impl Drop for Departing {
     fn drop(&mut self) {
-        self.travellers.iter().for_each(|traveller| traveller.stay());
+        for traveller in &self.travellers {
+            if let Traveller::Moves(moves) = traveller {
+                moves.stay();
+            }
+        }
     }
 }
 
@@ -125,16 +139,30 @@ pub(crate) fn plain<R>(with: impl FnOnce() -> R) -> R {
 /// Has `traveller` leave with the message that is being encoded: the number of its first descriptor, and how many it has.
 /// None if it can't, with the reason.
 pub(crate) fn board(traveller: &Arc<dyn MoveOnly>) -> Result<(usize, usize), &'static str> {
-    let departing = DEPARTING.get().ok_or(
-        "an end of a pipe travels in the arguments of a spawn, in messages of pipes and in items of queues, nowhere else",
-    )?;
-    let count = traveller.stand_still().ok_or("this end of a pipe has been sent already")?;
+    let add = || {
+        let count = traveller.stand_still().ok_or("this end of a pipe has been sent already")?;
+        Ok((Traveller::Moves(Arc::clone(traveller)), count))
+    };
+    board_with(add)
+}
+
+/// Has the descriptors of a value that is encoded already leave with the message that it is now part of.
+pub(crate) fn board_rights(rights: &Rights) -> Result<(usize, usize), &'static str> {
+    board_with(|| Ok((Traveller::Packed(rights.clone()), rights.len())))
+}
+
+fn board_with(
+    add: impl FnOnce() -> Result<(Traveller, usize), &'static str>,
+) -> Result<(usize, usize), &'static str> {
+    let departing =
+        DEPARTING.get().ok_or("an end of a pipe travels where a value moves, not where it is copied")?;
+    let (traveller, count) = add()?;
     // SAFETY: `collect` keeps what it points to until `with` has returned or unwound, and takes the pointer away before; it
     // never leaves the thread.
     let mut departing = unsafe { departing.as_ref() }.borrow_mut();
     let first = departing.count;
     departing.count += count;
-    departing.travellers.push(Arc::clone(traveller));
+    departing.travellers.push(traveller);
     Ok((first, count))
 }
 

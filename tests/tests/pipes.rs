@@ -263,7 +263,7 @@ fn an_end_whose_message_does_not_leave_stays() {
     let list: List<PipeReceiver<u64>> = node.anonymous(ListOptions::new());
     let refused = list.position(&receiver);
     assert!(
-        matches!(&refused, Err(ListError::Encode(error)) if error.to_string().contains("in messages of pipes"))
+        matches!(&refused, Err(ListError::Encode(error)) if error.to_string().contains("where a value moves"))
     );
     // Full, and so the message comes back with its end.
     let (full, _other) = node.one_way_pipe::<(serde_bytes::ByteBuf, Option<PipeReceiver<u64>>)>().unwrap();

@@ -40,7 +40,8 @@ pub(super) fn write_lane(connection: &Connection, lane: &mut Lane, complain: imp
 fn send_rights(connection: &Connection, lane: &mut Lane) -> std::io::Result<Sent> {
     let carried = lane.rights.front_mut().expect("the caller saw one");
     let left = &carried.rights.as_slice()[carried.written..];
-    let next: Vec<BorrowedFd<'_>> = left.iter().take(DESCRIPTORS_PER_WRITE).map(AsFd::as_fd).collect();
+    let next: Vec<BorrowedFd<'_>> =
+        left.iter().take(DESCRIPTORS_PER_WRITE).map(|right| right.as_fd()).collect();
     let sent = connection.send(&lane.bytes[carried.at..=carried.at], &next)?;
     if let Sent::Bytes(_) = sent {
         let is_last = next.len() == left.len();

@@ -17,8 +17,10 @@ use super::wire::{self, Report};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::control::{CONTROL, Control};
 use crate::hook::{Hook, Hooks, Poll};
+use crate::parcel::Parcel;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::scope;
 
 /// A child, from its start until its end has been told.
 #[derive(Debug)]
@@ -149,27 +151,20 @@ impl ChildCell {
         runtime.wait_until(self, deadline)
     }
 
-    /// The value, encoded, or why there is none. To be asked after the end.
-    pub(crate) fn value(&self) -> Result<Vec<u8>, JoinError> {
-        let state = self.state.lock();
-        match &state.report {
-            Some(Report::Returned { value, unconfirmed: 0 }) => Ok(value.to_vec()),
-            Some(Report::Returned { unconfirmed, .. }) => Err(JoinError::Unconfirmed(*unconfirmed)),
-            Some(Report::Panicked(panic)) => Err(JoinError::Panicked(panic.clone())),
-            Some(Report::FailedStart(reason)) => Err(JoinError::FailedStart(reason.clone())),
-            None => Err(match state.exit {
-                Some(Exit::Signal { signal, core_dumped }) => {
-                    JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
-                }
-                Some(Exit::Code(code)) if !state.had_begun => JoinError::FailedStart(format!(
-                    "it ended with exit code {code} before it came to Node::start, which must be the first thing that \
-                     main does; a test binary needs callboard::test_door!()"
-                )),
-                Some(Exit::Code(code)) => JoinError::Exited(code),
-                Some(Exit::Unknown) => JoinError::Vanished,
-                None => JoinError::TimedOut,
-            }),
+    /// The value, or why there is none. To be asked after the end. What moves in it is there the first time.
+    pub(crate) fn value(&self) -> Result<Parcel, JoinError> {
+        let mut state = self.state.lock();
+        match &mut state.report {
+            Some(Report::Returned { value, unconfirmed: 0 }) => {
+                let rights = std::mem::take(&mut value.rights);
+                Ok(Parcel { bytes: value.bytes.clone(), rights })
+            }
+            _ => Err(state.failure().unwrap_or(JoinError::TimedOut)),
         }
+    }
+
+    fn failure(&self) -> Option<JoinError> {
+        self.state.lock().failure()
     }
 
     /// Takes the exit status if the process has ended.
@@ -224,7 +219,7 @@ impl ChildCell {
         };
         if unexpected
             && !runtime.is_ending()
-            && let Err(reason) = self.value()
+            && let Some(reason) = self.failure()
         {
             runtime.complain(&format!("process {} (pid {}): {reason}", self.name, self.pid()));
         }
@@ -251,6 +246,30 @@ impl Poll for ChildCell {
     }
 }
 
+impl State {
+    /// Why there is no value; none if there is one.
+    fn failure(&self) -> Option<JoinError> {
+        Some(match &self.report {
+            Some(Report::Returned { unconfirmed: 0, .. }) => return None,
+            Some(Report::Returned { unconfirmed, .. }) => JoinError::Unconfirmed(*unconfirmed),
+            Some(Report::Panicked(panic)) => JoinError::Panicked(panic.clone()),
+            Some(Report::FailedStart(reason)) => JoinError::FailedStart(reason.clone()),
+            None => match self.exit {
+                Some(Exit::Signal { signal, core_dumped }) => {
+                    JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
+                }
+                Some(Exit::Code(code)) if !self.had_begun => JoinError::FailedStart(format!(
+                    "it ended with exit code {code} before it came to Node::start, which must be the first thing that \
+                     main does; a test binary needs callboard::test_door!()"
+                )),
+                Some(Exit::Code(code)) => JoinError::Exited(code),
+                Some(Exit::Unknown) => JoinError::Vanished,
+                None => JoinError::TimedOut,
+            },
+        })
+    }
+}
+
 impl Cell for ChildCell {
     fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
@@ -258,14 +277,15 @@ impl Cell for ChildCell {
 
     fn receive(
         &self,
-        _runtime: &Arc<Runtime>,
+        runtime: &Arc<Runtime>,
         from: &Arc<Peer>,
         incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
         if from.id != self.node {
             return Err("a report from a node that is not the child".to_owned());
         }
-        let report: Report = decode(incoming.body).map_err(|error| format!("a child's report: {error}"))?;
+        let report: Report = scope::enter_with(runtime, incoming.rights, || decode(incoming.body))
+            .map_err(|error| format!("a child's report: {error}"))?;
         self.state.lock().report = Some(report);
         Ok(())
     }

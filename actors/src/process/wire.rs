@@ -15,7 +15,8 @@ use super::child::ChildCell;
 use super::entry::Call;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
-use crate::peer::{Reading, encoded, header};
+use crate::parcel::Parcel;
+use crate::peer::{Reading, encoded, header, packed};
 use crate::runtime::{Identity, Runtime};
 use crate::scope::Departing;
 
@@ -53,7 +54,7 @@ pub(crate) enum Report {
     /// It could not begin.
     FailedStart(String),
     /// The function returned; how many connections did not confirm what was sent.
-    Returned { value: ByteBuf, unconfirmed: usize },
+    Returned { value: Parcel, unconfirmed: usize },
     /// The function panicked.
     Panicked(super::ChildPanic),
 }
@@ -84,7 +85,7 @@ pub(crate) fn send_boot(
     cell: &ChildCell,
     connection: Connection,
     given: Given,
-    call: Call,
+    mut call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
     let Given { page, stdin, departing } = given;
@@ -100,7 +101,8 @@ pub(crate) fn send_boot(
     }
     let has_stdin = stdin.is_some();
     rights.extend(stdin);
-    rights.extend(departing.depart());
+    rights.extend(call.take_rights().into_owned()?);
+    departing.depart();
     let boot = Boot {
         image: ByteBuf::from(image_id().as_bytes().to_vec()),
         node: child,
@@ -132,6 +134,7 @@ pub(crate) fn ask_to_stop(runtime: &Runtime, child: NodeId) {
 /// Tells the parent how the call went.
 pub(crate) fn report(runtime: &Runtime, parent: NodeId, slot: Slot, report: &Report) {
     let Some(peer) = runtime.peer(parent) else { return };
-    peer.cast(runtime, slot, &encoded(report));
+    let (body, rights) = packed(report);
+    peer.post(runtime, header(Kind::Cast, slot, 0), &body, rights);
     peer.flush(runtime);
 }

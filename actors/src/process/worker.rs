@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use callboard_core::{Decoder, Readiness, Slot, Source, Wants, decode};
 use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
-use serde_bytes::ByteBuf;
 
 use super::entry;
 use super::reason::ChildPanic;
@@ -120,11 +119,12 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
 /// Runs the call and reports; the exit code.
 fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i32 {
     catch_panics();
-    let outcome = catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call, rights)));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call, Vec::from(rights).into())));
     let (report, code) = match outcome {
         Ok(Ok(value)) => {
             let unconfirmed = confirm_all(node);
-            (Report::Returned { value: ByteBuf::from(value), unconfirmed }, 0)
+            (Report::Returned { value, unconfirmed }, 0)
         }
         Ok(Err(reason)) => (Report::FailedStart(reason), FAILED_START),
         Err(_) => {

@@ -10,10 +10,12 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::owner::{Asker, Effects, Owner};
-use crate::call::{self, OnReply};
+use crate::call::{self, Body, OnReply};
 use crate::cell::{Cell, Incoming, Violation};
-use crate::peer::{Peer, encoded};
+use crate::parcel::Rights;
+use crate::peer::{Peer, packed};
 use crate::runtime::Runtime;
+use crate::scope;
 
 /// How many questions of one node may wait at one object; with one more the connection is closed.
 const MAX_WAITING: usize = 65_536;
@@ -200,7 +202,7 @@ impl<O: Owner> State<O> {
             self.calls.remove(&(peer.as_ref().map_or(runtime.id, |peer| peer.id), word));
             match peer {
                 Some(peer) => call::reply(runtime, &peer, word, &reply),
-                None => after.here.push((word, encoded(&reply))),
+                None => after.here.push((word, packed(&reply))),
             }
         }
         if let Some(at) = effects.tick_at
@@ -216,14 +218,14 @@ impl<O: Owner> State<O> {
 /// What is done without the lock.
 #[derive(Default)]
 struct After {
-    here: Vec<(u64, Vec<u8>)>,
+    here: Vec<(u64, (Vec<u8>, Rights))>,
     tick_at: Option<Instant>,
 }
 
 impl After {
     fn run(self, runtime: &Arc<Runtime>, of: Address) {
-        for (word, body) in self.here {
-            runtime.replied(runtime.id, word, Flags::NONE, &body);
+        for (word, (body, rights)) in self.here {
+            runtime.replied(runtime.id, word, Flags::NONE, || Body::new(body, rights));
         }
         if let Some(at) = self.tick_at {
             runtime.tick_at(at, of.slot);
@@ -236,9 +238,15 @@ impl<O: Owner> Cell for ObjectCell<O> {
         &self,
         runtime: &Arc<Runtime>,
         from: &Arc<Peer>,
-        incoming: Incoming<'_>,
+        mut incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
-        let envelope = decode(incoming.body).map_err(|error| format!("a message to an object: {error}"))?;
+        let rights = std::mem::take(&mut incoming.rights);
+        let decoded = if rights.is_empty() {
+            decode(incoming.body)
+        } else {
+            scope::enter_with(runtime, rights, || decode(incoming.body))
+        };
+        let envelope = decoded.map_err(|error| format!("a message to an object: {error}"))?;
         match envelope {
             Envelope::Ask(ask) => self.asked(runtime, from, &incoming, ask)?,
             Envelope::Forget { word } => self.forget(runtime, from.id, word),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, decode};
+use callboard_core::Address;
 
 use super::cell::{Envelope, Heard, ObjectCell};
 use super::functions::refuse_inside;
@@ -198,10 +198,7 @@ impl<O: Owner> Asked<O> {
     pub(crate) fn wait(mut self, deadline: Option<Instant>) -> Result<O::Reply, CallError> {
         match &mut self.answer {
             Answer::Here(answer) => answer.take().unwrap_or(Err(CallError::Gone)),
-            Answer::Comes(pending) => {
-                let body = pending.wait(deadline)?;
-                decode(&body).map_err(|error| CallError::BadReply(error.to_string()))
-            }
+            Answer::Comes(pending) => pending.wait(deadline)?.decode(&self.of.runtime),
         }
     }
 

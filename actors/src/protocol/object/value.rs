@@ -13,10 +13,10 @@ use crate::scope;
 /// What a byte string takes in a message beside its bytes, at most.
 const HEAD_BYTES: usize = 5;
 
-/// Encodes a value.
+/// Encodes a value that will be copied, so that nothing in it can move.
 pub(crate) fn encode_value<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, BodyError> {
     let mut bytes = Vec::new();
-    encode_into(value, &mut bytes)?;
+    scope::plain(|| encode_into(value, &mut bytes))?;
     Ok(ByteBuf::from(bytes))
 }
 

@@ -151,23 +151,25 @@ impl End {
         }
         let mut rights = Vec::new();
         if head.is_beside {
-            rights.push(callboard_ipc::set_aside(content).map_err(NotSent::System)?);
+            rights.push(Arc::new(callboard_ipc::set_aside(content).map_err(NotSent::System)?));
         }
         if let Some(departing) = departing {
-            rights.extend(departing.copies().map_err(NotSent::System)?);
+            rights.extend_from_slice(departing.copies().map_err(NotSent::System)?.as_slice());
         }
         if rights.len() != head.rights {
             return Err(NotSent::Moved);
         }
         if !rights.is_empty() {
-            let rights: Vec<_> = rights.iter().map(AsFd::as_fd).collect();
+            let rights: Vec<_> = rights.iter().map(|right| right.as_fd()).collect();
             raw.send_rights(&rights).map_err(|error| match error.kind() {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotSent::Closed,
                 _ => NotSent::System(error),
             })?;
         }
         // From here on nothing fails.
-        drop(departing.take().map(Departing::depart));
+        if let Some(departing) = departing.take() {
+            departing.depart();
+        }
         let inline = if head.is_beside { &[] } else { content };
         if raw.rings().publish([&head.encode(), inline], head.need()) {
             raw.ring_bell();

@@ -53,8 +53,8 @@ impl Node {
     /// receives `A`.
     ///
     /// Messages go straight from one process to the other and keep their order. An end belongs to one holder: it is not
-    /// cloned, but passed on, in the arguments of a spawn or in a message of another pipe, also while messages are on
-    /// their way, of which none is lost. When an end is dropped, or the process that holds it ends in whatever way, the
+    /// cloned, but passed on, in arguments and in what is returned, in messages of other pipes and in items of queues, also
+    /// while messages are on their way, of which none is lost. When an end is dropped, or the process that holds it ends in whatever way, the
     /// other end receives what had been sent and then [`RecvError::Closed`], and a send is [`SendError::Closed`]. What had
     /// been sent to an end that is closed before it was received is gone.
     ///
@@ -378,7 +378,7 @@ macro_rules! travels {
             }
         }
 
-        /// Only in the arguments of a spawn and in messages of pipes. From then on this end says `Moved`, unless the message
+        /// Where a value moves: in arguments and what is returned, messages of pipes, items of queues. From then on this end says `Moved`, unless the message
         /// does not leave. Reading takes it: an enum told by trying (`serde(untagged)`) loses it with the first try.
         impl<$($of),+> Serialize for $end<$($of),+> {
             fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {

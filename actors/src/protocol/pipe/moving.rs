@@ -25,10 +25,8 @@ impl MoveOnly for End {
         own.into_iter().map(Ok).chain(heard).collect()
     }
 
-    fn depart(&self) -> Vec<OwnedFd> {
-        let Some((raw, rights)) = self.take_out() else { return Vec::new() };
-        let (socket, page, _) = raw.into_parts();
-        [socket, page].into_iter().chain(rights).collect()
+    fn depart(&self) {
+        drop(self.take_out());
     }
 
     fn stay(&self) {

@@ -13,7 +13,7 @@ use super::inbox::{Form, Inbox};
 use super::line::Line;
 use super::wire::Terms;
 use crate::hook::{Hook, Hooks};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 use crate::wait::Waiter;
 
 /// The most leases that user code on one node may hold of a queue: half of what the owner allows, which counts those on

@@ -17,8 +17,8 @@ use super::inbox::{Inbox, leased_head};
 use super::line::{self, LEASED};
 use super::owner::{ClientId, World};
 use super::wire::{Amount, Refusal, ToClient};
+use crate::parcel::Rights;
 use crate::peer::{Appended, Peer};
-use crate::rights::Rights;
 use crate::runtime::Runtime;
 
 /// How often, in items, a stream of deliveries looks whether its consumer still has something to do.

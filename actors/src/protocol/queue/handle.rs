@@ -16,7 +16,7 @@ use super::kind::{self, ByPriority, Fifo, Kind, Lifo, Sealed};
 use super::lease::{DeadLetter, Lease};
 use super::producer::{self, Load, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 use crate::runtime::Runtime;
 use crate::scope;
 use crate::scratch::with_scratch;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use callboard_core::{BodyError, ByteStrings, push_bytes, push_parts};
 
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// An emptied buffer up to this size is kept for the next delivery.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{Flags, Kind, Slot, decode};
+use callboard_core::{Flags, Kind, Slot};
 use serde::{Deserialize, Serialize};
 
 use super::cell::QueueCell;
@@ -180,7 +180,7 @@ impl Line {
             Line::There { peer, slot } => {
                 let say = Envelope::Say { client: client.id.slot, message };
                 runtime.call_then(peer, *slot, &say, |runtime, answer| {
-                    then(runtime, answer.ok().and_then(|body| decode(&body).ok()));
+                    then(runtime, answer.and_then(|body| body.decode(runtime)).ok());
                 });
             }
             Line::Cut => then(runtime, None),

@@ -15,8 +15,8 @@ use super::line::{Envelope, Line, word_of};
 use super::owner::{Direct, Item};
 use super::wire::{Amount, Reason, Refusal, Reply, Run, ToOwner};
 use crate::hook::{Hook, Hooks};
+use crate::parcel::Rights;
 use crate::peer::{encoded, header};
-use crate::rights::Rights;
 use crate::runtime::Runtime;
 use crate::wait::Waiter;
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, decode};
+use callboard_core::Address;
 use callboard_ipc::image_id;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,7 +20,6 @@ use crate::process::entry;
 use crate::protocol::object::{Handle, ObjectCell};
 use crate::protocol::travel;
 use crate::runtime::Runtime;
-use crate::scope;
 
 /// The value to be served, as what a [`Served`] is created with.
 ///
@@ -115,11 +114,14 @@ impl<T: 'static> Served<T> {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        let call = entry::prepare_method(method, args)?;
+        let (call, departing) = entry::prepare_method(method, args)?;
         let request = Request { image: ByteBuf::from(image_id().as_bytes().to_vec()), call };
+        // Whatever comes of it, the call has been sent with what moves in it.
+        departing.depart();
         match self.handle.ask_until(request, deadline)? {
-            Answer::Returned(value) => scope::enter(&self.handle.runtime, || decode(&value))
-                .map_err(|error| ServedError::BadValue(error.to_string())),
+            Answer::Returned(value) => {
+                value.unpack(&self.handle.runtime).map_err(|error| ServedError::BadValue(error.to_string()))
+            }
             Answer::Panicked(message) => Err(ServedError::Panicked(message)),
             Answer::Refused(why) => Err(ServedError::Refused(why)),
             Answer::Full => Err(ServedError::Full),

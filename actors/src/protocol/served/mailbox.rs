@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::parcel::Parcel;
 use crate::process::entry::Call;
 use crate::protocol::object::{Asker, Effects, Owner};
 
@@ -25,7 +26,7 @@ pub(crate) struct Request {
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Returned(ByteBuf),
+    Returned(Parcel),
     Panicked(String),
     Refused(String),
     Full,

@@ -3,7 +3,7 @@
 //! Most queues carry numbers and small structs. Kept in place they cost no allocation on their way
 //! from put to get, and a deque of them is read in order.
 
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// The longest item kept in place: a number, or a struct of a few fields. Longer ones would make every item move more.
 const INLINE_BYTES: usize = 30;

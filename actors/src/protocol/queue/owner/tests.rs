@@ -12,7 +12,7 @@ use callboard_core::{Address, NodeId, Slot};
 
 use super::super::wire::{Amount, Length, Refusal, Reply, Run, Terms, ToOwner};
 use super::{ClientId, Direct, Item, Order, Owner, Settings, Violation, World};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// What the owner did, with clients by number.
 #[derive(Clone, Debug, PartialEq, Eq)]

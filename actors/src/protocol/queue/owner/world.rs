@@ -5,7 +5,7 @@ use std::time::Instant;
 use callboard_core::Address;
 
 use super::super::wire::{Amount, Refusal};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// One node's face of the queue.
 pub(crate) type ClientId = Address;

@@ -8,7 +8,7 @@ use callboard_core::{Address, NodeId, Slot};
 use super::super::super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
 use super::super::{ClientId, Direct, Owner, World};
 use super::peer::{Got, Peer, Tell, Up, last_open};
-use crate::rights::Rights;
+use crate::parcel::Rights;
 
 /// What has become of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
