@@ -50,7 +50,7 @@ pub use protocol::queue::{
     PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
 pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
-pub use protocol::served::{Serve, Served, ServedError};
+pub use protocol::served::{Reply, Serve, Served, ServedError};
 pub use protocol::set::{Set, SetIter, SetOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use callboard::{
     Dict, DictError, DictOptions, Event, EventOptions, Host, List, ListOptions, Manager, ManagerError,
-    NameError, Node, ObjectError, Queue, QueueError, QueueOptions, Serve, Served, ServedError,
+    NameError, Node, ObjectError, Queue, QueueError, QueueOptions, Reply, Serve, Served, ServedError,
+    TryGetError, WaitAny,
 };
 use callboard_tests::{PATIENCE, Random, eventually, is_running, pause, rounds, send_signal, stop_state};
 use serde::{Deserialize, Serialize};
@@ -191,5 +192,135 @@ fn a_killed_manager_is_told_to_everyone_and_can_be_started_anew() {
         assert!(getter.join().unwrap());
         assert_eq!(waiter.join().unwrap(), Err(ObjectError::Disconnected));
         assert!(matches!(host.anonymous::<Event>(EventOptions::new()), Err(ManagerError::Host(_))));
+    }
+}
+
+/// > Many calls of one thread may be under way at once: they are carried out in the order begun, and each reply comes once.
+#[test]
+fn many_calls_of_one_thread_are_under_way_at_once() {
+    const CALLS: u64 = 64;
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let remote: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let here: Served<Counter> = node.create("/ours", Serve::new(Counter::default())).unwrap();
+    for counter in [here, remote] {
+        let event: Event = node.anonymous(EventOptions::new());
+        let busy = counter.begin_call(Counter::wait_for, event.clone()).unwrap();
+        let mut replies: Vec<Reply<u64>> =
+            (0..CALLS).map(|_| counter.begin_call(Counter::increment, 1).unwrap()).collect();
+        let last = replies.last_mut().unwrap();
+        assert!(matches!(last.try_wait(), Ok(None)));
+        assert!(matches!(last.wait_timeout(Duration::from_millis(5)), Ok(None)));
+        event.set().unwrap();
+        assert!(busy.wait().unwrap());
+        // The last first: the others' replies stay until they are asked for.
+        let last = replies.last_mut().unwrap();
+        assert_eq!(last.wait_timeout(PATIENCE).unwrap(), Some(CALLS));
+        assert!(matches!(last.try_wait(), Err(ServedError::Taken)));
+        assert!(matches!(last.wait_timeout(PATIENCE), Err(ServedError::Taken)));
+        assert!(matches!(replies.pop().unwrap().wait(), Err(ServedError::Taken)));
+        for (before, mut reply) in replies.into_iter().enumerate() {
+            assert_eq!(reply.try_wait().unwrap(), Some(before as u64 + 1));
+        }
+        let panics = counter.begin_call(Counter::note, String::new()).unwrap();
+        assert!(matches!(panics.wait(), Err(ServedError::Panicked(text)) if text == "an empty note"));
+    }
+}
+
+/// > Replies are waited for together with other things.
+#[test]
+fn replies_are_waited_for_together_with_other_things() {
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let counter: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let numbers: Queue<u64> = node.anonymous(QueueOptions::new());
+    let event: Event = node.anonymous(EventOptions::new());
+    let busy = counter.begin_call(Counter::wait_for, event.clone()).unwrap();
+    let mut replies: Vec<Reply<u64>> =
+        (0..64).map(|_| counter.begin_call(Counter::increment, 1).unwrap()).collect();
+    let mut any = WaitAny::new(&node);
+    let (queue, flag) = (any.add(&numbers), any.add(&busy));
+    let members: Vec<_> = replies.iter().map(|reply| any.add(reply)).collect();
+    assert_eq!(any.wait_timeout(Duration::from_millis(5)), None);
+    numbers.put(7).unwrap();
+    assert_eq!(any.wait(), Some(queue));
+    assert_eq!((numbers.try_get(), numbers.try_get()), (Ok(7), Err(TryGetError::Empty)));
+    event.set().unwrap();
+    let mut came = 0;
+    while came < 65 {
+        let ready = any.wait_timeout(PATIENCE).expect("replies are on their way");
+        any.remove(ready);
+        came += 1;
+        if ready != flag {
+            let at = members.iter().position(|member| *member == ready).unwrap();
+            assert_eq!(replies[at].try_wait().unwrap(), Some(at as u64 + 1));
+        }
+    }
+    assert_eq!(any.wait_timeout(Duration::from_millis(5)), None);
+    // What is taken or dropped elsewhere while somebody waits for it ends the wait.
+    let go: Event = node.anonymous(EventOptions::new());
+    let dropped = counter.begin_call(Counter::wait_for, go.clone()).unwrap();
+    let member = any.add(&dropped);
+    let waits = std::thread::spawn(move || any.wait_timeout(PATIENCE));
+    pause(Duration::from_millis(5));
+    drop(dropped);
+    assert_eq!(waits.join().unwrap(), Some(member));
+    go.set().unwrap();
+}
+
+/// > A reply that is dropped takes its call back, if that has not begun.
+#[test]
+fn a_reply_that_is_dropped_takes_its_call_back_if_that_has_not_begun() {
+    let node = Node::start().unwrap();
+    let _owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let counter: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    let event: Event = node.anonymous(EventOptions::new());
+    let busy = counter.begin_call(Counter::wait_for, event.clone()).unwrap();
+    let mut kept = counter.begin_call(Counter::increment, 1).unwrap();
+    drop(counter.begin_call(Counter::increment, 1000).unwrap());
+    assert!(matches!(kept.wait_timeout(Duration::from_millis(5)), Ok(None)));
+    event.set().unwrap();
+    assert!(busy.wait().unwrap());
+    assert_eq!(kept.wait().unwrap(), 1);
+    assert_eq!(counter.call(|counter, ()| counter.value, ()).unwrap(), 1);
+}
+
+/// > Whenever an object's process is killed, each reply that has not come is an error.
+#[test]
+fn whenever_an_objects_process_is_killed_each_reply_that_has_not_come_is_an_error() {
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    for round in 0..rounds(20) {
+        let name = format!("/owned/{round}");
+        let owner = node.spawn("owner", own, name.clone()).unwrap();
+        let counter: Served<Counter> = node.open_timeout(&name, PATIENCE).unwrap();
+        let mut replies: Vec<Reply<u64>> =
+            (0..64).map(|_| counter.begin_call(Counter::increment, 1).unwrap()).collect();
+        let event: Event = node.anonymous(EventOptions::new());
+        let mut never = counter.begin_call(Counter::wait_for, event).unwrap();
+        let mut any = WaitAny::new(&node);
+        any.add(&never);
+        pause(random.time(Duration::from_millis(2)));
+        if round.is_multiple_of(2) {
+            send_signal(owner.pid(), 19);
+            eventually("it is stopped", || stop_state(owner.pid()) == Some('T'));
+            replies.push(counter.begin_call(Counter::increment, 1).unwrap());
+        }
+        owner.kill().unwrap();
+        assert!(any.wait_timeout(PATIENCE).is_some(), "the reply to a call that never returns");
+        assert!(matches!(never.try_wait(), Err(ServedError::Disconnected)));
+        let mut failed = false;
+        for (before, mut reply) in replies.into_iter().enumerate() {
+            match reply.wait_timeout(PATIENCE) {
+                Ok(Some(value)) => {
+                    assert!(!failed && value == before as u64 + 1, "{before} returned {value}")
+                }
+                Err(ServedError::Disconnected) => failed = true,
+                other => panic!("{other:?}"),
+            }
+        }
+        let late = counter.begin_call(Counter::increment, 1).and_then(Reply::wait);
+        assert!(matches!(late, Err(ServedError::Disconnected)), "{late:?}");
+        assert!(owner.join().is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! What only served objects do: a call waits for its method. They can't be waited for by `WaitAny`, so `waiting.rs` leaves
-//! them out.
+//! What only served objects do: a call waits for its method. `WaitAny` waits for the reply to a call, not for an object, so
+//! `waiting.rs` leaves them out.
 
 use std::time::{Duration, Instant};
 

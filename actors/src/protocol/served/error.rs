@@ -19,8 +19,8 @@ pub enum ServedError {
     /// It panicked. The object stays as the panic left it, and serves on.
     #[error("the method panicked: {0}")]
     Panicked(String),
-    /// As many calls as may wait for the object, 1,024, wait already.
-    #[error("{MAX_CALLS} calls wait for the object already")]
+    /// As many calls as may wait for the object, 1,024, wait already, or 64 MiB wait for its process, which does not read.
+    #[error("as much waits for the object already as may: {MAX_CALLS} calls, or 64 MiB")]
     Full,
     /// The arguments can't be encoded.
     #[error("the arguments can't be sent to another process")]
@@ -40,6 +40,9 @@ pub enum ServedError {
     /// What the method returned can't be read.
     #[error("the value can't be read: {0}")]
     BadValue(String),
+    /// The [`Reply`](crate::Reply) has given what the method returned, or an error, before.
+    #[error("the reply has been taken already")]
+    Taken,
 }
 
 impl From<CallError> for ServedError {

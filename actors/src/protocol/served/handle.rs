@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
 use super::error::ServedError;
-use super::mailbox::{Answer, Mailbox, Request, Waiting};
+use super::mailbox::{Mailbox, Request, Waiting};
+use super::reply::{Reply, returned};
 use super::worker;
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
@@ -20,6 +21,7 @@ use crate::process::entry;
 use crate::protocol::object::{Handle, ObjectCell};
 use crate::protocol::travel;
 use crate::runtime::Runtime;
+use crate::scope::Departing;
 
 /// The value to be served, as what a [`Served`] is created with.
 ///
@@ -104,6 +106,52 @@ impl<T: 'static> Served<T> {
         self.call_until(method, &args, Instant::now().checked_add(timeout))
     }
 
+    /// Begins a call and goes on: what the method returns is waited for by the [`Reply`], alone or
+    /// [among other things](crate::WaitAny).
+    ///
+    /// Many calls may be under way at once; those of one thread to one object are carried out in the order in which they were
+    /// begun. `Ok` means that the call is on its way.
+    ///
+    /// ```
+    /// # callboard::test_door!();
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use callboard::{Node, Serve, Served};
+    /// # let node = Node::start()?;
+    /// let words: Served<Vec<String>> = node.create("/words", Serve::new(Vec::new()))?;
+    /// let pushed = words.begin_call(Vec::push, "one".to_owned())?;
+    /// let length = words.begin_call(|words, ()| words.len(), ())?;
+    /// // Other work here.
+    /// pushed.wait()?;
+    /// assert_eq!(length.wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ServedError::Arguments`], [`ServedError::TooLarge`], [`ServedError::Function`]; [`ServedError::Full`] if 64 MiB wait
+    /// for the object's process, which does not read. All else is told by the reply.
+    ///
+    /// Source: `apply_async` and `AsyncResult` of Python's `multiprocessing`.
+    #[doc(alias = "apply_async")]
+    #[doc(alias = "submit")]
+    pub fn begin_call<A, R>(&self, method: fn(&mut T, A) -> R, args: A) -> Result<Reply<R>, ServedError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let request = request(method, &args)?;
+        if self.handle.is_congested() {
+            return Err(ServedError::Full);
+        }
+        let asked = self.handle.begin(request.sent());
+        // This thread may not come to wait for long.
+        if let Some(peer) = self.handle.peer() {
+            peer.flush_by_need(&self.handle.runtime);
+        }
+        Ok(Reply::new(&self.handle, asked))
+    }
+
     fn call_until<A, R>(
         &self,
         method: fn(&mut T, A) -> R,
@@ -114,19 +162,33 @@ impl<T: 'static> Served<T> {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        let (call, departing) = entry::prepare_method(method, args)?;
-        let request = Request { image: ByteBuf::from(image_id().as_bytes().to_vec()), call };
-        // Whatever comes of it, the call has been sent with what moves in it.
-        departing.depart();
-        match self.handle.ask_until(request, deadline)? {
-            Answer::Returned(value) => {
-                value.unpack(&self.handle.runtime).map_err(|error| ServedError::BadValue(error.to_string()))
-            }
-            Answer::Panicked(message) => Err(ServedError::Panicked(message)),
-            Answer::Refused(why) => Err(ServedError::Refused(why)),
-            Answer::Full => Err(ServedError::Full),
-        }
+        let answer = self.handle.ask_until(request(method, args)?.sent(), deadline);
+        returned(&self.handle.runtime, answer)
     }
+}
+
+/// A call that is not on its way yet: what moves in it has not moved.
+struct Prepared {
+    request: Request,
+    departing: Departing,
+}
+
+impl Prepared {
+    /// Whatever comes of it, the call is sent now with what moves in it.
+    fn sent(self) -> Request {
+        self.departing.depart();
+        self.request
+    }
+}
+
+fn request<T, A, R>(method: fn(&mut T, A) -> R, args: &A) -> Result<Prepared, ServedError>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    let (call, departing) = entry::prepare_method(method, args)?;
+    let request = Request { image: ByteBuf::from(image_id().as_bytes().to_vec()), call };
+    Ok(Prepared { request, departing })
 }
 
 impl<T> Served<T> {
