@@ -45,6 +45,7 @@ examples! {
     queue_leases [];
     queue_order [];
     queue_tasks [];
+    queue_worker_group [];
     served_counter [];
     wait_any [];
     word_count ["--top", "3", "LICENSE-APACHE"];
