@@ -31,7 +31,8 @@ struct Group {
 
 impl Group {
     fn start(node: &Node) -> Result<Self, Box<dyn Error>> {
-        let (tasks, results) = (node.anonymous(QueueOptions::new()), node.anonymous(QueueOptions::new()));
+        let tasks: Queue<Task> = node.anonymous(QueueOptions::new());
+        let results: Queue<Task> = node.anonymous(QueueOptions::new());
         let worker = |n| node.spawn(&format!("worker-{n}"), work, (tasks.clone(), results.clone()));
         let workers = (1..=WORKERS).map(worker).collect::<Result<_, _>>()?;
         Ok(Self { tasks, results, workers })

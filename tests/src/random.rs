@@ -19,6 +19,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Begins with `seed`, for a part of a test that another has given it to.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
