@@ -46,8 +46,8 @@ pub use protocol::pipe::{
     PipeEnd, PipeReceiver, PipeSender, PollError, RecvBytesError, RecvError, SendError, TryRecvError,
 };
 pub use protocol::queue::{
-    ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Lease, LeaseError, Lifo, LifoQueue, PriorityQueue,
-    PutError, Queue, QueueError, QueueOptions, TryGetError,
+    ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Leasable, Lease, LeaseError, Lifo, LifoQueue,
+    PriorityQueue, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
 pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
 pub use protocol::served::{Reply, Serve, Served, ServedError};

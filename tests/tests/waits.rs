@@ -327,3 +327,61 @@ fn members_of_another_node_of_the_process_lose_nothing() {
         assert_eq!(theirs.get_timeout(PATIENCE), Ok(n));
     }
 }
+
+/// > Leases are waited for among other things; the item goes back if whoever was told of it takes none or is killed.
+#[test]
+fn leases_are_waited_for_among_other_things() {
+    const COUNT: u64 = 500;
+    /// Takes leases as it is told of them, until the end; how many.
+    fn works(node: &Node, (items, done): (Queue<u64>, Queue<u64>)) -> u64 {
+        let mut any = WaitAny::new(node);
+        let (_, stop) = (any.add(&items.leasable()), any.add(node));
+        for count in 0.. {
+            assert_ne!(any.wait(), Some(stop));
+            match items.lease_timeout(Duration::ZERO) {
+                Ok(lease) => {
+                    done.put_confirmed(*lease).unwrap();
+                    lease.ack_confirmed().unwrap();
+                }
+                Err(GetError::TimedOut) => {}
+                Err(GetError::Closed) => return count,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        unreachable!("the queue ends");
+    }
+    /// Is told of leases, and takes none.
+    fn looks(node: &Node, items: Queue<u64>) {
+        let mut any = WaitAny::new(node);
+        any.add(&items.leasable());
+        while any.wait_timeout(PATIENCE).is_some() && !node.stopping() {}
+    }
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    for _ in 0..rounds(5) {
+        let items: Queue<u64> = node.anonymous(QueueOptions::new().max_attempts(1_000_000));
+        let done = queue(&node);
+        let worker = || node.spawn("works", works, (items.clone(), done.clone())).unwrap();
+        let (victim, others) = (worker(), [worker(), worker()]);
+        let looks = node.spawn("looks", looks, items.clone()).unwrap();
+        items.put_many(0..COUNT / 2).unwrap();
+        pause(random.time(Duration::from_millis(5)));
+        send_signal(victim.pid(), 9);
+        assert!(victim.join().is_err());
+        items.put_many(COUNT / 2..COUNT).unwrap();
+        assert!(items.join_timeout(PATIENCE).unwrap(), "an item is neither settled nor there");
+        items.close().unwrap();
+        for other in others {
+            other.join_timeout(PATIENCE).unwrap();
+        }
+        looks.kill().unwrap();
+        assert!(looks.join().is_err());
+        done.close().unwrap();
+        let mut came: Vec<u64> = done.iter().collect();
+        // The one in the victim's hands may come once more.
+        assert!(came.len() as u64 <= COUNT + 1);
+        came.sort_unstable();
+        came.dedup();
+        assert!(came.into_iter().eq(0..COUNT));
+    }
+}

@@ -28,3 +28,4 @@ pub use handle::{Iter, LifoQueue, PriorityQueue, Queue};
 pub use kind::{ByPriority, Fifo, Kind, Lifo};
 pub use lease::{DeadLetter, Lease};
 pub use options::QueueOptions;
+pub use watching::Leasable;
