@@ -285,6 +285,29 @@ fn a_reply_that_is_dropped_takes_its_call_back_if_that_has_not_begun() {
     assert_eq!(counter.call(|counter, ()| counter.value, ()).unwrap(), 1);
 }
 
+/// > A call is not begun while 64 MiB wait for the object's process, which does not read.
+#[test]
+fn a_call_is_not_begun_while_64_mib_wait_for_a_process_that_does_not_read() {
+    let node = Node::start().unwrap();
+    let owner = node.spawn("owner", own, "/theirs".to_owned()).unwrap();
+    let counter: Served<Counter> = node.open_timeout("/theirs", PATIENCE).unwrap();
+    counter.call(Counter::increment, 1).unwrap();
+    send_signal(owner.pid(), 19);
+    eventually("it is stopped", || stop_state(owner.pid()) == Some('T'));
+    let mut replies = Vec::new();
+    let refused = loop {
+        match counter.begin_call(Counter::note, "x".repeat(1 << 20)) {
+            Ok(reply) => replies.push(reply),
+            Err(refused) => break refused,
+        }
+        assert!(replies.len() < 100, "it is never refused");
+    };
+    assert!(matches!(refused, ServedError::Full) && replies.len() > 63);
+    send_signal(owner.pid(), 18);
+    replies.into_iter().for_each(|reply| reply.wait().unwrap());
+    counter.begin_call(Counter::increment, 1).unwrap().wait().unwrap();
+}
+
 /// > Whenever an object's process is killed, each reply that has not come is an error.
 #[test]
 fn whenever_an_objects_process_is_killed_each_reply_that_has_not_come_is_an_error() {

@@ -23,6 +23,9 @@ use crate::protocol::travel;
 use crate::runtime::Runtime;
 use crate::scope::Departing;
 
+/// With so much waiting for an object's process, which does not read, no further call is begun.
+const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
+
 /// The value to be served, as what a [`Served`] is created with.
 ///
 /// It is a serde value if `T` is, so that a [`Host`](crate::Host) can serve it too.
@@ -141,7 +144,7 @@ impl<T: 'static> Served<T> {
         R: Serialize + DeserializeOwned,
     {
         let request = request(method, &args)?;
-        if self.handle.is_congested() {
+        if self.handle.peer().is_some_and(|peer| peer.unsent_bytes() > MAX_UNSENT_BYTES) {
             return Err(ServedError::Full);
         }
         let asked = self.handle.begin(request.sent());
