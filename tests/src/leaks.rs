@@ -14,6 +14,15 @@ use crate::eventually;
 #[derive(Debug)]
 pub struct LeakCheck {
     before: Holdings,
+    threads: Threads,
+}
+
+/// Which threads count.
+#[derive(Clone, Copy, Debug)]
+enum Threads {
+    All,
+    /// Those that Callboard names.
+    Ours,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +37,17 @@ impl LeakCheck {
     /// Notes what there is now.
     #[expect(clippy::new_without_default, reason = "it looks at the system")]
     pub fn new() -> Self {
-        Self { before: Holdings::now() }
+        Self::with(Threads::All)
+    }
+
+    /// As [`new`](Self::new), for a program of several tests, whose runner starts a thread for each when it likes: of the threads
+    /// Callboard's own count.
+    pub fn beside_other_tests() -> Self {
+        Self::with(Threads::Ours)
+    }
+
+    fn with(threads: Threads) -> Self {
+        Self { before: Holdings::now(threads), threads }
     }
 
     /// Waits until there is no more than there was.
@@ -38,9 +57,9 @@ impl LeakCheck {
     /// If that does not come to pass, naming what is left.
     #[track_caller]
     pub fn check(&self) {
-        let mut now = Holdings::now();
+        let mut now = Holdings::now(self.threads);
         eventually(&format!("nothing is left; before: {:?}", self.before), || {
-            now = Holdings::now();
+            now = Holdings::now(self.threads);
             now.children.is_subset(&self.before.children)
                 && now.threads <= self.before.threads
                 && now.descriptors <= self.before.descriptors
@@ -50,15 +69,24 @@ impl LeakCheck {
 }
 
 impl Holdings {
-    fn now() -> Self {
+    fn now(threads: Threads) -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         Self {
             children: children(),
-            threads: count("/proc/self/task"),
+            threads: match threads {
+                Threads::All => count("/proc/self/task"),
+                Threads::Ours => own_threads(),
+            },
             descriptors: count("/proc/self/fd"),
             shared_memory: maps.lines().filter(|line| line.contains("memfd:callboard")).count(),
         }
     }
+}
+
+fn own_threads() -> usize {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0 };
+    let names = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.filter(|name| ["callboard", "served"].contains(&name.trim_end())).count()
 }
 
 fn count(dir: &str) -> usize {

@@ -267,7 +267,7 @@ pub(crate) fn every_cell<V: Copy + std::fmt::Debug>(
             eprintln!("{victim:?} killed: {kill:?}");
             cell(&node, *victim, *kill, &mut random);
             // What a node makes for good it has made now.
-            leaks.get_or_init(LeakCheck::new);
+            leaks.get_or_init(LeakCheck::beside_other_tests);
         }
     }
     leaks.get().expect("there was a round").check();

@@ -47,6 +47,9 @@ impl Subject for Event {
     }
 }
 
+/// More than all that users add.
+const RELEASE: i64 = 1 << 40;
+
 impl Subject for Counter {
     fn options() -> CounterOptions {
         CounterOptions::new()
@@ -78,14 +81,12 @@ impl Subject for Counter {
         or_ended!(self.get().map(drop), CounterError::Disconnected)
     }
 
-    /// Nobody waits for more, and it is as it was.
     fn release(&self) {
-        self.add(1).unwrap();
-        self.sub(1).unwrap();
+        self.add(RELEASE).unwrap();
     }
 
     fn check(&self, accounts: &[Account]) {
-        check_sum(accounts, self.get().unwrap() as u64);
+        check_sum(accounts, (self.get().unwrap() % RELEASE) as u64);
     }
 }
 
