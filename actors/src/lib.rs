@@ -51,7 +51,7 @@ pub use protocol::queue::{
 };
 pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
 pub use protocol::served::{Reply, Serve, Served, ServedError};
-pub use protocol::set::{Set, SetIter, SetOptions};
+pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
 pub use protocol::{FunctionError, ObjectError, Swap};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 

@@ -60,8 +60,8 @@ macro_rules! in_every_place {
     };
 }
 
-/// Tests of one case for all types that have a verb that waits. A set has none, nor has a served object: each of its calls waits
-/// for its method, and `served.rs` has their cases.
+/// Tests of one case for all types that have a verb that waits. Each call of a served object waits for its method, and
+/// `served.rs` has their cases.
 macro_rules! for_every_type_that_waits {
     ($case:ident) => {
         in_every_place! { $case:
@@ -73,6 +73,7 @@ macro_rules! for_every_type_that_waits {
             a_register = Register<u64>,
             a_list = List<u64>,
             a_dict = Dict<u64, u64>,
+            a_set = Set<u64>,
         }
     };
 }

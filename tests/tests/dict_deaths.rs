@@ -1,6 +1,6 @@
 //! Watching dicts, and dicts whose owner, users or bystanders are killed or stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use callboard::{
@@ -303,4 +303,46 @@ fn casts_to_an_owner_that_is_stopped_and_killed_end_with_an_error() {
         assert_eq!(set.flush(), Err(DictError::Disconnected));
         assert!(matches!(node.open::<Set<String>>(&name), Err(NameError::NotFound(_))));
     }
+}
+
+/// > A watch of a set tells what comes and what goes, in that order, also among other things that are waited for.
+#[test]
+fn a_copy_kept_by_a_watch_of_a_set_is_the_set() {
+    fn writes(_: &Node, (set, seed): (Set<u64>, u64)) {
+        for step in 0..500u64 {
+            let member = (step * 7 + seed * 13) % 97 + 1;
+            if (step + seed) % 3 == 0 {
+                set.remove(&member).unwrap();
+            } else {
+                set.insert(member).unwrap();
+            }
+        }
+    }
+    let node = Node::start().unwrap();
+    let set: Set<u64> = node.anonymous(SetOptions::new());
+    let mut watch = set.watch().unwrap();
+    assert_eq!(watch.try_next(), Ok(None));
+    let mut any = WaitAny::new(&node);
+    any.add(&watch);
+    let children = [1, 2].map(|seed| node.spawn("writes", writes, (set.clone(), seed)).unwrap());
+    let last = std::thread::spawn({
+        let set = set.clone();
+        move || {
+            children.iter().for_each(|child| child.join().unwrap());
+            set.insert(0).unwrap();
+        }
+    });
+    let mut copy = BTreeSet::new();
+    while !copy.contains(&0) {
+        assert!(any.wait_timeout(PATIENCE).is_some(), "a change is not told");
+        let change = watch.next_timeout(PATIENCE).unwrap().unwrap();
+        if change.is_member {
+            copy.insert(change.member)
+        } else {
+            copy.remove(&change.member)
+        };
+    }
+    last.join().unwrap();
+    assert_eq!(copy, set.snapshot().unwrap().into_iter().collect());
+    assert_eq!((watch.try_next(), watch.next_timeout(Duration::from_millis(1))), (Ok(None), Ok(None)));
 }

@@ -28,4 +28,5 @@ pub(super) use self::options::Settings;
 pub(super) use self::owner::DictOwner;
 pub use self::update::Number;
 pub use self::watch::{DictChange, DictWatch, DictWatchAll};
+pub(super) use self::watch::{Told, Watching};
 pub(super) use self::wire::{Ask, Part, Reply, Thrown};

@@ -1,5 +1,7 @@
 //! A set that processes share: another face of the owner of a dict, whose keys are what counts.
 
+mod watch;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,6 +15,8 @@ use crate::protocol::dict::{
     unexpected, within,
 };
 use crate::protocol::object::{Handle, Typed, shared_object};
+
+pub use self::watch::{SetChange, SetWatch};
 
 /// How a set is created.
 ///

@@ -294,6 +294,20 @@ impl Sample for Set<u64> {
     }
 }
 
+impl Waits for Set<u64> {
+    fn wait(&self, timeout: Duration) -> Result<bool, Ended> {
+        let mut watch = or_ended!(self.watch(), DictError::Disconnected)?;
+        if or_ended!(self.len(), DictError::Disconnected)? > 0 {
+            return Ok(true);
+        }
+        or_ended!(watch.next_timeout(timeout), DictWatchError::Disconnected).map(|change| change.is_some())
+    }
+
+    fn add_to(&self, any: &mut WaitAny) -> Member {
+        any.add(&self.watch().unwrap())
+    }
+}
+
 impl Sample for Served<Vec<u64>> {
     fn options() -> Serve<Vec<u64>> {
         Serve::new(Vec::new())

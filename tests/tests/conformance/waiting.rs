@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use callboard::{
     Counter, Dict, Event, EventOptions, LifoQueue, List, Node, PriorityQueue, Queue, QueueOptions, Register,
-    WaitAny,
+    Set, WaitAny,
 };
 use callboard_tests::PATIENCE;
 

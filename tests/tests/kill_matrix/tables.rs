@@ -71,9 +71,12 @@ impl Subject for Set<u64> {
         }
     }
 
-    /// A set has no verb that waits for others: each waits for its owner.
     fn wait(&self, turn: &mut Turn) -> Result<bool, Ended> {
-        or_ended!(self.contains(&0), DictError::Disconnected)?;
+        let mut watch = or_ended!(self.watch(), DictError::Disconnected)?;
+        match watch.next() {
+            Err(DictWatchError::Lagged) => {}
+            change => drop(or_ended!(change, DictWatchError::Disconnected)?),
+        }
         turn.note(What::Saw, 0);
         Ok(true)
     }
@@ -82,7 +85,10 @@ impl Subject for Set<u64> {
         or_ended!(self.len().map(drop), DictError::Disconnected)
     }
 
-    fn release(&self) {}
+    fn release(&self) {
+        self.insert(0).unwrap();
+        self.remove(&0).unwrap();
+    }
 
     fn check(&self, accounts: &[Account]) {
         check_bag(accounts, self.snapshot().unwrap());

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::BodyError;
+use callboard_core::{Address, BodyError};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,13 +21,14 @@ use super::wire::{Ask, Reply, Scope};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
 use crate::protocol::object::{Asked, Handle};
+use crate::runtime::Runtime;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// A change as it travels: the key, where all are watched, and its value now.
-type Told = (Option<ByteBuf>, Option<ByteBuf>);
+pub(crate) type Told = (Option<ByteBuf>, Option<ByteBuf>);
 
 /// That something watched has changed.
-struct Watching {
+pub(crate) struct Watching {
     handle: Handle<DictOwner>,
     /// None: all keys.
     key: Option<ByteBuf>,
@@ -47,7 +48,7 @@ struct State {
 }
 
 impl Watching {
-    fn begin(handle: &Handle<DictOwner>, key: Option<ByteBuf>) -> Result<Arc<Self>, DictError> {
+    pub(crate) fn begin(handle: &Handle<DictOwner>, key: Option<ByteBuf>) -> Result<Arc<Self>, DictError> {
         let scope = if key.is_some() { Scope::One } else { Scope::All };
         let since = match handle.question(Ask::BeginWatch(scope))? {
             Reply::Count(since) => since,
@@ -65,7 +66,7 @@ impl Watching {
     }
 
     /// Waits for a change and takes it; none at `deadline`.
-    fn take(&self, deadline: Option<Instant>) -> Result<Option<Told>, DictWatchError> {
+    pub(crate) fn take(&self, deadline: Option<Instant>) -> Result<Option<Told>, DictWatchError> {
         loop {
             if !self.handle.runtime.wait_until(self, deadline) {
                 return Ok(None);
@@ -78,7 +79,7 @@ impl Watching {
     }
 
     /// A change that has happened by now, which the owner is asked.
-    fn take_now(&self) -> Result<Option<Told>, DictWatchError> {
+    pub(crate) fn take_now(&self) -> Result<Option<Told>, DictWatchError> {
         let since = {
             let mut state = self.state.lock();
             if state.told.is_empty()
@@ -311,9 +312,17 @@ impl<K: DeserializeOwned, V: DeserializeOwned> DictWatchAll<K, V> {
 }
 
 impl Watching {
-    fn decoded<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, DictWatchError> {
+    pub(crate) fn decoded<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, DictWatchError> {
         let value: Result<T, BodyError> = decoded(&self.handle.runtime, bytes);
         value.map_err(DictWatchError::Decode)
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.handle.runtime
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.handle.address
     }
 }
 
