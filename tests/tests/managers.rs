@@ -336,7 +336,7 @@ fn whenever_an_objects_process_is_killed_each_reply_that_has_not_come_is_an_erro
         for (before, mut reply) in replies.into_iter().enumerate() {
             match reply.wait_timeout(PATIENCE) {
                 Ok(Some(value)) => {
-                    assert!(!failed && value == before as u64 + 1, "{before} returned {value}")
+                    assert!(!failed && value == before as u64 + 1, "{before} returned {value}");
                 }
                 Err(ServedError::Disconnected) => failed = true,
                 other => panic!("{other:?}"),

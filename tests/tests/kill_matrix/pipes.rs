@@ -89,8 +89,8 @@ fn talks(_: &Node, (end, begins, notes): (PipeEnd<Message, Message>, bool, PathB
             Err(RecvError::Closed) => false,
             Err(error) => panic!("{error}"),
         };
-        let goes_on = if begins { says() && hears() } else { hears() && says() };
-        if !goes_on {
+        let steps: [&dyn Fn() -> bool; 2] = if begins { [&says, &hears] } else { [&hears, &says] };
+        if !steps.iter().all(|step| step()) {
             return;
         }
         notes.note(What::Took, number);

@@ -31,9 +31,9 @@ impl Subject for Dict<u64, u64> {
 
     fn wait(&self, turn: &mut Turn) -> Result<bool, Ended> {
         let mut watch = or_ended!(self.watch_all(), DictError::Disconnected)?;
-        match watch.next() {
-            Err(DictWatchError::Lagged) => {}
-            change => drop(or_ended!(change, DictWatchError::Disconnected)?),
+        let told = watch.next().map(|_| ());
+        if told != Err(DictWatchError::Lagged) {
+            or_ended!(told, DictWatchError::Disconnected)?;
         }
         turn.note(What::Saw, 0);
         Ok(true)
@@ -73,9 +73,9 @@ impl Subject for Set<u64> {
 
     fn wait(&self, turn: &mut Turn) -> Result<bool, Ended> {
         let mut watch = or_ended!(self.watch(), DictError::Disconnected)?;
-        match watch.next() {
-            Err(DictWatchError::Lagged) => {}
-            change => drop(or_ended!(change, DictWatchError::Disconnected)?),
+        let told = watch.next().map(|_| ());
+        if told != Err(DictWatchError::Lagged) {
+            or_ended!(told, DictWatchError::Disconnected)?;
         }
         turn.note(What::Saw, 0);
         Ok(true)
