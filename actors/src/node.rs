@@ -331,7 +331,10 @@ impl Drop for Inner {
 /// Where a spawned child goes its own way.
 fn door(place: &Location<'_>) -> Result<(), StartError> {
     match callboard_ipc::take_bootstrap() {
-        Ok(None) => Ok(()),
+        Ok(None) => {
+            callboard_ipc::fence::register_if_alone();
+            Ok(())
+        }
         Ok(Some(bootstrap)) => worker::run(bootstrap),
         Err(callboard_ipc::BootstrapError::Threads { count }) => {
             Err(StartError::TooLate { place: place.to_string(), threads: count })

@@ -52,6 +52,7 @@ enum Traveller {
 
 impl Departing {
     /// How many descriptors that is.
+    #[inline]
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -111,6 +112,7 @@ enum Arrived {
 struct Put<T: 'static>(&'static std::thread::LocalKey<Cell<Option<NonNull<T>>>>, Option<NonNull<T>>);
 
 impl<T> Drop for Put<T> {
+    #[inline]
     fn drop(&mut self) {
         self.0.set(self.1);
     }
@@ -212,6 +214,7 @@ impl Arrived {
 struct Restore(Option<NonNull<Arc<Runtime>>>);
 
 impl Drop for Restore {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.0);
     }

@@ -2,12 +2,10 @@
 //!
 //! The only file that knows which library does it.
 
-use std::fmt;
 use std::io::ErrorKind;
 
 use rmp_serde::decode::Error as RmpError;
-use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::error::BodyError;
 use crate::limits::MAX_BODY_DEPTH;
@@ -45,27 +43,10 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BodyError> {
         expected: std::any::type_name::<T>(),
         reason: error.to_string(),
     })?;
-    // The library does not say where it stopped, but it says when there is nothing more to read.
-    match Refused::deserialize(&mut decoder) {
+    // The library does not say where it stopped, but it says when there is not even the first byte of something small.
+    match u8::deserialize(&mut decoder) {
         Err(RmpError::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(value),
         _ => Err(BodyError::TrailingBytes),
-    }
-}
-
-/// Refuses every value by its first byte, whatever would follow: so a decoder that fails for want of a byte is at its end.
-struct Refused;
-
-impl<'de> Deserialize<'de> for Refused {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Refused)
-    }
-}
-
-impl Visitor<'_> for Refused {
-    type Value = Refused;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing more")
     }
 }
 

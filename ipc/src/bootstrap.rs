@@ -107,6 +107,7 @@ pub fn take_bootstrap() -> Result<Option<Bootstrap>, BootstrapError> {
         return Ok(None);
     }
     only_thread()?;
+    crate::fence::register();
     // SAFETY: no other thread exists that could read the environment meanwhile.
     unsafe { std::env::remove_var(VARIABLE) };
     ignore_broken_pipes();

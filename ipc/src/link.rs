@@ -55,6 +55,7 @@ impl Side {
     }
 
     /// The side that the peer holds.
+    #[inline]
     pub fn other(self) -> Self {
         match self {
             Side::First => Side::Second,

@@ -62,6 +62,7 @@ impl RawPipe {
     }
 
     /// The bytes on their way, both ways.
+    #[inline]
     pub fn rings(&self) -> &Rings {
         &self.rings
     }

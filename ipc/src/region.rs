@@ -69,6 +69,7 @@ impl Region {
     }
 
     /// The first byte; page aligned, valid for `len` bytes while `self` lives.
+    #[inline]
     pub fn base(&self) -> NonNull<u8> {
         self.base
     }

@@ -8,6 +8,7 @@ mod end;
 mod error;
 mod handle;
 mod moving;
+mod short;
 mod travel;
 mod waiting;
 mod wire;

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use callboard_core::{Readiness, Source, Token, Wants, limits};
-use callboard_ipc::{MAX_RIGHTS, RawPipe, Side};
+use callboard_ipc::{MAX_RIGHTS, RawPipe, Side, Turn};
 use parking_lot::Mutex;
 
 use super::waiting::{Room, Something};
@@ -53,8 +53,8 @@ pub(super) struct Heard {
 pub(super) struct End {
     pub(super) runtime: Arc<Runtime>,
     /// None in all three once it has been sent away or closed.
-    pub(super) out: Mutex<Option<Arc<RawPipe>>>,
-    pub(super) inn: Mutex<Option<Arc<RawPipe>>>,
+    pub(super) out: Turn<Option<Arc<RawPipe>>>,
+    pub(super) inn: Turn<Option<Arc<RawPipe>>>,
     /// Lock order: the last.
     pub(super) socket: Mutex<(Option<Arc<RawPipe>>, Heard)>,
     pub(super) hooks: Mutex<Hooks>,
@@ -72,8 +72,8 @@ impl End {
         let raw = Arc::new(raw);
         Arc::new(Self {
             runtime: Arc::clone(runtime),
-            out: Mutex::new(Some(Arc::clone(&raw))),
-            inn: Mutex::new(Some(Arc::clone(&raw))),
+            out: Turn::new(Some(Arc::clone(&raw))),
+            inn: Turn::new(Some(Arc::clone(&raw))),
             socket: Mutex::new((Some(raw), Heard { rights, is_spoilt: false })),
             hooks: Mutex::default(),
             token: OnceLock::new(),
@@ -83,9 +83,15 @@ impl End {
         })
     }
 
+    /// Whether the event loop hears the socket.
+    #[inline]
+    pub(super) fn is_attached(&self) -> bool {
+        self.token.get().is_some()
+    }
+
     /// Has the event loop hear the socket, from the first use on: an end that is only passed on costs nothing.
     pub(super) fn attach(self: &Arc<Self>) -> io::Result<()> {
-        if self.token.get().is_some() {
+        if self.is_attached() {
             return Ok(());
         }
         let socket = self.socket.lock();
@@ -308,6 +314,7 @@ impl End {
             || inn.as_ref().is_none_or(|raw| !matches!(self.next(raw), Err(NotTaken::Nothing)))
     }
 
+    #[inline]
     pub(super) fn stands_still(&self) -> bool {
         self.stands_still.load(Ordering::Acquire)
     }

@@ -4,6 +4,8 @@ use std::io;
 
 use callboard_core::BodyError;
 
+use super::end::{NotSent, NotTaken};
+
 /// Why a message was not sent. It is handed back.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError<T> {
@@ -109,4 +111,42 @@ pub enum PollError {
     /// This end has been sent to another process.
     #[error("this end of the pipe has been sent away")]
     Moved,
+}
+
+impl NotSent {
+    pub(super) fn with<T>(self, message: T) -> SendError<T> {
+        match self {
+            NotSent::Full => SendError::Full(message),
+            NotSent::Closed => SendError::Closed(message),
+            NotSent::Moved => SendError::Moved(message),
+            NotSent::TooLarge => SendError::TooLarge(message),
+            NotSent::System(error) => SendError::System(message, error),
+        }
+    }
+}
+
+impl NotTaken {
+    pub(super) fn of_bytes(self, room: usize) -> RecvBytesError {
+        match self {
+            NotTaken::Nothing => RecvBytesError::TimedOut,
+            NotTaken::Closed => RecvBytesError::Closed,
+            NotTaken::Moved => RecvBytesError::Moved,
+            NotTaken::OtherForm => RecvBytesError::IsValue,
+            NotTaken::TooShort { len } => RecvBytesError::TooShort { len, room },
+            NotTaken::System(error) => RecvBytesError::System(error),
+        }
+    }
+}
+
+impl From<NotTaken> for RecvError {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Nothing => RecvError::TimedOut,
+            NotTaken::Closed => RecvError::Closed,
+            NotTaken::Moved => RecvError::Moved,
+            NotTaken::OtherForm => RecvError::IsBytes,
+            NotTaken::TooShort { .. } => unreachable!("a value may have any length"),
+            NotTaken::System(error) => RecvError::System(error),
+        }
+    }
 }

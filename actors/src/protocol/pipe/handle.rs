@@ -105,6 +105,10 @@ impl Held {
         let sent = with_scratch(|scratch| {
             let (encoded, departing) = scope::collect(|| encode_into(&message, scratch));
             encoded.map_err(Failed::Encode)?;
+            // Before the long way is even called: this is all that most messages need.
+            if departing.count() == 0 && self.0.send_short(scratch, Form::Value) {
+                return Ok(());
+            }
             self.0.send(scratch, Form::Value, departing, deadline).map_err(Failed::Send)
         });
         sent.map_err(|failed| match failed {
@@ -114,11 +118,17 @@ impl Held {
     }
 
     fn send_bytes(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<(), SendError<()>> {
+        if self.0.send_short(bytes, Form::Bytes) {
+            return Ok(());
+        }
         self.0.send(bytes, Form::Bytes, Departing::default(), deadline).map_err(|why| why.with(()))
     }
 
     fn recv<T: DeserializeOwned>(&self, deadline: Option<Instant>) -> Result<T, RecvError> {
         with_scratch(|scratch| {
+            if self.0.take_short(Form::Value, usize::MAX, scratch) {
+                return scope::enter(&self.0.runtime, || decode(scratch)).map_err(RecvError::Decode);
+            }
             let rights = self.0.take(Form::Value, usize::MAX, scratch, deadline).map_err(RecvError::from)?;
             let decoded = scope::enter_with(&self.0.runtime, rights, || decode(scratch));
             decoded.map_err(RecvError::Decode)
@@ -127,6 +137,10 @@ impl Held {
 
     fn try_recv<T: DeserializeOwned>(&self) -> Result<T, TryRecvError> {
         with_scratch(|scratch| {
+            if self.0.take_short(Form::Value, usize::MAX, scratch) {
+                let decoded = scope::enter(&self.0.runtime, || decode(scratch));
+                return decoded.map_err(|error| TryRecvError::Recv(RecvError::Decode(error)));
+            }
             let rights = match self.0.try_take(Form::Value, usize::MAX, scratch) {
                 Err(NotTaken::Nothing) => return Err(TryRecvError::Empty),
                 other => other.map_err(|why| TryRecvError::Recv(why.into()))?,
@@ -138,7 +152,9 @@ impl Held {
 
     fn recv_bytes(&self, deadline: Option<Instant>) -> Result<Vec<u8>, RecvBytesError> {
         let mut bytes = Vec::new();
-        self.0.take(Form::Bytes, usize::MAX, &mut bytes, deadline).map_err(|why| why.of_bytes(0))?;
+        if !self.0.take_short(Form::Bytes, usize::MAX, &mut bytes) {
+            self.0.take(Form::Bytes, usize::MAX, &mut bytes, deadline).map_err(|why| why.of_bytes(0))?;
+        }
         Ok(bytes)
     }
 
@@ -161,44 +177,6 @@ impl Held {
 enum Failed {
     Encode(BodyError),
     Send(NotSent),
-}
-
-impl NotSent {
-    fn with<T>(self, message: T) -> SendError<T> {
-        match self {
-            NotSent::Full => SendError::Full(message),
-            NotSent::Closed => SendError::Closed(message),
-            NotSent::Moved => SendError::Moved(message),
-            NotSent::TooLarge => SendError::TooLarge(message),
-            NotSent::System(error) => SendError::System(message, error),
-        }
-    }
-}
-
-impl NotTaken {
-    fn of_bytes(self, room: usize) -> RecvBytesError {
-        match self {
-            NotTaken::Nothing => RecvBytesError::TimedOut,
-            NotTaken::Closed => RecvBytesError::Closed,
-            NotTaken::Moved => RecvBytesError::Moved,
-            NotTaken::OtherForm => RecvBytesError::IsValue,
-            NotTaken::TooShort { len } => RecvBytesError::TooShort { len, room },
-            NotTaken::System(error) => RecvBytesError::System(error),
-        }
-    }
-}
-
-impl From<NotTaken> for RecvError {
-    fn from(why: NotTaken) -> Self {
-        match why {
-            NotTaken::Nothing => RecvError::TimedOut,
-            NotTaken::Closed => RecvError::Closed,
-            NotTaken::Moved => RecvError::Moved,
-            NotTaken::OtherForm => RecvError::IsBytes,
-            NotTaken::TooShort { .. } => unreachable!("a value may have any length"),
-            NotTaken::System(error) => RecvError::System(error),
-        }
-    }
 }
 
 /// The verbs that send, for each type of end that does.

@@ -50,6 +50,25 @@ impl Head {
         [len[0], len[1], len[2], len[3], rights[0], rights[1], form, u8::from(self.is_beside)]
     }
 
+    /// The header of a message of `len` bytes that goes through the ring and takes nothing along.
+    #[inline]
+    pub(super) fn short(len: usize, form: Form) -> [u8; HEADER_BYTES] {
+        (len as u64 | Self::short_mark(form)).to_le_bytes()
+    }
+
+    /// The length of such a message, if this is the header of one of this form.
+    #[inline]
+    pub(super) fn short_len(bytes: [u8; HEADER_BYTES], form: Form) -> Option<usize> {
+        let len = u64::from_le_bytes(bytes) ^ Self::short_mark(form);
+        (len <= MAX_INLINE_BYTES as u64).then_some(len as usize)
+    }
+
+    /// What stands beside the length.
+    #[inline]
+    fn short_mark(form: Form) -> u64 {
+        u64::from(form == Form::Bytes) << 48
+    }
+
     /// None if no sound end writes such a header.
     pub(super) fn decode(bytes: [u8; HEADER_BYTES]) -> Option<Self> {
         let [a, b, c, d, e, f, form, beside] = bytes;
@@ -77,8 +96,23 @@ mod tests {
             for form in [Form::Value, Form::Bytes] {
                 let head = Head::new(len, form, 3);
                 assert_eq!(Head::decode(head.encode()), Some(head));
+                assert_eq!(Head::short_len(head.encode(), form), None, "it has descriptors");
             }
         }
+        for len in [0, 1, 255, MAX_INLINE_BYTES] {
+            let [value, bytes] = [Form::Value, Form::Bytes].map(|form| Head::new(len, form, 0).encode());
+            assert_eq!((Head::short(len, Form::Value), Head::short(len, Form::Bytes)), (value, bytes));
+            assert_eq!(Head::short_len(value, Form::Value), Some(len));
+            assert_eq!(Head::short_len(bytes, Form::Bytes), Some(len));
+            assert_eq!(
+                (Head::short_len(value, Form::Bytes), Head::short_len(bytes, Form::Value)),
+                (None, None)
+            );
+        }
+        assert_eq!(
+            Head::short_len(Head::new(MAX_INLINE_BYTES + 1, Form::Value, 0).encode(), Form::Value),
+            None
+        );
         assert_eq!(Head::decode([0, 0, 0, 0, 0, 0, 2, 0]), None);
         assert_eq!(Head::decode([0, 0, 0, 0, 0, 0, 0, 2]), None);
         assert_eq!(Head::decode(Head::new(limits::MAX_VALUE_BYTES + 1, Form::Value, 0).encode()), None);
