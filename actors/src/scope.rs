@@ -90,6 +90,7 @@ impl Departing {
 
 /// The message does not leave.
 impl Drop for Departing {
+    #[inline]
     fn drop(&mut self) {
         for traveller in &self.travellers {
             if let Traveller::Moves(moves) = traveller {

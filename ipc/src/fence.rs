@@ -91,10 +91,12 @@ mod kernel {
 /// A model knows no kernel: both sides make the fence.
 #[cfg(all(test, loom))]
 mod kernel {
+    /// There is nothing to do.
     pub fn register() -> bool {
         true
     }
 
+    /// There is nothing to do.
     pub fn register_if_alone() {}
 
     pub(crate) fn is_registered() -> bool {

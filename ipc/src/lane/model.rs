@@ -74,9 +74,7 @@ impl Pipe {
 }
 
 fn model(messages: u64) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(move || {
+    loom::model(move || {
         let pipe = Arc::new(Pipe::default());
         let sends = Arc::clone(&pipe);
         let sender = thread::spawn(move || (1..=messages).for_each(|message| sends.send(message)));

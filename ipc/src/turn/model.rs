@@ -39,9 +39,7 @@ impl Turn {
 
 #[test]
 fn never_are_two_threads_inside() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    loom::model(|| {
         let turn = Arc::new(Turn::default());
         let other = Arc::clone(&turn);
         let thread = thread::spawn(move || other.add(2));
