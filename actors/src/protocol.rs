@@ -16,5 +16,5 @@ pub(crate) mod served;
 pub(crate) mod set;
 mod travel;
 
-pub(crate) use object::functions::{panic_text, refuse_inside, run_inside, travelling};
+pub(crate) use object::functions::{panic_text, refuse_inside};
 pub use object::{FunctionError, ObjectError, Swap};

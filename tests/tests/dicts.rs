@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use callboard::{Dict, DictError, DictOptions, Node, Queue, QueueOptions, Set, SetOptions, Swap};
+use callboard::{
+    Dict, DictError, DictOptions, FunctionError, Node, Queue, QueueOptions, Set, SetOptions, Swap,
+};
 use callboard_tests::{PATIENCE, eventually};
 use serde::{Deserialize, Serialize};
 
@@ -209,14 +211,15 @@ fn a_function_runs_where_the_dict_is_and_its_panic_changes_nothing() {
         assert_eq!(dict.update("a", "put", (3u64, 4u64)), Ok(pid));
         assert_eq!(dict.get("a"), Ok(Some(7)));
         let panicked = dict.update::<_, _, ()>("a", "panics", "no luck");
-        assert_eq!(panicked, Err(DictError::FunctionPanicked(text("no luck"))));
+        assert_eq!(panicked, Err(DictError::Function(FunctionError::Panicked(text("no luck")))));
         match dict.update::<_, _, ()>("a", "panics", "ä".repeat(100_000)) {
-            Err(DictError::FunctionPanicked(message)) => assert_eq!(message.len(), 16 << 10),
+            Err(DictError::Function(FunctionError::Panicked(message))) => assert_eq!(message.len(), 16 << 10),
             other => panic!("{other:?}"),
         }
         let unknown = dict.update::<_, _, ()>("a", "x", ());
-        assert_eq!(unknown, Err(DictError::UnknownFunction(text("x"))));
-        assert!(matches!(dict.update::<_, _, u32>("a", "put", "args"), Err(DictError::WrongKind(_))));
+        assert_eq!(unknown, Err(DictError::Function(FunctionError::Unknown(text("x")))));
+        let other = dict.update::<_, _, u32>("a", "put", "args");
+        assert!(matches!(other, Err(DictError::Function(FunctionError::Input(_)))));
         assert_eq!(dict.get("a"), Ok(Some(7)));
         assert_eq!(dict.update("a", "drop", ()), Ok(Some(7u64)));
         assert_eq!((dict.update("a", "drop", ()), dict.len()), (Ok(None::<u64>), Ok(0)));

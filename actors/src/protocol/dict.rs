@@ -7,7 +7,6 @@ mod ask;
 mod batch;
 mod cast;
 mod error;
-mod function;
 mod handle;
 mod many;
 mod options;

@@ -20,7 +20,7 @@ pub(crate) use self::casts::{Refusals, Refused};
 pub(crate) use self::cell::ObjectCell;
 pub(crate) use self::changes::Changes;
 pub use self::functions::FunctionError;
-pub(crate) use self::functions::Functions;
+pub(crate) use self::functions::{Functions, asked_name};
 pub use self::handle::ObjectError;
 pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::wire::Refusal;
 use crate::call::CallError;
-use crate::protocol::object::ObjectError;
+use crate::protocol::object::{FunctionError, ObjectError};
 
 /// Why a question to a [`Dict`](crate::Dict) or a [`Set`](crate::Set) has no answer.
 ///
@@ -36,15 +36,12 @@ pub enum DictError {
     /// The number would be out of its type's range, or the list longer than 4,294,967,295.
     #[error("the value would be out of range")]
     Overflow,
-    /// What is there, or what a function was given, is of another type than expected, which the text names.
+    /// What is there is of another type than expected, which the text names.
     #[error("of another kind than expected: {0}")]
     WrongKind(String),
-    /// The dict was created without a function of this name.
-    #[error("the dict has no function {0:?}")]
-    UnknownFunction(String),
-    /// The function panicked at the owner, with this message, of which the first 16 KiB are told.
-    #[error("a function of the dict panicked: {0}")]
-    FunctionPanicked(String),
+    /// A registered function came to nothing.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// So many casts of this node were refused since its last flush: for want of room, or out of range.
     #[error("{0} casts to the dict were refused")]
     Lost(u64),
@@ -72,8 +69,7 @@ impl From<Refusal> for DictError {
             Refusal::TooLarge => DictError::TooLarge,
             Refusal::Overflow => DictError::Overflow,
             Refusal::WrongKind(text) => DictError::WrongKind(text),
-            Refusal::UnknownFunction(name) => DictError::UnknownFunction(name),
-            Refusal::Panicked(text) => DictError::FunctionPanicked(text),
+            Refusal::Function(error) => DictError::Function(error),
             Refusal::Lost(count) => DictError::Lost(count),
         }
     }

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::function::Functions;
-use crate::protocol::travelling;
+use crate::protocol::object::Functions;
+use crate::protocol::object::functions::{maybe, travelling};
 
 /// What a dict holds if nothing else is said.
 const DEFAULT_ENTRIES: u64 = 1 << 20;
@@ -87,15 +87,13 @@ impl<K, V> DictOptions<K, V> {
         self
     }
 
-    /// Gives the dict a function, which [`Dict::update`](crate::Dict::update) runs by its name on one value, in the process
-    /// that owns the dict. It is given the value, or none, and the caller's arguments, and returns the value to be there
-    /// after it, or none for no entry, and the caller's answer. A second one of the same name takes the place of the
-    /// first; a name of more than 16 KiB is never found.
+    /// Registers a function of the value of a key, if there is one, and an argument for [`Dict::update`](crate::Dict::update):
+    /// it gives the new value, or none for no entry, and a result. Of two functions of one name the later one counts.
     ///
-    /// **It runs while the dict is locked**, on whatever thread is there: it must be quick, and must neither wait nor use
-    /// handles, not even decode them: a value that contains one can't be updated so. Its panic is the caller's
-    /// [`DictError::FunctionPanicked`](crate::DictError::FunctionPanicked) and changes nothing, unless the program is built
-    /// with `panic = "abort"`.
+    /// It runs in the owner's process, on any of its threads, and nothing else happens to the dict meanwhile: so it should be
+    /// quick. It panics if it asks an object or waits for something of this crate, and handles in its argument or its value
+    /// are an error. A panic is the error of who called it, unless the program is built with `panic = "abort"`. A name of more
+    /// than 16 KiB is never found.
     ///
     /// ```
     /// use callboard::DictOptions;
@@ -106,13 +104,17 @@ impl<K, V> DictOptions<K, V> {
     /// });
     /// ```
     #[must_use]
-    pub fn function<A, R>(mut self, name: &str, function: fn(Option<V>, A) -> (Option<V>, R)) -> Self
+    pub fn function<A, R>(
+        mut self,
+        name: &str,
+        function: impl Fn(Option<V>, A) -> (Option<V>, R) + Send + Sync + 'static,
+    ) -> Self
     where
         V: Serialize + DeserializeOwned + 'static,
-        A: DeserializeOwned + 'static,
-        R: Serialize + 'static,
+        A: DeserializeOwned,
+        R: Serialize,
     {
-        self.settings.functions.add(name, function);
+        self.settings.functions.add(name, maybe(), function);
         self
     }
 }

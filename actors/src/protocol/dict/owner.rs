@@ -16,11 +16,10 @@ use foldhash::{HashMap, HashSet};
 use serde_bytes::ByteBuf;
 
 use self::table::{Page, Table};
-use super::function::Functions;
 use super::options::Settings;
 use super::wire::{Ask, Changes, Refusal, Reply, Thrown};
 use crate::protocol::message_pack::Operation;
-use crate::protocol::object::{Asker, Effects, Owner};
+use crate::protocol::object::{Asker, Effects, Functions, Owner};
 
 /// What travels around a byte string in a message, at most.
 const HEAD_BYTES: usize = 5;

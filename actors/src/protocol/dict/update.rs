@@ -8,10 +8,10 @@ use serde_bytes::ByteBuf;
 
 use super::ask::{encoded, unexpected, within};
 use super::error::DictError;
-use super::function::MAX_TEXT_BYTES;
 use super::handle::Dict;
 use super::wire::{Ask, Reply, Tail};
 use crate::protocol::message_pack::{Kind, Operation};
+use crate::protocol::object::asked_name;
 
 mod sealed {
     use super::Kind;
@@ -169,9 +169,8 @@ impl<K, V> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert), and [`DictError::UnknownFunction`]; [`DictError::FunctionPanicked`];
-    /// [`DictError::WrongKind`] if the function takes other arguments, or what is there or what it returns can't be decoded or
-    /// encoded. After [`DictError::Decode`], which is about the answer, it has been done.
+    /// As [`insert`](Self::insert), and [`DictError::Function`] if there is none of that name, if it panics, or if its types
+    /// are others. After [`DictError::Decode`], which is about the answer, it has been done.
     pub fn update<Q, A, R>(&self, key: &Q, function: &str, args: A) -> Result<R, DictError>
     where
         K: Borrow<Q>,
@@ -179,12 +178,10 @@ impl<K, V> Dict<K, V> {
         A: Serialize,
         R: DeserializeOwned,
     {
-        if function.len() > MAX_TEXT_BYTES {
-            return Err(DictError::UnknownFunction(function.to_owned()));
-        }
+        let function = asked_name(function)?;
         let (key, args) = (encoded(key)?, encoded(&args)?);
         within([&key, &args])?;
-        match self.handle.value(Ask::Update { key, function: function.to_owned(), args })? {
+        match self.handle.value(Ask::Update { key, function, args })? {
             Some(answer) => Ok(answer),
             None => unexpected(&Reply::Value(None)),
         }

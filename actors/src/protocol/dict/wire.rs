@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::message_pack::{Kind, Operation};
+use crate::protocol::object::FunctionError;
 
 /// The most entries in one page of an iteration, and in one report of changes.
 pub(super) const PAGE_ENTRIES: usize = 1024;
@@ -167,7 +168,12 @@ pub(crate) enum Refusal {
     TooLarge,
     Overflow,
     WrongKind(String),
-    UnknownFunction(String),
-    Panicked(String),
+    Function(FunctionError),
     Lost(u64),
+}
+
+impl From<FunctionError> for Refusal {
+    fn from(error: FunctionError) -> Self {
+        Refusal::Function(error)
+    }
 }

@@ -42,7 +42,7 @@ pub enum ListError {
     Changed,
     /// A registered function came to nothing.
     #[error(transparent)]
-    Function(FunctionError),
+    Function(#[from] FunctionError),
 }
 
 impl From<ObjectError> for ListError {

@@ -49,6 +49,18 @@ impl<T> Default for ListOptions<T> {
     }
 }
 
+impl<T> Clone for ListOptions<T> {
+    fn clone(&self) -> Self {
+        Self {
+            capacity: self.capacity,
+            capacity_bytes: self.capacity_bytes,
+            functions: self.functions.clone(),
+            whole: self.whole.clone(),
+            elements: PhantomData,
+        }
+    }
+}
+
 impl<T> ListOptions<T> {
     /// The defaults.
     pub fn new() -> Self {
@@ -76,9 +88,14 @@ impl<T: Serialize + DeserializeOwned + 'static> ListOptions<T> {
     ///
     /// It runs in the owner's process, on any of its threads, and nothing else happens to the list meanwhile: so it should be
     /// quick. It panics if it asks an object or waits for something of this crate, and handles in its argument or its element
-    /// are an error. A panic is the error of who called it.
+    /// are an error. A panic is the error of who called it, unless the program is built with `panic = "abort"`. A name of more
+    /// than 16 KiB is never found.
     #[must_use]
-    pub fn function<A, R>(mut self, name: &str, function: impl Fn(T, A) -> (T, R) + Send + 'static) -> Self
+    pub fn function<A, R>(
+        mut self,
+        name: &str,
+        function: impl Fn(T, A) -> (T, R) + Send + Sync + 'static,
+    ) -> Self
     where
         A: DeserializeOwned,
         R: Serialize,
@@ -97,7 +114,7 @@ impl<T: Serialize + DeserializeOwned + 'static> ListOptions<T> {
     pub fn list_function<A, R>(
         mut self,
         name: &str,
-        function: impl Fn(Vec<T>, A) -> (Vec<T>, R) + Send + 'static,
+        function: impl Fn(Vec<T>, A) -> (Vec<T>, R) + Send + Sync + 'static,
     ) -> Self
     where
         A: DeserializeOwned,

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::error::ListError;
 use super::handle::{List, encode};
 use super::wire::{Ask, Reply};
+use crate::protocol::object::asked_name;
 
 impl<T: DeserializeOwned> List<T> {
     /// Copies of the elements of a range, as they were at one moment. What lies beyond the end is left out.
@@ -73,7 +74,7 @@ impl<T> List<T> {
         A: Serialize,
         R: DeserializeOwned,
     {
-        self.result(Ask::Update { at: index as u64, name: name.to_owned(), args: encode(&args)? })
+        self.result(Ask::Update { at: index as u64, name: asked_name(name)?, args: encode(&args)? })
     }
 
     /// Has the owner run the [function](crate::ListOptions::list_function) of that name on all elements, and put what it
@@ -88,7 +89,7 @@ impl<T> List<T> {
         A: Serialize,
         R: DeserializeOwned,
     {
-        self.result(Ask::Apply { name: name.to_owned(), args: encode(&args)? })
+        self.result(Ask::Apply { name: asked_name(name)?, args: encode(&args)? })
     }
 
     fn result<R: DeserializeOwned>(&self, ask: Ask) -> Result<R, ListError> {

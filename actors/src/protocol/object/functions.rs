@@ -9,6 +9,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use callboard_core::{BodyError, decode};
 use foldhash::HashMap;
@@ -18,13 +19,16 @@ use serde_bytes::ByteBuf;
 
 use super::value::encode_value;
 
+/// The longest name of a function that is asked for, and the most that is told of what went wrong in one.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// Why a registered function came to nothing. The object is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum FunctionError {
     /// The object was created without a function of this name.
     #[error("no function is registered as {0}")]
     Unknown(String),
-    /// It panicked, with this message.
+    /// It panicked, with this message, of which the first 16 KiB are told.
     #[error("the registered function panicked: {0}")]
     Panicked(String),
     /// The argument or the value can't be decoded as what the function takes, for this reason. Handles never can.
@@ -71,10 +75,10 @@ pub(crate) fn all<T: Serialize + DeserializeOwned>() -> Shape<Vec<T>> {
     }
 }
 
-type Erased = Box<dyn Fn(&[&[u8]], &[u8]) -> Result<Outcome, FunctionError> + Send>;
+type Erased = Arc<dyn Fn(&[&[u8]], &[u8]) -> Result<Outcome, FunctionError> + Send + Sync>;
 
 /// Functions by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Functions(HashMap<String, Erased>);
 
 impl fmt::Debug for Functions {
@@ -89,24 +93,38 @@ impl Functions {
         &mut self,
         name: &str,
         shape: Shape<V>,
-        function: impl Fn(V, A) -> (V, R) + Send + 'static,
+        function: impl Fn(V, A) -> (V, R) + Send + Sync + 'static,
     ) {
         let erased = move |values: &[&[u8]], args: &[u8]| {
-            let input = |error: BodyError| FunctionError::Input(error.to_string());
-            let output = |error: BodyError| FunctionError::Output(error.to_string());
+            let input = |error: BodyError| FunctionError::Input(shortened(error.to_string()));
+            let output = |error: BodyError| FunctionError::Output(shortened(error.to_string()));
             let (value, result) =
                 function((shape.decode)(values).map_err(input)?, decode(args).map_err(input)?);
             let values = (shape.encode)(&value).map_err(output)?;
             Ok(Outcome { values, result: encode_value(&result).map_err(output)? })
         };
-        self.0.insert(name.to_owned(), Box::new(erased));
+        self.0.insert(name.to_owned(), Arc::new(erased));
     }
 
     /// Runs a function on values.
     pub(crate) fn run(&self, name: &str, values: &[&[u8]], args: &[u8]) -> Result<Outcome, FunctionError> {
         let function = self.0.get(name).ok_or_else(|| FunctionError::Unknown(name.to_owned()))?;
-        run_inside(|| function(values, args)).unwrap_or_else(|text| Err(FunctionError::Panicked(text)))
+        let panicked = |text| Err(FunctionError::Panicked(shortened(text)));
+        run_inside(|| function(values, args)).unwrap_or_else(panicked)
     }
+}
+
+/// The name of a function as it travels. None is registered under a longer one that anybody could ask for.
+pub(crate) fn asked_name(name: &str) -> Result<String, FunctionError> {
+    if name.len() > MAX_TEXT_BYTES {
+        return Err(FunctionError::Unknown(shortened(name.to_owned())));
+    }
+    Ok(name.to_owned())
+}
+
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text
 }
 
 /// Runs a user's function under an owner's lock; the text of its panic, if it panics. What it may have left half done must
@@ -205,6 +223,20 @@ mod tests {
         refuse_inside();
         assert!(matches!(run(&functions, "text", 3, 4), Err(FunctionError::Input(_))));
         assert_eq!(run(&functions, "none", 3, 4), Err(FunctionError::Unknown("none".to_owned())));
-        assert_eq!(run(&functions, "add", 3, 4), Ok((7, 3)));
+        assert_eq!(run(&functions.clone(), "add", 3, 4), Ok((7, 3)));
+    }
+
+    #[test]
+    fn what_is_told_of_a_failure_and_the_name_that_travels_are_short() {
+        let mut functions = Functions::default();
+        functions.add("panics", one(), |_: u64, by: usize| -> (u64, u64) { panic!("{}", "ä".repeat(by)) });
+        let args = encode_value(&20_000_usize).unwrap();
+        match functions.run("panics", &[&encode_value(&1_u64).unwrap()], &args) {
+            Err(FunctionError::Panicked(text)) => assert_eq!(text.len(), MAX_TEXT_BYTES),
+            other => panic!("{:?}", other.map(|outcome| outcome.result)),
+        }
+        let longest = "x".repeat(MAX_TEXT_BYTES);
+        assert_eq!(asked_name(&longest), Ok(longest.clone()));
+        assert_eq!(asked_name(&(longest.clone() + "x")), Err(FunctionError::Unknown(longest)));
     }
 }

@@ -27,7 +27,7 @@ pub enum RegisterError {
     TooLarge,
     /// A registered function came to nothing.
     #[error(transparent)]
-    Function(FunctionError),
+    Function(#[from] FunctionError),
 }
 
 impl From<ObjectError> for RegisterError {

@@ -12,7 +12,8 @@ use super::options::RegisterOptions;
 use super::owner::RegisterOwner;
 use super::wire::{Ask, Reply};
 use crate::protocol::object::{
-    Asking, Handle, ObjectError, Swap, Typed, decode_value, encode_value, fit_a_message, shared_object,
+    Asking, Handle, ObjectError, Swap, Typed, asked_name, decode_value, encode_value, fit_a_message,
+    shared_object,
 };
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
@@ -169,7 +170,7 @@ impl<T> Register<T> {
         A: Serialize,
         R: DeserializeOwned,
     {
-        match self.ask(Ask::Update { name: name.to_owned(), args: encode(&args)? })? {
+        match self.ask(Ask::Update { name: asked_name(name)?, args: encode(&args)? })? {
             Reply::Value(Some(result)) => self.decode(&result),
             _ => Err(RegisterError::Disconnected),
         }

@@ -34,6 +34,12 @@ impl<T> Default for RegisterOptions<T> {
     }
 }
 
+impl<T> Clone for RegisterOptions<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), functions: self.functions.clone(), values: PhantomData }
+    }
+}
+
 impl<T> RegisterOptions<T> {
     /// A register without a value.
     pub fn empty() -> Self {
@@ -62,12 +68,13 @@ impl<T: Serialize + DeserializeOwned + 'static> RegisterOptions<T> {
     ///
     /// It runs in the owner's process, on any of its threads, and nothing else happens to the register meanwhile: so it should
     /// be quick. It panics if it asks an object or waits for something of this crate, and handles in its argument or its value
-    /// are an error. A panic is the error of who called it.
+    /// are an error. A panic is the error of who called it, unless the program is built with `panic = "abort"`. A name of more
+    /// than 16 KiB is never found.
     #[must_use]
     pub fn function<A, R>(
         mut self,
         name: &str,
-        function: impl Fn(Option<T>, A) -> (Option<T>, R) + Send + 'static,
+        function: impl Fn(Option<T>, A) -> (Option<T>, R) + Send + Sync + 'static,
     ) -> Self
     where
         A: DeserializeOwned,

@@ -1,12 +1,11 @@
 //! Updates of single values where they are.
 
-use callboard_core::limits;
 use serde_bytes::ByteBuf;
 
 use super::{DictOwner, value};
-use crate::protocol::dict::function::Updated;
 use crate::protocol::dict::wire::{Refusal, Reply, Tail};
 use crate::protocol::message_pack::{self, Kind, Misfit, Operation, Series};
+use crate::protocol::object::fit_a_message;
 
 impl DictOwner {
     pub(super) fn count(
@@ -47,17 +46,18 @@ impl DictOwner {
 
     pub(super) fn update(&mut self, key: &[u8], function: &str, args: &[u8]) -> Result<Reply, Refusal> {
         let before = self.table.value(key);
-        let Updated { value, answer } = self.functions.run(function, before, args)?;
-        if answer.len() > limits::MAX_VALUE_BYTES {
+        let mut outcome = self.functions.run(function, before.as_slice(), args)?;
+        if !fit_a_message([&outcome.result]) {
             return Err(Refusal::TooLarge);
         }
-        if before != value.as_deref() {
+        let value = outcome.values.pop();
+        if before != value.as_ref().map(|value| value.as_slice()) {
             match value {
-                Some(value) => _ = self.table.put(key, value, self.table.end(key))?,
+                Some(value) => _ = self.table.put(key, value.into_vec(), self.table.end(key))?,
                 None => _ = self.table.remove(key),
             }
         }
-        Ok(Reply::Value(Some(ByteBuf::from(answer))))
+        Ok(Reply::Value(Some(outcome.result)))
     }
 }
 
