@@ -16,19 +16,48 @@ use crate::limits::MAX_BODY_DEPTH;
 ///
 /// [`BodyError::Encode`]; `out` is then as it was.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<usize, BodyError> {
-    // Restores the length also when the value's own code panics.
-    struct Whole<'a>(&'a mut Vec<u8>, usize);
-    impl Drop for Whole<'_> {
-        fn drop(&mut self) {
-            self.0.truncate(self.1);
-        }
-    }
     let before = out.len();
     let mut whole = Whole(out, before);
-    let mut serializer = rmp_serde::Serializer::new(&mut *whole.0);
-    value.serialize(&mut serializer).map_err(|error| BodyError::Encode(error.to_string()))?;
+    serialize(value, whole.0)?;
     whole.1 = whole.0.len();
     Ok(whole.1 - before)
+}
+
+/// Appends the encoding of `value` as a MessagePack byte string and says how long that encoding is.
+///
+/// # Errors
+///
+/// [`BodyError::Encode`]; `out` is then as it was.
+pub fn push_encoded<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<usize, BodyError> {
+    let before = out.len();
+    let mut whole = Whole(out, before);
+    // Most are short. What is not is moved up by the rest of a longer head.
+    whole.0.extend_from_slice(&[BIN8, 0]);
+    serialize(value, whole.0)?;
+    let len = whole.0.len() - before - 2;
+    if let Ok(len) = u8::try_from(len) {
+        whole.0[before + 1] = len;
+    } else {
+        let mut head = Vec::with_capacity(5);
+        push_header(&mut head, len);
+        whole.0.splice(before..before + 2, head);
+    }
+    whole.1 = whole.0.len();
+    Ok(len)
+}
+
+/// Bytes that are cut back to this length unless what is appended comes to its end, also when a value's own code panics.
+struct Whole<'a>(&'a mut Vec<u8>, usize);
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        self.0.truncate(self.1);
+    }
+}
+
+fn serialize<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), BodyError> {
+    let mut serializer = rmp_serde::Serializer::new(out);
+    value.serialize(&mut serializer).map_err(|error| BodyError::Encode(error.to_string()))
 }
 
 /// Decodes one value that fills `bytes`. Text and byte strings may borrow from them.

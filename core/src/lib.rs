@@ -17,7 +17,7 @@ mod source;
 mod timer;
 mod waker;
 
-pub use body::{ByteStrings, decode, encode_into, push_bytes, push_parts};
+pub use body::{ByteStrings, decode, encode_into, push_bytes, push_encoded, push_parts};
 pub use codec::{Assembler, Decoder, Frame, Message};
 pub use error::{BodyError, FrameError};
 pub use event_loop::{EventLoop, Reactor, Token};

@@ -17,7 +17,7 @@ mod wire;
 
 pub(super) use self::ask::{encoded, fitting, flat, unexpected, within};
 pub use self::batch::Batch;
-pub(super) use self::cast::Casts;
+pub(super) use self::cast::throw;
 pub use self::error::{DictError, DictWatchError};
 pub use self::handle::Dict;
 pub use self::many::DictIter;
@@ -28,4 +28,4 @@ pub(super) use self::owner::DictOwner;
 pub use self::update::Number;
 pub use self::watch::{DictChange, DictWatch, DictWatchAll};
 pub(super) use self::watch::{Told, Watching};
-pub(super) use self::wire::{Ask, Part, Reply, Thrown};
+pub(super) use self::wire::{Ask, Operator, Part, Reply};

@@ -44,6 +44,20 @@ enum Value {
 }
 
 impl Kind {
+    /// Each at the place of its number.
+    pub(crate) const ALL: [Kind; 10] = [
+        Kind::U8,
+        Kind::U16,
+        Kind::U32,
+        Kind::U64,
+        Kind::I8,
+        Kind::I16,
+        Kind::I32,
+        Kind::I64,
+        Kind::F32,
+        Kind::F64,
+    ];
+
     /// The least and the greatest; none for floats.
     fn range(self) -> Option<(i128, i128)> {
         Some(match self {

@@ -16,7 +16,7 @@ mod swap;
 mod value;
 
 pub(crate) use self::asking::Asking;
-pub(crate) use self::casts::{Refusals, Refused};
+pub(crate) use self::casts::{AboutCasts, Refusals, Refused, TakesCasts};
 pub(crate) use self::cell::ObjectCell;
 pub(crate) use self::changes::Changes;
 pub use self::functions::FunctionError;

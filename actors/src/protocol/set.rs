@@ -5,13 +5,14 @@ mod watch;
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::dict::{
-    Ask, Casts, DictError, DictOwner, Pages, Part, Reply, Settings, Thrown, encoded, fitting, flat,
+    Ask, DictError, DictOwner, Operator, Pages, Part, Reply, Settings, encoded, fitting, flat, throw,
     unexpected, within,
 };
 use crate::protocol::object::{Handle, Typed, shared_object};
@@ -62,7 +63,6 @@ impl SetOptions {
 /// Source: `Manager().set()` of Python's `multiprocessing`.
 pub struct Set<T> {
     handle: Handle<DictOwner>,
-    casts: Casts,
     members: PhantomData<fn(T) -> T>,
 }
 
@@ -72,7 +72,7 @@ impl<T> Typed for Set<T> {
     type Owner = DictOwner;
 
     fn of(handle: Handle<DictOwner>) -> Self {
-        Self { handle, casts: Casts::default(), members: PhantomData }
+        Self { handle, members: PhantomData }
     }
 
     fn handle(&self) -> &Handle<DictOwner> {
@@ -244,9 +244,7 @@ impl<T> Set<T> {
     where
         T: Serialize,
     {
-        let member = fitting(&member)?;
-        let bytes = member.len();
-        self.casts.send(&self.handle, Thrown::Insert(member, ByteBuf::new()), bytes)
+        throw(&self.handle, Operator::Insert, &member, None::<&()>)
     }
 
     /// Removes a member without waiting for the owner; see [`Dict::cast_insert`](crate::Dict::cast_insert).
@@ -259,9 +257,7 @@ impl<T> Set<T> {
         T: Borrow<Q>,
         Q: Serialize + ?Sized,
     {
-        let member = fitting(member)?;
-        let bytes = member.len();
-        self.casts.send(&self.handle, Thrown::Remove(member), bytes)
+        throw(&self.handle, Operator::Remove, member, None::<&()>)
     }
 
     /// Waits until the owner has everything that this node has cast; see [`Dict::flush`](crate::Dict::flush).
@@ -270,7 +266,16 @@ impl<T> Set<T> {
     ///
     /// As there.
     pub fn flush(&self) -> Result<(), DictError> {
-        Casts::flush(&self.handle)
+        self.handle.flush(None, DictError::Lost)
+    }
+
+    /// The same for at most `timeout`; see [`Dict::flush_timeout`](crate::Dict::flush_timeout).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), DictError> {
+        self.handle.flush(Instant::now().checked_add(timeout), DictError::Lost)
     }
 
     fn value(&self, ask: Ask) -> Result<Option<ByteBuf>, DictError> {

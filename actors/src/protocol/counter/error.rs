@@ -18,9 +18,9 @@ pub enum CounterError {
     /// The sum is no `i64`. The counter is as it was.
     #[error("the counter would overflow")]
     Overflow,
-    /// A cast was refused: 64 MiB wait on this node for the owner's, which does not read.
-    #[error("too much waits for the counter's owner")]
-    Full,
+    /// So many casts of this node were refused since its last flush, since the sum would have been no `i64`.
+    #[error("{0} casts to the counter were refused")]
+    Lost(u64),
 }
 
 impl From<ObjectError> for CounterError {

@@ -1,12 +1,15 @@
 //! The counter as users hold it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use callboard_core::encode_into;
 
 use super::error::CounterError;
 use super::options::CounterOptions;
 use super::owner::CounterOwner;
 use super::wire::{Ask, Reply};
 use crate::protocol::object::{Asking, Handle, ObjectError, Swap, Typed, shared_object};
+use crate::scratch::with_scratch;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// A whole number, an `i64`, between any threads of any processes of a job.
@@ -135,36 +138,42 @@ impl Counter {
         AtLeast { counter: self.clone(), least }
     }
 
-    /// Adds `by` without waiting for the owner. It is on its way when this returns, in order with all else from this process;
-    /// what becomes of it [`flush`](Self::flush) says.
+    /// Adds `by` without waiting for the owner.
+    ///
+    /// `Ok` means that it is on its way, in order with all else that this node asks of the counter; what becomes of it
+    /// [`flush`](Self::flush) tells. If this process is killed before, it may be gone with it. While 8 MiB wait on this node
+    /// for the owner's, which does not keep up, a cast waits until the owner has them.
     ///
     /// # Errors
     ///
-    /// [`CounterError::Full`] if 64 MiB wait on this node for the owner's, which does not read. That the owner has ended is
-    /// told by `flush`.
+    /// [`CounterError::Disconnected`] if the owner is known to have ended; [`CounterError::Unresponsive`] if it has been so
+    /// far behind for 60 s. This one is not on its way then.
     pub fn cast_add(&self, by: i64) -> Result<(), CounterError> {
-        if self.handle.is_congested() {
-            return Err(CounterError::Full);
-        }
-        self.handle.cast(Ask::CastAdd { of: self.handle.runtime.id, by });
-        Ok(())
+        with_scratch(|bytes| {
+            encode_into(&by, bytes).expect("a number can be encoded");
+            Ok(self.handle.throw(bytes)?)
+        })
     }
 
-    /// Waits until the owner has all that this node has [cast](Self::cast_add), by any thread; how many of those were not
-    /// added, since the sum would have overflown. Each is told once, or twice to threads that flush at the same time.
+    /// Waits until the owner has all that this node has cast, by any thread and handle, as long as that takes.
     ///
     /// # Errors
     ///
-    /// [`CounterError::Disconnected`]: what was cast is gone with the counter. [`CounterError::Unresponsive`].
-    pub fn flush(&self) -> Result<u64, CounterError> {
-        let of = self.handle.runtime.id;
-        let Reply::Refused(refused) = self.handle.ask(Ask::Casts(of))? else {
-            return Err(CounterError::Disconnected);
-        };
-        if refused.news() > 0 {
-            self.handle.cast(Ask::Told { of, total: refused.total });
-        }
-        Ok(refused.news())
+    /// [`CounterError::Lost`] with the number of casts of this node that were refused since its last flush, since the sum would have been no `i64`.
+    /// Each is told once, or twice to threads that flush at the same time; the others have been done.
+    /// [`CounterError::Disconnected`]: what was cast is gone with the counter.
+    pub fn flush(&self) -> Result<(), CounterError> {
+        self.handle.flush(None, CounterError::Lost)
+    }
+
+    /// The same for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush); [`CounterError::Unresponsive`] if the owner has not answered by then: another flush tells all that
+    /// this one would have told.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), CounterError> {
+        self.handle.flush(Instant::now().checked_add(timeout), CounterError::Lost)
     }
 
     fn ask(&self, ask: Ask) -> Result<i64, CounterError> {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use callboard_core::{BodyError, ByteStrings, NodeId, decode};
+
 use super::options::CounterOptions;
 use super::wire::{Ask, Reply};
-use crate::protocol::object::{Asker, Effects, Owner, Refusals};
+use crate::protocol::object::{AboutCasts, Asker, Effects, Owner, Refusals, Refused, TakesCasts};
 
 #[derive(Debug, Default)]
 pub(crate) struct CounterOwner {
@@ -20,6 +22,17 @@ pub(crate) struct CounterOwner {
 impl CounterOwner {
     pub(crate) fn new(options: CounterOptions) -> Self {
         Self { value: options.value, ..Self::default() }
+    }
+
+    /// Tells those whose number is reached.
+    fn tell(&mut self, effects: &mut Effects<Reply>) {
+        while let Some((least, waiting)) = self.waiting.first().copied()
+            && least <= self.value
+        {
+            self.waiting.pop_first();
+            self.by_asker.remove(&waiting);
+            effects.reply(waiting, Reply::Is(self.value));
+        }
     }
 
     fn add(&mut self, sum: Option<i64>) -> Reply {
@@ -41,19 +54,18 @@ impl CounterOwner {
                 }
                 Reply::Is(before)
             }
-            Ask::CastAdd { of, by } => {
-                let sum = self.add(self.value.checked_add(by));
-                if sum == Reply::Overflow {
-                    self.refusals.add(of);
-                }
-                sum
-            }
-            Ask::Casts(of) => Reply::Refused(self.refusals.of(of)),
-            Ask::Told { of, total } => {
-                self.refusals.told(of, total);
-                Reply::Is(self.value)
-            }
+            Ask::Casts(about) => Reply::Refused(self.refusals.hear(about)),
         }
+    }
+}
+
+impl TakesCasts for CounterOwner {
+    fn about(about: AboutCasts) -> Ask {
+        Ask::Casts(about)
+    }
+
+    fn refused(reply: Reply) -> Option<Refused> {
+        if let Reply::Refused(refused) = reply { Some(refused) } else { None }
     }
 }
 
@@ -70,13 +82,26 @@ impl Owner for CounterOwner {
             return;
         }
         let reply = self.answer(ask);
-        while let Some((least, waiting)) = self.waiting.first().copied()
-            && least <= self.value
-        {
-            self.forget(waiting, effects);
-            effects.reply(waiting, Reply::Is(self.value));
-        }
+        self.tell(effects);
         effects.reply(asker, reply);
+    }
+
+    /// A cast is a number to add.
+    fn casts(
+        &mut self,
+        by: NodeId,
+        casts: ByteStrings<'_>,
+        _: Instant,
+        effects: &mut Effects<Reply>,
+    ) -> Result<(), BodyError> {
+        for number in casts {
+            match self.value.checked_add(decode(number?)?) {
+                Some(sum) => self.value = sum,
+                None => self.refusals.add(by),
+            }
+            self.tell(effects);
+        }
+        Ok(())
     }
 
     fn forget(&mut self, asker: Asker, _: &mut Effects<Reply>) {
@@ -118,12 +143,20 @@ mod tests {
         let mut owner = CounterOwner::new(CounterOptions::new().value(-1));
         assert_eq!(ask(&mut owner, 1, Ask::Sub(i64::MIN)), [(1, Reply::Is(i64::MAX))]);
         assert_eq!(ask(&mut owner, 1, Ask::Add(1)), [(1, Reply::Overflow)]);
-        ask(&mut owner, 1, Ask::CastAdd { of, by: 1 });
-        ask(&mut owner, 1, Ask::CastAdd { of, by: -1 });
+        let mut casts = Vec::new();
+        for by in [1_i64, -1] {
+            callboard_core::push_encoded(&mut casts, &by).unwrap();
+        }
+        let mut effects = Effects::default();
+        owner.casts(of, ByteStrings::new(&casts), Instant::now(), &mut effects).unwrap();
+        assert!(owner.casts(of, ByteStrings::new(&[0xc4, 1, 0xc0]), Instant::now(), &mut effects).is_err());
         let refused = owner.refusals.of(of);
         assert_eq!((refused.news(), owner.value), (1, i64::MAX - 1));
-        ask(&mut owner, 1, Ask::Told { of, total: refused.total });
-        assert_eq!(ask(&mut owner, 1, Ask::Casts(of)), [(1, Reply::Refused(owner.refusals.of(of)))]);
+        ask(&mut owner, 1, Ask::Casts(AboutCasts::Told { of, total: refused.total }));
+        assert_eq!(
+            ask(&mut owner, 1, Ask::Casts(AboutCasts::Tell(of))),
+            [(1, Reply::Refused(owner.refusals.of(of)))]
+        );
         assert_eq!(owner.refusals.of(of).news(), 0);
     }
 

@@ -1,9 +1,8 @@
 //! What is asked of a counter and what it answers.
 
-use callboard_core::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::object::Refused;
+use crate::protocol::object::{AboutCasts, Refused};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ask {
@@ -19,12 +18,8 @@ pub(crate) enum Ask {
     CompareAndSwap { expected: i64, new: i64 },
     /// Answered with the value, `Is`, once it is so large, or has been since.
     WaitAtLeast(i64),
-    /// Never answered.
-    CastAdd { of: NodeId, by: i64 },
-    /// Answered with `Refused`, when all casts that were sent before have come.
-    Casts(NodeId),
-    /// The node knows of so many refusals. Never answered.
-    Told { of: NodeId, total: u64 },
+    /// Answered with `Refused`.
+    Casts(AboutCasts),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,71 +3,39 @@
 use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use callboard_core::{encode_into, limits, push_encoded};
 use serde::Serialize;
 
-use super::ask::{encoded, fitting, unexpected, within};
 use super::error::DictError;
 use super::handle::Dict;
 use super::owner::DictOwner;
 use super::update::Number;
-use super::wire::{Ask, Reply, Thrown};
-use crate::protocol::object::{Asked, Handle};
+use super::wire::Operator;
+use crate::protocol::object::Handle;
+use crate::scratch::with_scratch;
 
-/// After so many bytes of casts the owner is asked to say that it has them; after as many again its answer is waited for.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
-/// What one cast counts beside its bytes.
-const CAST_BYTES: usize = 64;
-/// How long that answer is waited for.
-const ROOM_WITHIN: Duration = Duration::from_secs(60);
-
-/// How far a handle's casts may be ahead of the owner: what it has not taken is memory of this process.
-#[derive(Default)]
-pub(crate) struct Casts(Mutex<Window>);
-
-#[derive(Default)]
-struct Window {
-    /// Cast since the owner was asked.
-    bytes: usize,
-    asked: Option<Asked<DictOwner>>,
-}
-
-impl Casts {
-    /// Sends `thrown`, of so many bytes, when the owner is not too far behind.
-    pub(crate) fn send(
-        &self,
-        handle: &Handle<DictOwner>,
-        thrown: Thrown,
-        bytes: usize,
-    ) -> Result<(), DictError> {
-        if handle.peer().is_some_and(|peer| peer.has_ended()) {
-            return Err(DictError::Disconnected);
+/// Casts an operation on a key, with the value it takes, if any.
+pub(crate) fn throw<Q, V>(
+    handle: &Handle<DictOwner>,
+    operator: Operator,
+    key: &Q,
+    value: Option<&V>,
+) -> Result<(), DictError>
+where
+    Q: Serialize + ?Sized,
+    V: Serialize,
+{
+    with_scratch(|cast| {
+        cast.push(operator.mark());
+        let mut bytes = push_encoded(cast, key).map_err(DictError::Encode)?;
+        if let Some(value) = value {
+            bytes += encode_into(value, cast).map_err(DictError::Encode)?;
         }
-        // Casts of the owner's own node are done when they return.
-        if handle.peer().is_some() {
-            let mut window = self.0.lock();
-            if window.bytes >= WINDOW_BYTES {
-                if let Some(asked) = window.asked.take() {
-                    asked.wait(Instant::now().checked_add(ROOM_WITHIN))?;
-                }
-                window.asked = Some(handle.begin(Ask::Confirm));
-                window.bytes = 0;
-            }
-            window.bytes += bytes + CAST_BYTES;
+        if bytes > limits::MAX_VALUE_BYTES {
+            return Err(DictError::TooLarge);
         }
-        handle.cast(Ask::Cast(handle.runtime.id, thrown));
-        Ok(())
-    }
-
-    /// Waits until the owner has all casts of this node.
-    pub(crate) fn flush(handle: &Handle<DictOwner>) -> Result<(), DictError> {
-        // As long as it takes: an answer that nobody waits for could tell of casts that were refused, and nobody would know.
-        match handle.ask_until(Ask::Flush(handle.runtime.id), None)? {
-            Reply::Done => Ok(()),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            other => unexpected(&other),
-        }
-    }
+        Ok(handle.throw(cast)?)
+    })
 }
 
 impl<K, V> Dict<K, V> {
@@ -75,21 +43,19 @@ impl<K, V> Dict<K, V> {
     ///
     /// `Ok` means that it is on its way, in order with all else that this node asks of the dict. Whether it was done,
     /// [`flush`](Self::flush) tells. If this process is killed before, it may be gone with it. Casts are many times faster
-    /// than calls; only one handle that is 8 MiB ahead of the owner waits until that has caught up.
+    /// than calls. While 8 MiB wait on this node for the owner's, which does not keep up, a cast waits until the owner has
+    /// them.
     ///
     /// # Errors
     ///
     /// [`DictError::Encode`], [`DictError::TooLarge`]; [`DictError::Disconnected`] if the owner is known to have ended;
-    /// [`DictError::Unresponsive`] if it has been 8 MiB behind for 60 s. This one is not on its way then.
+    /// [`DictError::Unresponsive`] if it has been so far behind for 60 s. This one is not on its way then.
     pub fn cast_insert(&self, key: K, value: V) -> Result<(), DictError>
     where
         K: Serialize,
         V: Serialize,
     {
-        let (key, value) = (encoded(&key)?, encoded(&value)?);
-        within([&key, &value])?;
-        let bytes = key.len() + value.len();
-        self.casts.send(&self.handle, Thrown::Insert(key, value), bytes)
+        throw(&self.handle, Operator::Insert, &key, Some(&value))
     }
 
     /// Removes a key without waiting for the owner; see [`cast_insert`](Self::cast_insert).
@@ -102,9 +68,7 @@ impl<K, V> Dict<K, V> {
         K: Borrow<Q>,
         Q: Serialize + ?Sized,
     {
-        let key = fitting(key)?;
-        let bytes = key.len();
-        self.casts.send(&self.handle, Thrown::Remove(key), bytes)
+        throw(&self.handle, Operator::Remove, key, None::<&()>)
     }
 
     /// Adds to the number of a key without waiting for the owner; see [`cast_insert`](Self::cast_insert) and
@@ -119,19 +83,27 @@ impl<K, V> Dict<K, V> {
         Q: Serialize + ?Sized,
         V: Number,
     {
-        let (key, by) = (encoded(key)?, encoded(&number)?);
-        within([&key, &by])?;
-        let bytes = key.len() + by.len();
-        self.casts.send(&self.handle, Thrown::Add(key, V::KIND, by), bytes)
+        throw(&self.handle, Operator::Add(V::KIND), key, Some(&number))
     }
 
-    /// Waits until the owner has everything that this node has cast, by whichever handle, as long as that takes.
+    /// Waits until the owner has all that this node has cast, by any thread and handle, as long as that takes.
     ///
     /// # Errors
     ///
-    /// [`DictError::Disconnected`]; [`DictError::Lost`] with the number of casts of this node that were refused since its
-    /// last flush, for want of room or because a number would have been out of range. The others have been done.
+    /// [`DictError::Lost`] with the number of casts of this node that were refused since its last flush, for want of room or because a number would have been out of range.
+    /// Each is told once, or twice to threads that flush at the same time; the others have been done.
+    /// [`DictError::Disconnected`]: what was cast is gone with the dict.
     pub fn flush(&self) -> Result<(), DictError> {
-        Casts::flush(&self.handle)
+        self.handle.flush(None, DictError::Lost)
+    }
+
+    /// The same for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush); [`DictError::Unresponsive`] if the owner has not answered by then: another flush tells all that
+    /// this one would have told.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), DictError> {
+        self.handle.flush(Instant::now().checked_add(timeout), DictError::Lost)
     }
 }

@@ -70,7 +70,6 @@ impl From<Refusal> for DictError {
             Refusal::Overflow => DictError::Overflow,
             Refusal::WrongKind(text) => DictError::WrongKind(text),
             Refusal::Function(error) => DictError::Function(error),
-            Refusal::Lost(count) => DictError::Lost(count),
         }
     }
 }

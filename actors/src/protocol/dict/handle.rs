@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ask::{encoded, fitting, unexpected, within};
-use super::cast::Casts;
 use super::error::DictError;
 use super::options::{DictOptions, Types};
 use super::owner::DictOwner;
@@ -59,7 +58,6 @@ use crate::protocol::object::{Handle, Typed, shared_object};
 /// Source: `Manager().dict()` of Python's `multiprocessing`.
 pub struct Dict<K, V> {
     pub(super) handle: Handle<DictOwner>,
-    pub(super) casts: Casts,
     types: Types<K, V>,
 }
 
@@ -69,7 +67,7 @@ impl<K, V> Typed for Dict<K, V> {
     type Owner = DictOwner;
 
     fn of(handle: Handle<DictOwner>) -> Self {
-        Self { handle, casts: Casts::default(), types: PhantomData }
+        Self { handle, types: PhantomData }
     }
 
     fn handle(&self) -> &Handle<DictOwner> {

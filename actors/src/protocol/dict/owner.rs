@@ -11,15 +11,15 @@ mod watching;
 
 use std::time::{Duration, Instant};
 
-use callboard_core::{NodeId, limits, push_bytes};
-use foldhash::{HashMap, HashSet};
+use callboard_core::{BodyError, ByteStrings, NodeId, limits, push_bytes};
+use foldhash::HashSet;
 use serde_bytes::ByteBuf;
 
 use self::table::{Page, Table};
 use super::options::Settings;
-use super::wire::{Ask, Changes, Refusal, Reply, Thrown};
+use super::wire::{Ask, Changes, Operator, Refusal, Reply, Thrown};
 use crate::protocol::message_pack::Operation;
-use crate::protocol::object::{Asker, Effects, Functions, Owner};
+use crate::protocol::object::{AboutCasts, Asker, Effects, Functions, Owner, Refusals, Refused, TakesCasts};
 
 /// What travels around a byte string in a message, at most.
 const HEAD_BYTES: usize = 5;
@@ -28,14 +28,13 @@ const HEAD_BYTES: usize = 5;
 pub(crate) struct DictOwner {
     table: Table,
     functions: Functions,
-    /// How many casts of a node were refused since it last asked.
-    lost: HashMap<NodeId, u64>,
+    refusals: Refusals,
 }
 
 impl DictOwner {
     pub(crate) fn new(settings: impl Into<Settings>) -> Self {
         let Settings { entries, bytes, functions } = settings.into();
-        Self { table: Table::new(entries, bytes), functions, lost: HashMap::default() }
+        Self { table: Table::new(entries, bytes), functions, refusals: Refusals::default() }
     }
 
     /// What is answered now; none if `asker` waits.
@@ -78,31 +77,21 @@ impl DictOwner {
             Ask::Append { key, tail } => self.append(&key, tail)?,
             Ask::Update { key, function, args } => self.update(&key, &function, &args)?,
             Ask::Expire(key, lasting) => Reply::Is(table.expire(&key, end(now, lasting))),
-            Ask::Cast(by, thrown) => {
-                if self.thrown(thrown).is_err() {
-                    *self.lost.entry(by).or_default() += 1;
-                }
-                Reply::Done
-            }
-            Ask::Flush(by) => match self.lost.remove(&by) {
-                Some(count) => return Err(Refusal::Lost(count)),
-                None => Reply::Done,
-            },
-            Ask::Confirm => Reply::Done,
+            Ask::Casts(about) => Reply::Casts(self.refusals.hear(about)),
             Ask::BeginWatch(scope) => self.begin_watch(scope),
             Ask::Watch { key, since, wait } => return Ok(self.watch(asker, &key, since, wait)),
             Ask::DictWatchAll { since, wait } => return Ok(self.watch_all(asker, since, wait)),
         }))
     }
 
-    fn thrown(&mut self, thrown: Thrown) -> Result<(), Refusal> {
-        match thrown {
-            Thrown::Insert(key, value) => self.table.put(&key, value.into_vec(), None).map(drop),
-            Thrown::Remove(key) => {
-                self.table.remove(&key);
+    fn thrown(&mut self, Thrown { operator, key, value }: Thrown<'_>) -> Result<(), Refusal> {
+        match operator {
+            Operator::Insert => self.table.put(key, value.to_vec(), None).map(drop),
+            Operator::Remove => {
+                self.table.remove(key);
                 Ok(())
             }
-            Thrown::Add(key, kind, by) => self.count(&key, Operation::Add, kind, &by).map(drop),
+            Operator::Add(kind) => self.count(key, Operation::Add, kind, value).map(drop),
         }
     }
 
@@ -190,6 +179,24 @@ impl Owner for DictOwner {
         self.settle(effects);
     }
 
+    fn casts(
+        &mut self,
+        by: NodeId,
+        mut casts: ByteStrings<'_>,
+        now: Instant,
+        effects: &mut Effects<Reply>,
+    ) -> Result<(), BodyError> {
+        self.table.drop_expired(now);
+        let done = casts.try_for_each(|cast| {
+            if self.thrown(Thrown::read(cast?)?).is_err() {
+                self.refusals.add(by);
+            }
+            Ok(())
+        });
+        self.settle(effects);
+        done
+    }
+
     fn forget(&mut self, asker: Asker, _: &mut Effects<Reply>) {
         self.table.log.forget(asker);
     }
@@ -197,6 +204,16 @@ impl Owner for DictOwner {
     fn tick(&mut self, now: Instant, effects: &mut Effects<Reply>) {
         self.table.drop_expired(now);
         self.settle(effects);
+    }
+}
+
+impl TakesCasts for DictOwner {
+    fn about(about: AboutCasts) -> Ask {
+        Ask::Casts(about)
+    }
+
+    fn refused(reply: Reply) -> Option<Refused> {
+        if let Reply::Casts(refused) = reply { Some(refused) } else { None }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use callboard_core::NodeId;
+use callboard_core::{BodyError, ByteStrings};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::message_pack::{Kind, Operation};
-use crate::protocol::object::FunctionError;
+use crate::protocol::object::{AboutCasts, FunctionError, Refused};
 
 /// The most entries in one page of an iteration, and in one report of changes.
 pub(super) const PAGE_ENTRIES: usize = 1024;
@@ -77,12 +77,8 @@ pub(crate) enum Ask {
     },
     /// `Reply::Is`: whether the key is there.
     Expire(ByteBuf, Option<Duration>),
-    /// From a node that wants no answer.
-    Cast(NodeId, Thrown),
-    /// `Reply::Done` once all casts before it are, or `Refusal::Lost`.
-    Flush(NodeId),
-    /// `Reply::Done` at once.
-    Confirm,
+    /// `Reply::Casts`.
+    Casts(AboutCasts),
     /// `Reply::Count`: the number of the latest change. From now on changes are remembered.
     BeginWatch(Scope),
     /// `Reply::Report` once the key has changed after `since`, or at once.
@@ -121,12 +117,50 @@ pub(crate) enum Tail {
     Text(String),
 }
 
-/// What is cast.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Thrown {
-    Insert(ByteBuf, ByteBuf),
-    Remove(ByteBuf),
-    Add(ByteBuf, Kind, ByteBuf),
+/// What a cast does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Insert,
+    Remove,
+    Add(Kind),
+}
+
+impl Operator {
+    /// The first byte of a cast.
+    pub(crate) fn mark(self) -> u8 {
+        match self {
+            Operator::Insert => 0,
+            Operator::Remove => 1,
+            Operator::Add(kind) => 2 + kind as u8,
+        }
+    }
+
+    fn of(mark: u8) -> Option<Self> {
+        match mark {
+            0 => Some(Operator::Insert),
+            1 => Some(Operator::Remove),
+            mark => Kind::ALL.get(usize::from(mark - 2)).map(|kind| Operator::Add(*kind)),
+        }
+    }
+}
+
+/// A cast as it travels: its mark, the key as a byte string, and the value as the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Thrown<'a> {
+    pub(crate) operator: Operator,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> Thrown<'a> {
+    pub(crate) fn read(cast: &'a [u8]) -> Result<Self, BodyError> {
+        let wrong = |reason: &str| BodyError::Decode { expected: "cast", reason: reason.to_owned() };
+        let (&mark, rest) = cast.split_first().ok_or_else(|| wrong("it is empty"))?;
+        let operator = Operator::of(mark).ok_or_else(|| wrong("no operation has this mark"))?;
+        let mut strings = ByteStrings::new(rest);
+        let key = strings.next().ok_or_else(|| wrong("it has no key"))??;
+        Ok(Self { operator, key, value: &rest[strings.position()..] })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +179,7 @@ pub(crate) enum Reply {
         until: u64,
     },
     Done,
+    Casts(Refused),
     /// The key as it is now.
     Report {
         version: u64,
@@ -169,7 +204,6 @@ pub(crate) enum Refusal {
     Overflow,
     WrongKind(String),
     Function(FunctionError),
-    Lost(u64),
 }
 
 impl From<FunctionError> for Refusal {

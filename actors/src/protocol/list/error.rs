@@ -22,7 +22,7 @@ pub enum ListError {
     /// An element is no value of the list's type. What was asked was done: an element that was to be taken out is gone.
     #[error("an element can't be decoded")]
     Decode(#[source] BodyError),
-    /// The list has no room for it, in elements or in bytes. For a cast: 64 MiB wait on this node for the owner's.
+    /// The list has no room for it, in elements or in bytes.
     #[error("the list is full")]
     Full,
     /// A value alone is larger than the list's capacity in bytes; or what was to travel is more than a message
@@ -40,6 +40,9 @@ pub enum ListError {
     /// The elements were put into another order as a whole, or too many came and went, while they were iterated over.
     #[error("the list has changed too much to go on")]
     Changed,
+    /// So many casts of this node were refused since its last flush, for want of room.
+    #[error("{0} casts to the list were refused")]
+    Lost(u64),
     /// A registered function came to nothing.
     #[error(transparent)]
     Function(#[from] FunctionError),

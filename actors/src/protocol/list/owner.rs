@@ -7,12 +7,15 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use callboard_core::{BodyError, ByteStrings, NodeId};
 use serde_bytes::ByteBuf;
 
 use self::positions::Positions;
 use super::options::ListOptions;
 use super::wire::{Ask, Cursor, Fault, Reply, to_usize};
-use crate::protocol::object::{Asker, Changes, Effects, Functions, Owner, Refusals, fit_a_message};
+use crate::protocol::object::{
+    AboutCasts, Asker, Changes, Effects, Functions, Owner, Refusals, Refused, TakesCasts, fit_a_message,
+};
 
 /// What a page of an iteration holds at most, but one element at least.
 const PAGE_ELEMENTS: usize = 1024;
@@ -51,6 +54,13 @@ impl ListOwner {
 
     fn len(&self) -> u64 {
         self.elements.len() as u64
+    }
+
+    /// Tells those who watch how it stands.
+    fn tell(&mut self, effects: &mut Effects<Reply>) {
+        for (watcher, ()) in self.changes.take_waiting() {
+            effects.reply(watcher, self.report());
+        }
     }
 
     fn report(&self) -> Reply {
@@ -97,17 +107,7 @@ impl ListOwner {
             Ask::Update { at, name, args } => self.update(at, &name, &args)?,
             Ask::Apply { name, args } => self.apply(&name, &args)?,
             Ask::Page(cursor) => self.page(cursor)?,
-            Ask::CastPush { of, value } => {
-                if self.insert(self.elements.len(), value).is_err() {
-                    self.refusals.add(of);
-                }
-                Reply::Done
-            }
-            Ask::Casts(of) => Reply::Refused(self.refusals.of(of)),
-            Ask::Told { of, total } => {
-                self.refusals.told(of, total);
-                Reply::Done
-            }
+            Ask::Casts(about) => Reply::Refused(self.refusals.hear(about)),
             Ask::Look | Ask::Watch { .. } => self.report(),
         })
     }
@@ -287,14 +287,44 @@ impl Owner for ListOwner {
         self.is_touched = false;
         let reply = self.answer(ask).unwrap_or_else(Reply::Failed);
         if self.is_touched {
-            for (watcher, ()) in self.changes.changed() {
-                effects.reply(watcher, self.report());
-            }
+            self.changes.count();
+            self.tell(effects);
         }
         effects.reply(asker, reply);
     }
 
+    /// A cast is an element to append.
+    fn casts(
+        &mut self,
+        by: NodeId,
+        casts: ByteStrings<'_>,
+        _: Instant,
+        effects: &mut Effects<Reply>,
+    ) -> Result<(), BodyError> {
+        let before = self.changes.version();
+        for value in casts {
+            match self.insert(self.elements.len(), ByteBuf::from(value?)) {
+                Ok(_) => self.changes.count(),
+                Err(_) => self.refusals.add(by),
+            }
+        }
+        if self.changes.version() > before {
+            self.tell(effects);
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, asker: Asker, _: &mut Effects<Reply>) {
         self.changes.forget(asker);
+    }
+}
+
+impl TakesCasts for ListOwner {
+    fn about(about: AboutCasts) -> Ask {
+        Ask::Casts(about)
+    }
+
+    fn refused(reply: Reply) -> Option<Refused> {
+        if let Reply::Refused(refused) = reply { Some(refused) } else { None }
     }
 }

@@ -1,7 +1,9 @@
 //! The list as users hold it: many elements at once, functions that its owner runs, and casts.
 
 use std::ops::{Bound, RangeBounds};
+use std::time::{Duration, Instant};
 
+use callboard_core::{encode_into, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +11,7 @@ use super::error::ListError;
 use super::handle::{List, encode};
 use super::wire::{Ask, Reply};
 use crate::protocol::object::asked_name;
+use crate::scratch::with_scratch;
 
 impl<T: DeserializeOwned> List<T> {
     /// Copies of the elements of a range, as they were at one moment. What lies beyond the end is left out.
@@ -99,39 +102,47 @@ impl<T> List<T> {
         }
     }
 
-    /// Appends `value` without waiting for the owner. It is on its way when this returns, in order with all else from this
-    /// process; what becomes of it [`flush`](Self::flush) says.
+    /// Appends `value` without waiting for the owner.
+    ///
+    /// `Ok` means that it is on its way, in order with all else that this node asks of the list; what becomes of it
+    /// [`flush`](Self::flush) tells. If this process is killed before, it may be gone with it. While 8 MiB wait on this node
+    /// for the owner's, which does not keep up, a cast waits until the owner has them.
     ///
     /// # Errors
     ///
-    /// [`ListError::Encode`], [`ListError::TooLarge`]; [`ListError::Full`] if 64 MiB wait on this node for the owner's, which
-    /// does not read. That the owner has ended is told by `flush`.
+    /// [`ListError::Encode`], [`ListError::TooLarge`]; [`ListError::Disconnected`] if the owner is known to have ended;
+    /// [`ListError::Unresponsive`] if it has been so far behind for 60 s. This one is not on its way then.
     pub fn cast_push(&self, value: T) -> Result<(), ListError>
     where
         T: Serialize,
     {
-        let value = encode(&value)?;
-        if self.handle.is_congested() {
-            return Err(ListError::Full);
-        }
-        self.handle.cast(Ask::CastPush { of: self.handle.runtime.id, value });
-        Ok(())
+        with_scratch(|bytes| {
+            encode_into(&value, bytes).map_err(ListError::Encode)?;
+            if bytes.len() > limits::MAX_VALUE_BYTES {
+                return Err(ListError::TooLarge);
+            }
+            Ok(self.handle.throw(bytes)?)
+        })
     }
 
-    /// Waits until the owner has all that this node has [cast](Self::cast_push), by any thread; how many of those the list
-    /// had no room for. Each is told once, or twice to threads that flush at the same time.
+    /// Waits until the owner has all that this node has cast, by any thread and handle, as long as that takes.
     ///
     /// # Errors
     ///
-    /// [`ListError::Disconnected`]: what was cast is gone with the list. [`ListError::Unresponsive`].
-    pub fn flush(&self) -> Result<u64, ListError> {
-        let of = self.handle.runtime.id;
-        let Reply::Refused(refused) = self.ask(Ask::Casts(of))? else {
-            return Err(ListError::Disconnected);
-        };
-        if refused.news() > 0 {
-            self.handle.cast(Ask::Told { of, total: refused.total });
-        }
-        Ok(refused.news())
+    /// [`ListError::Lost`] with the number of casts of this node that were refused since its last flush, for want of room.
+    /// Each is told once, or twice to threads that flush at the same time; the others have been done.
+    /// [`ListError::Disconnected`]: what was cast is gone with the list.
+    pub fn flush(&self) -> Result<(), ListError> {
+        self.handle.flush(None, ListError::Lost)
+    }
+
+    /// The same for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush); [`ListError::Unresponsive`] if the owner has not answered by then: another flush tells all that
+    /// this one would have told.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), ListError> {
+        self.handle.flush(Instant::now().checked_add(timeout), ListError::Lost)
     }
 }

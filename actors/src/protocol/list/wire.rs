@@ -1,11 +1,10 @@
 //! What is asked of a list and what it answers. Values are opaque bytes; indices count from zero.
 
-use callboard_core::NodeId;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::error::ListError;
-use crate::protocol::object::{FunctionError, Refused};
+use crate::protocol::object::{AboutCasts, FunctionError, Refused};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
@@ -66,18 +65,8 @@ pub(crate) enum Ask {
     },
     /// Answered with a `Page`; the first one without a cursor.
     Page(Option<Cursor>),
-    /// Never answered.
-    CastPush {
-        of: NodeId,
-        value: ByteBuf,
-    },
-    /// Answered with `Refused`, when all casts that were sent before have come.
-    Casts(NodeId),
-    /// The node knows of so many refusals. Never answered.
-    Told {
-        of: NodeId,
-        total: u64,
-    },
+    /// Answered with `Refused`.
+    Casts(AboutCasts),
     /// Answered with a `Report`.
     Look,
     /// Answered with a `Report` once there has been a change after that one.

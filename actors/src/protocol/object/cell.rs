@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use callboard_core::{Address, Flags, Kind, NodeId, decode};
+use callboard_core::{Address, BodyError, ByteStrings, Flags, Kind, NodeId, decode};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,22 @@ impl<O: Owner> ObjectCell<O> {
         // Whoever is told by this may be on another node, and this thread may not come to write for long.
         runtime.flush_listed_by_need();
         heard
+    }
+
+    /// Does what `by` has cast.
+    pub(super) fn casts(
+        &self,
+        runtime: &Arc<Runtime>,
+        by: NodeId,
+        casts: ByteStrings<'_>,
+    ) -> Result<(), BodyError> {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        let done = state.owner.casts(by, casts, Instant::now(), &mut effects);
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime, self.address);
+        done
     }
 
     /// A thread of this node waits no longer for the answer to `word`.
@@ -240,6 +256,12 @@ impl<O: Owner> Cell for ObjectCell<O> {
         from: &Arc<Peer>,
         mut incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
+        if incoming.kind == Kind::Items {
+            let casts = ByteStrings::new(incoming.body);
+            return self
+                .casts(runtime, from.id, casts)
+                .map_err(|error| format!("a cast to an object: {error}"));
+        }
         let rights = std::mem::take(&mut incoming.rights);
         let decoded = if rights.is_empty() {
             decode(incoming.body)

@@ -31,9 +31,19 @@ impl<W> Changes<W> {
         self.waiting.remove(&asker);
     }
 
-    /// Counts a change; those to be told, in the order in which they asked.
-    pub(crate) fn changed(&mut self) -> BTreeMap<Asker, W> {
+    /// Counts a change. Those who wait are to be [taken](Self::take_waiting) before others are asked anything.
+    pub(crate) fn count(&mut self) {
         self.version += 1;
+    }
+
+    /// Those to be told, in the order in which they asked.
+    pub(crate) fn take_waiting(&mut self) -> BTreeMap<Asker, W> {
         std::mem::take(&mut self.waiting)
+    }
+
+    /// Counts a change; those to be told.
+    pub(crate) fn changed(&mut self) -> BTreeMap<Asker, W> {
+        self.count();
+        self.take_waiting()
     }
 }

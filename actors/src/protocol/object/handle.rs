@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use callboard_core::Address;
+use callboard_core::{Address, ByteStrings, push_bytes};
 
 use super::cell::{Envelope, Heard, ObjectCell};
 use super::functions::refuse_inside;
@@ -15,9 +15,6 @@ use crate::runtime::Runtime;
 
 /// How long a question that the owner answers at once is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// With so much waiting for the owner's node, which does not read, further casts are refused here.
-const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a question to a shared object has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,9 +147,17 @@ impl<O: Owner> Handle<O> {
         }
     }
 
-    /// Whether another cast would have to wait here for a connection that is full already.
-    pub(crate) fn is_congested(&self) -> bool {
-        self.peer().is_some_and(|peer| peer.unsent_bytes() > MAX_UNSENT_BYTES)
+    /// Does what is cast on the owner's own node.
+    pub(super) fn throw_here(&self, cast: &[u8]) -> Result<(), ObjectError> {
+        refuse_inside();
+        let Line::Here(cell) = &*self.line else { return Err(ObjectError::Disconnected) };
+        let mut item = Vec::with_capacity(cast.len() + 5);
+        push_bytes(&mut item, cast);
+        let done = cell.casts(&self.runtime, self.runtime.id, ByteStrings::new(&item));
+        debug_assert_eq!(done, Ok(()), "our own casts are ones");
+        // Whoever is told by this may be on another node, and this thread may not come to write for long.
+        self.runtime.flush_listed_by_need();
+        Ok(())
     }
 
     /// The owner's node, if it is another.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use callboard_core::{BodyError, ByteStrings, NodeId};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// One question, until it is answered or forgotten. The owner answers it once, now or later.
@@ -39,6 +40,17 @@ pub(crate) trait Owner: Send + Sized + 'static {
 
     /// Handles what `asker` asks.
     fn handle(&mut self, asker: Asker, ask: Self::Ask, now: Instant, effects: &mut Effects<Self::Reply>);
+
+    /// Does what `by` has cast, one after the other. Those it refuses it counts; an error is about bytes that are no cast.
+    fn casts(
+        &mut self,
+        _by: NodeId,
+        _casts: ByteStrings<'_>,
+        _now: Instant,
+        _effects: &mut Effects<Self::Reply>,
+    ) -> Result<(), BodyError> {
+        Err(BodyError::Decode { expected: "cast", reason: "this object takes none".to_owned() })
+    }
 
     /// `asker`, who has no answer yet, waits no longer: it gave up, or its node has ended.
     fn forget(&mut self, _asker: Asker, _effects: &mut Effects<Self::Reply>) {}

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use callboard_core::{BodyError, ByteStrings, NodeId, push_bytes};
 use serde_bytes::ByteBuf;
 
 use super::DictOwner;
 use crate::protocol::dict::options::Settings;
-use crate::protocol::dict::wire::{Ask, PAGE_ENTRIES, Part, Refusal, Reply, Scope, Tail, Thrown};
-use crate::protocol::object::{Asker, Effects, Owner};
+use crate::protocol::dict::wire::{Ask, Operator, PAGE_ENTRIES, Part, Refusal, Reply, Scope, Tail, Thrown};
+use crate::protocol::message_pack::Kind;
+use crate::protocol::object::{AboutCasts, Asker, Effects, Owner, Refused};
 
 pub(super) fn bytes(text: &str) -> ByteBuf {
     ByteBuf::from(text)
@@ -49,6 +51,12 @@ impl Bench {
         let replies = self.tell(ask);
         let own = replies.into_iter().find(|(asker, _)| *asker == self.last);
         own.expect("it is answered at once").1
+    }
+
+    fn cast(&mut self, by: NodeId, casts: &[u8]) -> Result<(), BodyError> {
+        let done = self.owner.casts(by, ByteStrings::new(casts), self.now, &mut Effects::default());
+        self.owner.table.check();
+        done
     }
 
     pub(super) fn tick(&mut self) -> Vec<(u64, Reply)> {
@@ -111,13 +119,36 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 fn refused_casts_are_counted_for_their_node_and_told_once() {
     let mut bench = Bench::new(1, 100);
     let node = |id| callboard_core::NodeId::new(id).unwrap();
+    let mut casts = Vec::new();
     for key in ["a", "b", "c"] {
-        bench.ask(Ask::Cast(node(1), Thrown::Insert(bytes(key), bytes("1"))));
+        push_bytes(&mut casts, &[&[Operator::Insert.mark(), 0xc4, 1], key.as_bytes(), b"1"].concat());
     }
-    bench.ask(Ask::Cast(node(2), Thrown::Remove(bytes("x"))));
-    assert_eq!(bench.ask(Ask::Flush(node(2))), Reply::Done);
-    assert_eq!(bench.ask(Ask::Flush(node(1))), Reply::Refused(Refusal::Lost(2)));
-    assert_eq!(bench.ask(Ask::Flush(node(1))), Reply::Done);
+    assert_eq!(bench.cast(node(1), &casts), Ok(()));
+    assert_eq!(bench.cast(node(2), &[0xc4, 4, Operator::Remove.mark(), 0xc4, 1, b'x']), Ok(()));
+    let refused = |total, told| Reply::Casts(Refused { total, told });
+    assert_eq!(bench.ask(Ask::Casts(AboutCasts::Tell(node(2)))), refused(0, 0));
+    // Until the node has said that it knows.
+    for _ in 0..2 {
+        assert_eq!(bench.ask(Ask::Casts(AboutCasts::Tell(node(1)))), refused(2, 0));
+    }
+    bench.ask(Ask::Casts(AboutCasts::Told { of: node(1), total: 2 }));
+    assert_eq!(bench.ask(Ask::Casts(AboutCasts::Tell(node(1)))), refused(2, 2));
+}
+
+#[test]
+fn bytes_that_are_no_cast_are_an_error_and_what_came_before_them_is_done() {
+    let mut bench = Bench::new(10, 100);
+    let node = callboard_core::NodeId::new(1).unwrap();
+    let good = [0xc4, 5, Operator::Insert.mark(), 0xc4, 1, b'a', b'1'];
+    for bad in [&[0xc4, 0][..], &[0xc4, 1, 0], &[0xc4, 3, 0, 0xc4, 9], &[0xc4, 4, 99, 0xc4, 1, b'a'], &[7]] {
+        bench.ask(Ask::Clear);
+        assert!(bench.cast(node, &[&good, bad].concat()).is_err());
+        assert_eq!(bench.ask(Ask::Get(bytes("a"))), some("1"));
+    }
+    for operator in Kind::ALL.map(Operator::Add).into_iter().chain([Operator::Insert, Operator::Remove]) {
+        let cast = [operator.mark(), 0xc4, 1, b'k', b'v'];
+        assert_eq!(Thrown::read(&cast), Ok(Thrown { operator, key: b"k", value: b"v" }));
+    }
 }
 
 #[test]

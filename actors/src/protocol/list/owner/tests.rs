@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use callboard_core::NodeId;
+use callboard_core::push_bytes;
 use proptest::prelude::*;
 
 use super::positions::MAX_SHIFTS;
@@ -259,6 +259,14 @@ fn pages_are_limited_in_elements_and_in_bytes_and_hold_one_element_at_least() {
     assert!(values.len() == 1 && next.is_some());
 }
 
+/// Casts these values in one frame; what others are told.
+fn cast(owner: &mut ListOwner, by: NodeId, values: &[u16]) -> Vec<Reply> {
+    let (mut casts, mut effects) = (Vec::new(), Effects::default());
+    values.iter().for_each(|number| push_bytes(&mut casts, &value(*number)));
+    owner.casts(by, ByteStrings::new(&casts), Instant::now(), &mut effects).unwrap();
+    effects.replies.into_iter().map(|(_, reply)| reply).collect()
+}
+
 #[test]
 fn a_change_answers_all_who_watch_and_a_refused_cast_is_counted_for_its_node() {
     let mut owner = owner(1);
@@ -269,20 +277,34 @@ fn a_change_answers_all_who_watch_and_a_refused_cast_is_counted_for_its_node() {
     assert_eq!(answers(&mut owner, Ask::Push(value(1))), [(1, report), (1, Reply::Number(1))]);
     assert_eq!(answers(&mut owner, Ask::Watch { after: 0 }), [(1, Reply::Report { version: 1, len: 1 })]);
     for of in [one, one, other] {
-        ask(&mut owner, Ask::CastPush { of, value: value(2) });
+        assert_eq!(cast(&mut owner, of, &[2]), []);
     }
-    let Reply::Refused(refused) = ask(&mut owner, Ask::Casts(one)) else { unreachable!() };
-    assert_eq!(refused.news(), 2);
-    ask(&mut owner, Ask::CastPush { of: one, value: value(2) });
-    ask(&mut owner, Ask::Told { of: one, total: refused.total });
-    let Reply::Refused(refused) = ask(&mut owner, Ask::Casts(one)) else { unreachable!() };
-    assert_eq!(refused.news(), 1);
-    let Reply::Refused(refused) = ask(&mut owner, Ask::Casts(other)) else { unreachable!() };
-    assert_eq!(refused.news(), 1);
+    let refused = |owner: &mut _, of| match ask(owner, Ask::Casts(AboutCasts::Tell(of))) {
+        Reply::Refused(refused) => refused,
+        reply => unreachable!("{reply:?}"),
+    };
+    assert_eq!(refused(&mut owner, one).news(), 2);
+    let total = refused(&mut owner, one).total;
+    cast(&mut owner, one, &[2]);
+    ask(&mut owner, Ask::Casts(AboutCasts::Told { of: one, total }));
+    assert_eq!(refused(&mut owner, one).news(), 1);
+    assert_eq!(refused(&mut owner, other).news(), 1);
     let watch = answers(&mut owner, Ask::Watch { after: 1 });
     assert_eq!(watch, []);
     owner.forget(Asker(1), &mut Effects::default());
     assert_eq!(answers(&mut owner, Ask::Pop), [(1, Reply::Value(Some(value(1))))]);
+}
+
+#[test]
+fn casts_are_appended_in_order_each_is_a_change_and_who_watches_is_told_once() {
+    let mut owner = owner(3);
+    let node = NodeId::new(1).unwrap();
+    assert_eq!(answers(&mut owner, Ask::Watch { after: 0 }), []);
+    assert_eq!(cast(&mut owner, node, &[1, 2, 3, 4]), [Reply::Report { version: 3, len: 3 }]);
+    let all = (1..4).map(value).collect();
+    assert_eq!(ask(&mut owner, Ask::Slice { from: 0, to: 9 }), Reply::Values(all));
+    let bad = ByteStrings::new(&[1]);
+    assert!(owner.casts(node, bad, Instant::now(), &mut Effects::default()).is_err());
 }
 
 #[test]
