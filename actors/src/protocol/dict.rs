@@ -15,7 +15,7 @@ mod update;
 mod watch;
 mod wire;
 
-pub(super) use self::ask::{encoded, fitting, flat, unexpected, within};
+pub(super) use self::ask::{fitting, keys, push, unexpected};
 pub use self::batch::Batch;
 pub(super) use self::cast::throw;
 pub use self::error::{DictError, DictWatchError};

@@ -3,6 +3,8 @@
 //!
 //! What is written here is what encoding the value would have written, which the tests compare.
 
+use std::ops::Deref;
+
 use serde::{Deserialize, Serialize};
 
 /// The type of a number: what its range is.
@@ -80,7 +82,7 @@ pub(crate) fn count(
     kind: Kind,
     before: Option<&[u8]>,
     by: &[u8],
-) -> Result<Vec<u8>, Misfit> {
+) -> Result<Number, Misfit> {
     let by = read_number(by, kind)?;
     let before = before.map(|bytes| read_number(bytes, kind)).transpose()?;
     let after = match (before, by) {
@@ -146,23 +148,46 @@ fn whole<const N: usize>(rest: &[u8]) -> Result<[u8; N], Misfit> {
     rest.try_into().map_err(|_| Misfit::WrongKind)
 }
 
-fn write_number(value: Value) -> Vec<u8> {
+/// A number as encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number {
+    bytes: [u8; 9],
+    len: usize,
+}
+
+impl Number {
+    fn new(mark: u8, rest: &[u8]) -> Self {
+        let mut bytes = [mark, 0, 0, 0, 0, 0, 0, 0, 0];
+        bytes[1..=rest.len()].copy_from_slice(rest);
+        Self { bytes, len: 1 + rest.len() }
+    }
+}
+
+impl Deref for Number {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+fn write_number(value: Value) -> Number {
     let number = match value {
-        Value::Single(value) => return marked(0xca, &value.to_be_bytes()),
-        Value::Double(value) => return marked(0xcb, &value.to_be_bytes()),
+        Value::Single(value) => return Number::new(0xca, &value.to_be_bytes()),
+        Value::Double(value) => return Number::new(0xcb, &value.to_be_bytes()),
         Value::Whole(number) => number,
     };
     match number {
-        0..=0x7f => vec![number as u8],
-        0x80..=0xff => marked(0xcc, &(number as u8).to_be_bytes()),
-        0x100..=0xffff => marked(0xcd, &(number as u16).to_be_bytes()),
-        0x1_0000..=0xffff_ffff => marked(0xce, &(number as u32).to_be_bytes()),
-        0x1_0000_0000.. => marked(0xcf, &(number as u64).to_be_bytes()),
-        -32..=-1 => vec![number as i8 as u8],
-        -0x80..-32 => marked(0xd0, &(number as i8).to_be_bytes()),
-        -0x8000..-0x80 => marked(0xd1, &(number as i16).to_be_bytes()),
-        -0x8000_0000..-0x8000 => marked(0xd2, &(number as i32).to_be_bytes()),
-        _ => marked(0xd3, &(number as i64).to_be_bytes()),
+        0..=0x7f => Number::new(number as u8, &[]),
+        0x80..=0xff => Number::new(0xcc, &(number as u8).to_be_bytes()),
+        0x100..=0xffff => Number::new(0xcd, &(number as u16).to_be_bytes()),
+        0x1_0000..=0xffff_ffff => Number::new(0xce, &(number as u32).to_be_bytes()),
+        0x1_0000_0000.. => Number::new(0xcf, &(number as u64).to_be_bytes()),
+        -32..=-1 => Number::new(number as i8 as u8, &[]),
+        -0x80..-32 => Number::new(0xd0, &(number as i8).to_be_bytes()),
+        -0x8000..-0x80 => Number::new(0xd1, &(number as i16).to_be_bytes()),
+        -0x8000_0000..-0x8000 => Number::new(0xd2, &(number as i32).to_be_bytes()),
+        _ => Number::new(0xd3, &(number as i64).to_be_bytes()),
     }
 }
 
@@ -241,6 +266,11 @@ mod tests {
         let mut out = Vec::new();
         encode_into(value, &mut out).unwrap();
         out
+    }
+
+    /// What counting makes of two numbers, as bytes.
+    fn count(operation: Operation, kind: Kind, before: Option<&[u8]>, by: &[u8]) -> Result<Vec<u8>, Misfit> {
+        super::count(operation, kind, before, by).map(|number| number.to_vec())
     }
 
     proptest! {

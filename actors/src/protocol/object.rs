@@ -12,6 +12,7 @@ mod changes;
 pub(crate) mod functions;
 mod handle;
 mod owner;
+mod strings;
 mod swap;
 mod value;
 
@@ -24,5 +25,6 @@ pub(crate) use self::functions::{Functions, asked_name};
 pub use self::handle::ObjectError;
 pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};
+pub(crate) use self::strings::Strings;
 pub use self::swap::Swap;
 pub(crate) use self::value::{decode_value, encode_value, fit_a_message};

@@ -12,10 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::dict::{
-    Ask, DictError, DictOwner, Operator, Pages, Part, Reply, Settings, encoded, fitting, flat, throw,
-    unexpected, within,
+    Ask, DictError, DictOwner, Operator, Pages, Part, Reply, Settings, fitting, keys, push, throw, unexpected,
 };
-use crate::protocol::object::{Handle, Typed, shared_object};
+use crate::protocol::object::{Handle, Strings, Typed, shared_object};
 
 pub use self::watch::{SetChange, SetWatch};
 
@@ -111,12 +110,12 @@ impl<T> Set<T> {
     where
         T: Serialize,
     {
-        let mut changes = Vec::new();
+        let mut strings = Strings::default();
         for member in members {
-            changes.push((encoded(&member)?, Some(ByteBuf::new())));
+            push(&mut strings, &member)?;
+            strings.push(&[]);
         }
-        within(changes.iter().flat_map(|(member, empty)| [Some(member), empty.as_ref()]).flatten())?;
-        self.handle.count(Ask::Batch { expected: Vec::new(), changes })
+        self.handle.count(Ask::InsertMany(strings))
     }
 
     /// Removes a member; whether it was there.
@@ -139,13 +138,12 @@ impl<T> Set<T> {
     ///
     /// As [`contains`](Self::contains).
     #[doc(alias = "difference_update")]
-    pub fn remove_many(&self, members: &[T]) -> Result<usize, DictError>
+    pub fn remove_many<'a, Q>(&self, members: impl IntoIterator<Item = &'a Q>) -> Result<usize, DictError>
     where
-        T: Serialize,
+        T: Borrow<Q>,
+        Q: Serialize + ?Sized + 'a,
     {
-        let members = members.iter().map(encoded).collect::<Result<Vec<ByteBuf>, DictError>>()?;
-        within(&members)?;
-        self.handle.count(Ask::RemoveMany(members))
+        self.handle.count(Ask::RemoveMany(keys(members)?))
     }
 
     /// Whether this is a member.
@@ -218,8 +216,7 @@ impl<T> Set<T> {
     where
         T: DeserializeOwned,
     {
-        let members = self.handle.list(Ask::Snapshot(Part::Keys))?;
-        flat(&members).map(|bytes| self.handle.decoded(bytes?)).collect()
+        self.handle.values(Ask::Snapshot(Part::Keys))
     }
 
     /// The members in order, fetched page by page while others go on changing the set; see [`Dict::iter`](crate::Dict::iter).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use callboard_core::{BodyError, ByteStrings, decode, encode_into, limits};
+use callboard_core::{BodyError, decode, encode_into, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use super::error::DictError;
 use super::owner::DictOwner;
 use super::wire::{Ask, Reply};
-use crate::protocol::object::Handle;
+use crate::protocol::object::{Handle, Strings};
 use crate::runtime::Runtime;
 use crate::scope;
 
@@ -60,11 +60,16 @@ impl Handle<DictOwner> {
     }
 
     /// A question that is answered with byte strings.
-    pub(crate) fn list(&self, ask: Ask) -> Result<ByteBuf, DictError> {
+    pub(crate) fn strings(&self, ask: Ask) -> Result<Strings, DictError> {
         match self.question(ask)? {
-            Reply::Flat(bytes) => Ok(bytes),
+            Reply::Flat(strings) => Ok(strings),
             other => unexpected(&other),
         }
+    }
+
+    /// One that is answered with byte strings, each of them a value.
+    pub(crate) fn values<T: DeserializeOwned>(&self, ask: Ask) -> Result<Vec<T>, DictError> {
+        self.strings(ask)?.decode(&self.runtime).map_err(DictError::Decode)
     }
 }
 
@@ -96,7 +101,20 @@ pub(crate) fn within<'a>(parts: impl IntoIterator<Item = &'a ByteBuf>) -> Result
     if bytes <= limits::MAX_VALUE_BYTES + AROUND_BYTES { Ok(()) } else { Err(DictError::TooLarge) }
 }
 
-/// The byte strings of a list; the rest of a broken one is one error.
-pub(crate) fn flat(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], DictError>> {
-    ByteStrings::new(bytes).map(|bytes| bytes.map_err(DictError::Decode))
+/// Keys that fit into one message.
+pub(crate) fn keys<'a, Q>(keys: impl IntoIterator<Item = &'a Q>) -> Result<Strings, DictError>
+where
+    Q: Serialize + ?Sized + 'a,
+{
+    let mut strings = Strings::default();
+    for key in keys {
+        push(&mut strings, key)?;
+    }
+    Ok(strings)
+}
+
+/// Appends a key or a value to those that travel in one message.
+pub(crate) fn push<T: Serialize + ?Sized>(strings: &mut Strings, value: &T) -> Result<(), DictError> {
+    strings.push_encoded(value).map_err(DictError::Encode)?;
+    if strings.fit_a_message() { Ok(()) } else { Err(DictError::TooLarge) }
 }

@@ -1,18 +1,19 @@
 //! Many entries of a dict at once.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 
-use callboard_core::ByteStrings;
+use callboard_core::{ByteStrings, decode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use super::ask::{encoded, flat, unexpected, within};
+use super::ask::{keys as encoded_keys, push, unexpected};
 use super::error::DictError;
 use super::handle::Dict;
 use super::owner::DictOwner;
 use super::wire::{Ask, Part, Reply};
-use crate::protocol::object::Handle;
+use crate::protocol::object::{Handle, Strings};
 
 impl<K, V> Dict<K, V> {
     /// The values of several keys at one moment, in the order of `keys`; none for each that is not there.
@@ -20,14 +21,16 @@ impl<K, V> Dict<K, V> {
     /// # Errors
     ///
     /// As [`get`](Self::get); [`DictError::TooLarge`] if they are more than 256 MiB together.
-    pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, DictError>
+    pub fn get_many<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Result<Vec<Option<V>>, DictError>
     where
-        K: Serialize,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized + 'a,
         V: DeserializeOwned,
     {
-        let values = self.handle.list(Ask::GetMany(encoded_keys(keys)?))?;
-        let value = |bytes: &[u8]| (!bytes.is_empty()).then(|| self.handle.decoded(bytes)).transpose();
-        flat(&values).map(|bytes| value(bytes?)).collect()
+        let values = self.handle.strings(Ask::GetMany(encoded_keys(keys)?))?;
+        let value = |bytes: &[u8]| (!bytes.is_empty()).then(|| decode(bytes)).transpose();
+        let values = values.decode_by(&self.handle.runtime, |strings| strings.next().map(value));
+        values.map_err(DictError::Decode)
     }
 
     /// Puts several entries in one step: nobody sees some of them without the others. If a key comes twice its last value
@@ -43,12 +46,12 @@ impl<K, V> Dict<K, V> {
         K: Serialize,
         V: Serialize,
     {
-        let mut changes = Vec::new();
+        let mut strings = Strings::default();
         for (key, value) in entries {
-            changes.push((encoded(&key)?, Some(encoded(&value)?)));
+            push(&mut strings, &key)?;
+            push(&mut strings, &value)?;
         }
-        within(changes.iter().flat_map(|(key, value)| [Some(key), value.as_ref()]).flatten())?;
-        self.handle.count(Ask::Batch { expected: Vec::new(), changes }).map(drop)
+        self.handle.count(Ask::InsertMany(strings)).map(drop)
     }
 
     /// Removes several keys in one step; how many of them were there.
@@ -56,9 +59,10 @@ impl<K, V> Dict<K, V> {
     /// # Errors
     ///
     /// As [`contains_key`](Self::contains_key).
-    pub fn remove_many(&self, keys: &[K]) -> Result<usize, DictError>
+    pub fn remove_many<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Result<usize, DictError>
     where
-        K: Serialize,
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized + 'a,
     {
         self.handle.count(Ask::RemoveMany(encoded_keys(keys)?))
     }
@@ -76,13 +80,13 @@ impl<K, V> Dict<K, V> {
         K: DeserializeOwned,
         V: DeserializeOwned,
     {
-        let entries = self.handle.list(Ask::Snapshot(Part::Both))?;
-        let mut parts = flat(&entries);
-        let mut all = Vec::new();
-        while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-            all.push((self.handle.decoded(key?)?, self.handle.decoded(value?)?));
-        }
-        Ok(all)
+        let entries = self.handle.strings(Ask::Snapshot(Part::Both))?;
+        let entry = |key: &[u8], value: &[u8]| Ok((decode(key)?, decode(value)?));
+        let entries = entries.decode_by(&self.handle.runtime, |strings| {
+            let (key, value) = (strings.next()?, strings.next()?);
+            Some(entry(key, value))
+        });
+        entries.map_err(DictError::Decode)
     }
 
     /// All keys at one moment, in order.
@@ -94,8 +98,7 @@ impl<K, V> Dict<K, V> {
     where
         K: DeserializeOwned,
     {
-        let keys = self.handle.list(Ask::Snapshot(Part::Keys))?;
-        flat(&keys).map(|bytes| self.handle.decoded(bytes?)).collect()
+        self.handle.values(Ask::Snapshot(Part::Keys))
     }
 
     /// All values at one moment, in the order of their keys.
@@ -107,8 +110,7 @@ impl<K, V> Dict<K, V> {
     where
         V: DeserializeOwned,
     {
-        let values = self.handle.list(Ask::Snapshot(Part::Values))?;
-        flat(&values).map(|bytes| self.handle.decoded(bytes?)).collect()
+        self.handle.values(Ask::Snapshot(Part::Values))
     }
 
     /// The entries in order, fetched page by page, of at most 1,024 entries and 256 KiB, while others go on changing them.
@@ -129,13 +131,6 @@ impl<K, V> Dict<K, V> {
     {
         DictIter { pages: Pages::new(&self.handle, Part::Both), types: PhantomData }
     }
-}
-
-/// Keys that fit into one message.
-fn encoded_keys<K: Serialize>(keys: &[K]) -> Result<Vec<ByteBuf>, DictError> {
-    let keys = keys.iter().map(encoded).collect::<Result<Vec<ByteBuf>, DictError>>()?;
-    within(&keys)?;
-    Ok(keys)
 }
 
 /// Where an iteration has come to.

@@ -11,15 +11,17 @@ mod watching;
 
 use std::time::{Duration, Instant};
 
-use callboard_core::{BodyError, ByteStrings, NodeId, limits, push_bytes};
-use foldhash::HashSet;
+use callboard_core::{BodyError, ByteStrings, NodeId, limits};
+use foldhash::HashMap;
 use serde_bytes::ByteBuf;
 
-use self::table::{Page, Table};
+use self::table::{End, Page, Table};
 use super::options::Settings;
 use super::wire::{Ask, Changes, Operator, Refusal, Reply, Thrown};
 use crate::protocol::message_pack::Operation;
-use crate::protocol::object::{AboutCasts, Asker, Effects, Functions, Owner, Refusals, Refused, TakesCasts};
+use crate::protocol::object::{
+    AboutCasts, Asker, Effects, Functions, Owner, Refusals, Refused, Strings, TakesCasts,
+};
 
 /// What travels around a byte string in a message, at most.
 const HEAD_BYTES: usize = 5;
@@ -66,14 +68,15 @@ impl DictOwner {
             Ask::RemoveMany(keys) => {
                 Reply::Count(keys.iter().filter(|key| table.remove(key).is_some()).count() as u64)
             }
+            Ask::InsertMany(entries) => self.insert_many(&entries)?,
             Ask::Batch { expected, changes } => self.batch(&expected, changes)?,
-            Ask::Snapshot(part) => Reply::Flat(ByteBuf::from(table.snapshot(part)?)),
+            Ask::Snapshot(part) => Reply::Flat(table.snapshot(part)?),
             Ask::Page { after, until, part } => {
                 let Page { entries, after, until } = table.page(after, until, part);
                 Reply::Page { entries: ByteBuf::from(entries), after, until }
             }
             Ask::Swap { key, expected, new } => self.swap(&key, expected, new)?,
-            Ask::Number { key, operation, kind, by } => self.count(&key, operation, kind, &by)?,
+            Ask::Number { key, operation, kind, by } => value(Some(&self.count(&key, operation, kind, &by)?)),
             Ask::Append { key, tail } => self.append(&key, tail)?,
             Ask::Update { key, function, args } => self.update(&key, &function, &args)?,
             Ask::Expire(key, lasting) => Reply::Is(table.expire(&key, end(now, lasting))),
@@ -86,7 +89,7 @@ impl DictOwner {
 
     fn thrown(&mut self, Thrown { operator, key, value }: Thrown<'_>) -> Result<(), Refusal> {
         match operator {
-            Operator::Insert => self.table.put(key, value.to_vec(), None).map(drop),
+            Operator::Insert => self.table.put_copy(key, value, End::ForGood),
             Operator::Remove => {
                 self.table.remove(key);
                 Ok(())
@@ -95,15 +98,24 @@ impl DictOwner {
         }
     }
 
-    fn get_many(&self, keys: &[ByteBuf]) -> Result<Reply, Refusal> {
-        let values = || keys.iter().map(|key| self.table.value(key).unwrap_or_default());
-        let bytes: usize = values().map(|value| value.len() + HEAD_BYTES).sum();
-        if bytes > limits::MAX_VALUE_BYTES {
-            return Err(Refusal::TooLarge);
+    fn get_many(&self, keys: &Strings) -> Result<Reply, Refusal> {
+        let mut values = Strings::default();
+        for key in keys.iter() {
+            let value = self.table.value(key).unwrap_or_default();
+            if values.bytes() + value.len() + HEAD_BYTES > limits::MAX_VALUE_BYTES {
+                return Err(Refusal::TooLarge);
+            }
+            values.push(value);
         }
-        let mut out = Vec::with_capacity(bytes);
-        values().for_each(|value| push_bytes(&mut out, value));
-        Ok(Reply::Flat(ByteBuf::from(out)))
+        Ok(Reply::Flat(values))
+    }
+
+    fn insert_many(&mut self, entries: &Strings) -> Result<Reply, Refusal> {
+        if !self.table.surely_has_room(entries.len() as u64 / 2, entries.bytes()) {
+            self.has_room_for(entries.pairs().map(|(key, value)| (key, Some(value))))?;
+        }
+        let added = entries.pairs().filter(|(key, value)| self.table.copy(key, value, End::ForGood)).count();
+        Ok(Reply::Count(added as u64))
     }
 
     fn swap(
@@ -130,7 +142,9 @@ impl DictOwner {
         if !expected.iter().all(holds) {
             return Ok(Reply::Is(false));
         }
-        self.has_room_for(&changes)?;
+        self.has_room_for(
+            changes.iter().map(|(key, value)| (&***key, value.as_ref().map(|bytes| &***bytes))),
+        )?;
         let mut added = 0;
         for (key, value) in changes {
             match value {
@@ -142,17 +156,20 @@ impl DictOwner {
     }
 
     /// Whether there is room when all changes have been made; what comes between does not count.
-    fn has_room_for(&self, changes: &Changes) -> Result<(), Refusal> {
+    fn has_room_for<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<(), Refusal> {
         let (mut new, mut old) = ((0, 0), (0, 0));
-        let mut seen = HashSet::default();
         // The last change of a key is the one that stays.
-        for (key, after) in changes.iter().rev() {
+        let mut last = HashMap::default();
+        for (key, after) in changes {
             if let Some(after) = after {
                 self.table.admits(key.len(), after.len())?;
             }
-            if !seen.insert(key) {
-                continue;
-            }
+            last.insert(key, after);
+        }
+        for (key, after) in last {
             let bytes = |value: &[u8]| (key.len() + value.len()) as u64;
             if let Some(before) = self.table.value(key) {
                 old = (old.0 + 1, old.1 + bytes(before));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::protocol::message_pack::{Kind, Operation};
-use crate::protocol::object::{AboutCasts, FunctionError, Refused};
+use crate::protocol::object::{AboutCasts, FunctionError, Refused, Strings};
 
 /// The most entries in one page of an iteration, and in one report of changes.
 pub(super) const PAGE_ENTRIES: usize = 1024;
@@ -35,9 +35,11 @@ pub(crate) enum Ask {
     Len,
     Clear,
     /// `Reply::Flat`: a value each, empty where there is none.
-    GetMany(Vec<ByteBuf>),
+    GetMany(Strings),
     /// `Reply::Count`.
-    RemoveMany(Vec<ByteBuf>),
+    RemoveMany(Strings),
+    /// Keys, each followed by its value. `Reply::Count` of those that are new.
+    InsertMany(Strings),
     /// All the changes if all is as expected: `Reply::Count` of the keys that are new, or `Reply::Is(false)`.
     Batch {
         expected: Changes,
@@ -169,8 +171,7 @@ pub(crate) enum Reply {
     Is(bool),
     Count(u64),
     Entry(Option<(ByteBuf, ByteBuf)>),
-    /// Byte strings, one after the other.
-    Flat(ByteBuf),
+    Flat(Strings),
     Page {
         entries: ByteBuf,
         /// The number of the last entry in it; none if nothing comes after it.

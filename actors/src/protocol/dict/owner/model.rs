@@ -38,7 +38,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => key().prop_map(Ask::Remove),
         1 => Just(Ask::Pop),
         1 => Just(Ask::Clear),
-        1 => prop::collection::vec(key(), 0..4).prop_map(Ask::RemoveMany),
+        1 => prop::collection::vec(key(), 0..4)
+            .prop_map(|keys| Ask::RemoveMany(keys.iter().map(|key| &***key).collect())),
+        2 => prop::collection::vec((key(), value()), 0..5).prop_map(|entries| {
+            Ask::InsertMany(entries.iter().flat_map(|(key, value)| [&***key, &***value]).collect())
+        }),
         2 => (expected, changes()).prop_map(|(expected, changes)| Ask::Batch { expected, changes }),
         2 => (key(), prop::option::of(value()), prop::option::of(value()))
             .prop_map(|(key, expected, new)| Ask::Swap { key, expected, new }),
@@ -114,9 +118,15 @@ impl Model {
                 Ok(Reply::Done)
             }
             Ask::RemoveMany(keys) => {
-                let removed = keys.iter().filter(|key| self.set(key, None, None).is_some()).count();
+                let removed =
+                    keys.iter().filter(|key| self.set(&ByteBuf::from(*key), None, None).is_some()).count();
                 Ok(Reply::Count(removed as u64))
             }
+            Ask::InsertMany(entries) => self.change(|model| {
+                let mut put =
+                    |(key, value)| model.set(&ByteBuf::from(key), Some(ByteBuf::from(value)), None).is_none();
+                Reply::Count(entries.pairs().filter(|(key, value)| put((*key, *value))).count() as u64)
+            }),
             Ask::Batch { expected, changes } => {
                 if expected.iter().any(|(key, value)| self.get(key) != *value) {
                     return Reply::Is(false);
@@ -186,8 +196,7 @@ impl Watchers {
 
 fn snapshot(bench: &mut Bench) -> Vec<(ByteBuf, ByteBuf)> {
     let Reply::Flat(flat) = bench.ask(Ask::Snapshot(Part::Both)) else { panic!() };
-    let parts: Vec<&[u8]> = callboard_core::ByteStrings::new(&flat).map(Result::unwrap).collect();
-    parts.chunks(2).map(|pair| (ByteBuf::from(pair[0]), ByteBuf::from(pair[1]))).collect()
+    flat.pairs().map(|(key, value)| (ByteBuf::from(key), ByteBuf::from(value))).collect()
 }
 
 proptest! {

@@ -9,6 +9,7 @@ use foldhash::HashMap;
 
 use super::log::Log;
 use crate::protocol::dict::wire::{PAGE_BYTES, PAGE_ENTRIES, Part, Refusal};
+use crate::protocol::object::Strings;
 
 pub(super) type Key = Arc<[u8]>;
 
@@ -33,6 +34,14 @@ impl Entry {
     pub(super) fn version(&self) -> u64 {
         self.version
     }
+}
+
+/// What becomes of the end of an entry whose value is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It has none any more.
+    ForGood,
+    Kept,
 }
 
 #[derive(Debug)]
@@ -97,6 +106,11 @@ impl Table {
         if fits { Ok(()) } else { Err(Refusal::Full) }
     }
 
+    /// Whether there certainly is room for so many entries of so many bytes together, whatever is there already.
+    pub(super) fn surely_has_room(&self, entries: u64, bytes: usize) -> bool {
+        self.admits(0, bytes).is_ok() && self.has_room((entries, bytes as u64), (0, 0)).is_ok()
+    }
+
     /// Puts a value, which is there until `until`, in place of the one before.
     pub(super) fn put(
         &mut self,
@@ -123,8 +137,41 @@ impl Table {
         let before = std::mem::replace(&mut entry.value, trimmed(value));
         let number = entry.number;
         entry.version = self.log.changed(Some(entry.version), || self.order.get(&number).cloned());
-        self.expire(key, until);
+        end_at(&mut self.ends, entry, until);
         Some(before)
+    }
+
+    /// Puts a copy of a value.
+    pub(super) fn put_copy(&mut self, key: &[u8], value: &[u8], end: End) -> Result<(), Refusal> {
+        self.admits(key.len(), value.len())?;
+        let new = value.len() as u64;
+        // Where there is much room what is there need not be known.
+        if self.has_room((1, new + key.len() as u64), (0, 0)).is_err() {
+            match self.entries.get(key) {
+                Some(entry) => self.has_room((0, new), (0, entry.value.len() as u64))?,
+                None => return Err(Refusal::Full),
+            }
+        }
+        self.copy(key, value, end);
+        Ok(())
+    }
+
+    /// The same for a value for which there is room; whether the key is new. The memory of the value before is used again.
+    pub(super) fn copy(&mut self, key: &[u8], value: &[u8], end: End) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.add(Key::from(key), value.to_vec(), None);
+            return true;
+        };
+        self.bytes = self.bytes - entry.value.len() as u64 + value.len() as u64;
+        entry.value.clear();
+        entry.value.extend_from_slice(value);
+        trim(&mut entry.value);
+        let number = entry.number;
+        entry.version = self.log.changed(Some(entry.version), || self.order.get(&number).cloned());
+        if end == End::ForGood {
+            end_at(&mut self.ends, entry, None);
+        }
+        false
     }
 
     fn add(&mut self, key: Key, value: Vec<u8>, until: Option<Instant>) {
@@ -168,12 +215,7 @@ impl Table {
     /// Has the entry of this key end at `until`; whether it is there.
     pub(super) fn expire(&mut self, key: &[u8], until: Option<Instant>) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
-        if let Some(before) = std::mem::replace(&mut entry.until, until) {
-            self.ends.remove(&(before, entry.number));
-        }
-        if let Some(until) = until {
-            self.ends.insert((until, entry.number));
-        }
+        end_at(&mut self.ends, entry, until);
         true
     }
 
@@ -221,16 +263,21 @@ impl Table {
     }
 
     /// All entries in order, one after the other.
-    pub(super) fn snapshot(&self, part: Part) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn snapshot(&self, part: Part) -> Result<Strings, Refusal> {
         let most = self.bytes as usize + self.entries.len() * 2 * HEAD_BYTES;
         if most > limits::MAX_VALUE_BYTES && self.bytes_of(part) > limits::MAX_VALUE_BYTES {
             return Err(Refusal::TooLarge);
         }
-        let mut out = Vec::with_capacity(if part == Part::Both { most } else { 0 });
+        let mut all = Strings::with_capacity(if part == Part::Both { most } else { 0 });
         for key in self.order.values() {
-            self.push(part, key, &mut out);
+            if part != Part::Values {
+                all.push(key);
+            }
+            if part != Part::Keys {
+                all.push(self.value(key).unwrap_or_default());
+            }
         }
-        Ok(out)
+        Ok(all)
     }
 
     /// How many bytes a list of all entries takes, at most.
@@ -289,10 +336,24 @@ impl Table {
     }
 }
 
+/// Has an entry end at `until`, or never.
+fn end_at(ends: &mut BTreeSet<(Instant, u64)>, entry: &mut Entry, until: Option<Instant>) {
+    if let Some(before) = std::mem::replace(&mut entry.until, until) {
+        ends.remove(&(before, entry.number));
+    }
+    if let Some(until) = until {
+        ends.insert((until, entry.number));
+    }
+}
+
 /// Without room that nothing will use.
 fn trimmed(mut value: Vec<u8>) -> Vec<u8> {
+    trim(&mut value);
+    value
+}
+
+fn trim(value: &mut Vec<u8>) {
     if value.capacity() > value.len() + value.len() / 2 + 16 {
         value.shrink_to_fit();
     }
-    value
 }

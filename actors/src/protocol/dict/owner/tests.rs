@@ -67,10 +67,9 @@ impl Bench {
 
     fn keys(&mut self) -> String {
         match self.ask(Ask::Snapshot(Part::Keys)) {
-            Reply::Flat(flat) => callboard_core::ByteStrings::new(&flat)
-                .map(|key| String::from_utf8(key.unwrap().to_vec()).unwrap())
-                .collect::<Vec<_>>()
-                .join(" "),
+            Reply::Flat(keys) => {
+                keys.iter().map(|key| String::from_utf8(key.to_vec()).unwrap()).collect::<Vec<_>>().join(" ")
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -1,28 +1,27 @@
 //! Updates of single values where they are.
 
-use serde_bytes::ByteBuf;
-
-use super::{DictOwner, value};
+use super::DictOwner;
+use super::table::End;
 use crate::protocol::dict::wire::{Refusal, Reply, Tail};
-use crate::protocol::message_pack::{self, Kind, Misfit, Operation, Series};
+use crate::protocol::message_pack::{self, Kind, Misfit, Number, Operation, Series};
 use crate::protocol::object::fit_a_message;
 
 impl DictOwner {
+    /// Counts; the number that is there now.
     pub(super) fn count(
         &mut self,
         key: &[u8],
         operation: Operation,
         kind: Kind,
         by: &[u8],
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Number, Refusal> {
         let before = self.table.value(key);
         let after =
             message_pack::count(operation, kind, before, by).map_err(|why| misfit(why, "a number"))?;
-        if before == Some(&*after) {
-            return Ok(Reply::Value(Some(ByteBuf::from(after))));
+        if before != Some(&*after) {
+            self.table.put_copy(key, &after, End::Kept)?;
         }
-        self.table.put(key, after, self.table.end(key))?;
-        Ok(value(self.table.value(key)))
+        Ok(after)
     }
 
     pub(super) fn append(&mut self, key: &[u8], tail: Tail) -> Result<Reply, Refusal> {
