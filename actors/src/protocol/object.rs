@@ -27,4 +27,5 @@ pub(crate) use self::handle::{Asked, Handle, Typed, shared_object};
 pub(crate) use self::owner::{Asker, Effects, Owner};
 pub(crate) use self::strings::Strings;
 pub use self::swap::Swap;
+pub(crate) use self::swap::until_done;
 pub(crate) use self::value::{decode_value, encode_value, fit_a_message};

@@ -1,6 +1,7 @@
 //! Questions to the owner: what goes into them, and what their answers say.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use callboard_core::{BodyError, decode, encode_into, limits};
 use serde::Serialize;
@@ -20,7 +21,12 @@ const AROUND_BYTES: usize = 8;
 impl Handle<DictOwner> {
     /// Asks what is answered at once. A refusal is an error.
     pub(crate) fn question(&self, ask: Ask) -> Result<Reply, DictError> {
-        match self.ask(ask)? {
+        self.question_by(ask, None)
+    }
+
+    /// The same until `deadline`, if that is sooner than 60 s.
+    pub(crate) fn question_by(&self, ask: Ask, deadline: Option<Instant>) -> Result<Reply, DictError> {
+        match self.ask_by(ask, deadline)? {
             Reply::Refused(refusal) => Err(refusal.into()),
             reply => Ok(reply),
         }

@@ -1,16 +1,17 @@
 //! Changes of a dict on conditions: of one key, and of several in one step.
 
 use std::borrow::Borrow;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use super::ask::{encoded, unexpected, within};
+use super::ask::{encoded, fitting, unexpected, within};
 use super::error::DictError;
 use super::handle::Dict;
 use super::wire::{Ask, Changes, Reply};
-use crate::protocol::object::Swap;
+use crate::protocol::object::{Swap, until_done};
 
 impl<K, V> Dict<K, V> {
     /// Changes the value of a key to `new` if it is `expected`, in one step; otherwise tells what is there. None stands for no
@@ -37,13 +38,91 @@ impl<K, V> Dict<K, V> {
         let expected = expected.map(encoded).transpose()?;
         let new = new.as_ref().map(encoded).transpose()?;
         within([Some(&key), expected.as_ref(), new.as_ref()].into_iter().flatten())?;
-        match self.handle.question(Ask::Swap { key, expected, new })? {
+        match self.handle.question(Ask::Swap { key, expected, new, keeps_end: false })? {
             Reply::Done => Ok(Swap::Done),
             Reply::Value(found) => {
                 Ok(Swap::Differs(found.map(|bytes| self.handle.decoded(&bytes)).transpose()?))
             }
             other => unexpected(&other),
         }
+    }
+
+    /// Changes the value of a key by `change`, which is given what is there, none if nothing is, and leaves what shall be
+    /// there; what it returns. Nothing comes between: if another was faster, `change` runs again, on what that one left. So
+    /// it may run several times and should do nothing else. It runs in this process, and may be slow or use handles.
+    ///
+    /// A time that the entry had stays. A value that is the same as encoded changes nothing.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = callboard::Node::start()?;
+    /// let scores: callboard::Dict<String, Vec<u64>> = node.open("/scores")?;
+    /// scores.modify("anna", |scores| scores.get_or_insert_default().retain(|score| *score > 10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), but after [`DictError::Decode`] nothing has changed.
+    pub fn modify<Q, R>(&self, key: &Q, change: impl FnMut(&mut Option<V>) -> R) -> Result<R, DictError>
+    where
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+        V: Serialize + DeserializeOwned,
+    {
+        self.modify_until(key, None, change)?.ok_or(DictError::Unresponsive)
+    }
+
+    /// The same for at most `timeout`; none if others were faster until then, and then nothing was changed by this.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify); [`DictError::Unresponsive`] if the owner has not answered by then: the change may have
+    /// been made.
+    pub fn modify_timeout<Q, R>(
+        &self,
+        key: &Q,
+        timeout: Duration,
+        change: impl FnMut(&mut Option<V>) -> R,
+    ) -> Result<Option<R>, DictError>
+    where
+        K: Borrow<Q>,
+        Q: Serialize + ?Sized,
+        V: Serialize + DeserializeOwned,
+    {
+        self.modify_until(key, Instant::now().checked_add(timeout), change)
+    }
+
+    fn modify_until<Q, R>(
+        &self,
+        key: &Q,
+        deadline: Option<Instant>,
+        mut change: impl FnMut(&mut Option<V>) -> R,
+    ) -> Result<Option<R>, DictError>
+    where
+        Q: Serialize + ?Sized,
+        V: Serialize + DeserializeOwned,
+    {
+        let key = fitting(key)?;
+        let Reply::Value(found) = self.handle.question_by(Ask::Get(key.clone()), deadline)? else {
+            return Err(DictError::Disconnected);
+        };
+        until_done(found, deadline, |expected| {
+            let mut value = expected.as_ref().map(|bytes| self.handle.decoded(bytes)).transpose()?;
+            let result = change(&mut value);
+            let new = value.as_ref().map(encoded).transpose()?;
+            if new == expected {
+                return Ok(Ok(result));
+            }
+            within([Some(&key), expected.as_ref(), new.as_ref()].into_iter().flatten())?;
+            let ask = Ask::Swap { key: key.clone(), expected, new, keeps_end: true };
+            match self.handle.question_by(ask, deadline)? {
+                Reply::Done => Ok(Ok(result)),
+                Reply::Value(found) => Ok(Err(found)),
+                other => unexpected(&other),
+            }
+        })
     }
 
     /// Begins a batch: changes that are made together in one step, if all is as they expect.

@@ -75,7 +75,10 @@ impl DictOwner {
                 let Page { entries, after, until } = table.page(after, until, part);
                 Reply::Page { entries: ByteBuf::from(entries), after, until }
             }
-            Ask::Swap { key, expected, new } => self.swap(&key, expected, new)?,
+            Ask::Swap { key, expected, new, keeps_end } => {
+                let end = if keeps_end { table.end(&key) } else { None };
+                self.swap(&key, expected, new, end)?
+            }
             Ask::Number { key, operation, kind, by } => value(Some(&self.count(&key, operation, kind, &by)?)),
             Ask::Append { key, tail } => self.append(&key, tail)?,
             Ask::Update { key, function, args } => self.update(&key, &function, &args)?,
@@ -123,13 +126,14 @@ impl DictOwner {
         key: &[u8],
         expected: Option<ByteBuf>,
         new: Option<ByteBuf>,
+        end: Option<Instant>,
     ) -> Result<Reply, Refusal> {
         let found = self.table.value(key);
         if found != expected.as_ref().map(|bytes| &***bytes) {
             return Ok(value(found));
         }
         match new {
-            Some(new) => _ = self.table.put(key, new.into_vec(), None)?,
+            Some(new) => _ = self.table.put(key, new.into_vec(), end)?,
             None => _ = self.table.remove(key),
         }
         Ok(Reply::Done)

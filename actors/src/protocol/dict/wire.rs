@@ -58,6 +58,8 @@ pub(crate) enum Ask {
         key: ByteBuf,
         expected: Option<ByteBuf>,
         new: Option<ByteBuf>,
+        /// The new value ends when the one before would have.
+        keeps_end: bool,
     },
     /// `Reply::Value`, the one there now.
     Number {

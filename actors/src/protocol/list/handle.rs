@@ -1,6 +1,7 @@
 //! The list as users hold it: its elements one by one.
 
 use std::marker::PhantomData;
+use std::time::Instant;
 
 use callboard_core::BodyError;
 use serde::Serialize;
@@ -300,7 +301,12 @@ impl<T> List<T> {
     }
 
     pub(super) fn ask(&self, ask: Ask) -> Result<Reply, ListError> {
-        match self.handle.ask(ask)? {
+        self.ask_by(ask, None)
+    }
+
+    /// The same until `deadline`, if that is sooner than 60 s.
+    pub(super) fn ask_by(&self, ask: Ask, deadline: Option<Instant>) -> Result<Reply, ListError> {
+        match self.handle.ask_by(ask, deadline)? {
             Reply::Failed(fault) => Err(fault.into()),
             reply => Ok(reply),
         }

@@ -67,14 +67,15 @@ impl<T> ListOptions<T> {
         Self::default()
     }
 
-    /// A list of at most so many elements; zero refuses all.
+    /// A list of at most so many elements; zero counts as one. One more is [`ListError::Full`](crate::ListError::Full).
     #[must_use]
     pub fn capacity(mut self, elements: u64) -> Self {
-        self.capacity = elements;
+        self.capacity = elements.max(1);
         self
     }
 
-    /// A list whose elements take at most so many bytes, as encoded; zero refuses all.
+    /// A list whose elements take at most so many bytes, as encoded. An element beyond that alone is
+    /// [`ListError::TooLarge`](crate::ListError::TooLarge), so zero refuses all.
     #[must_use]
     pub fn capacity_bytes(mut self, bytes: u64) -> Self {
         self.capacity_bytes = bytes;

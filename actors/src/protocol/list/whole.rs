@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::ListError;
 use super::handle::{List, encode};
 use super::wire::{Ask, Reply};
-use crate::protocol::object::asked_name;
+use crate::protocol::object::{asked_name, fit_a_message, until_done};
 use crate::scratch::with_scratch;
 
 impl<T: DeserializeOwned> List<T> {
@@ -59,6 +59,64 @@ impl<T: DeserializeOwned> List<T> {
             Reply::Values(values) => values.iter().map(|bytes| self.decode(bytes)).collect(),
             _ => Err(ListError::Disconnected),
         }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> List<T> {
+    /// Changes the element at `index` by `change`; what that returns. Nothing comes between: if another was faster, `change`
+    /// runs again, on what is at `index` then. So it may run several times and should do nothing else. It runs in this
+    /// process, and may be slow or use handles. An element that is the same as encoded changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push); [`ListError::OutOfBounds`]; after [`ListError::Decode`] nothing has changed.
+    pub fn modify<R>(&self, index: usize, change: impl FnMut(&mut T) -> R) -> Result<R, ListError> {
+        self.modify_until(index, None, change)?.ok_or(ListError::Unresponsive)
+    }
+
+    /// The same for at most `timeout`; none if others were faster until then, and then nothing was changed by this.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify); [`ListError::Unresponsive`] if the owner has not answered by then: the change may have
+    /// been made.
+    pub fn modify_timeout<R>(
+        &self,
+        index: usize,
+        timeout: Duration,
+        change: impl FnMut(&mut T) -> R,
+    ) -> Result<Option<R>, ListError> {
+        self.modify_until(index, Instant::now().checked_add(timeout), change)
+    }
+
+    fn modify_until<R>(
+        &self,
+        index: usize,
+        deadline: Option<Instant>,
+        mut change: impl FnMut(&mut T) -> R,
+    ) -> Result<Option<R>, ListError> {
+        let at = index as u64;
+        let found = match self.ask_by(Ask::Get(at), deadline)? {
+            Reply::Value(Some(found)) => found,
+            Reply::Value(None) => return Err(ListError::OutOfBounds { index, len: self.len()? }),
+            _ => return Err(ListError::Disconnected),
+        };
+        until_done(found, deadline, |expected| {
+            let mut value = self.decode(&expected)?;
+            let result = change(&mut value);
+            let new = encode(&value)?;
+            if new == expected {
+                return Ok(Ok(result));
+            }
+            if !fit_a_message([&expected, &new]) {
+                return Err(ListError::TooLarge);
+            }
+            match self.ask_by(Ask::CompareAndSwap { at, expected, new }, deadline)? {
+                Reply::Done => Ok(Ok(result)),
+                Reply::Value(Some(found)) => Ok(Err(found)),
+                _ => Err(ListError::Disconnected),
+            }
+        })
     }
 }
 

@@ -91,6 +91,12 @@ impl<O: Owner> Handle<O> {
         Ok(self.ask_until(ask, Instant::now().checked_add(ANSWER_WITHIN))?)
     }
 
+    /// The same, but until `deadline` if that is sooner.
+    pub(crate) fn ask_by(&self, ask: O::Ask, deadline: Option<Instant>) -> Result<O::Reply, ObjectError> {
+        let latest = Instant::now().checked_add(ANSWER_WITHIN);
+        Ok(self.ask_until(ask, deadline.into_iter().chain(latest).min())?)
+    }
+
     /// Asks, and waits for the answer until `deadline`.
     pub(crate) fn ask_until(&self, ask: O::Ask, deadline: Option<Instant>) -> Result<O::Reply, CallError> {
         self.begin(ask).wait(deadline)

@@ -6,7 +6,7 @@ use callboard_core::BodyError;
 use thiserror::Error;
 
 /// Why an item was not put. The item comes back.
-#[derive(Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 pub enum PutError<T> {
     /// There was no room, or none within the timeout. The item is not in the queue.
     #[error("the queue is full")]

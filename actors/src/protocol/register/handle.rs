@@ -1,7 +1,7 @@
 //! The register as users hold it.
 
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use super::owner::RegisterOwner;
 use super::wire::{Ask, Reply};
 use crate::protocol::object::{
     Asking, Handle, ObjectError, Swap, Typed, asked_name, decode_value, encode_value, fit_a_message,
-    shared_object,
+    shared_object, until_done,
 };
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
@@ -155,6 +155,60 @@ impl<T: Serialize + DeserializeOwned> Register<T> {
     }
 }
 
+impl<T: Serialize + DeserializeOwned> Register<T> {
+    /// Changes the value by `change`, which is given what is there, none if nothing is, and leaves what shall be there, for
+    /// good unless that is the same; what it returns. Nothing comes between: if another was faster, `change` runs again, on
+    /// what that one left. So it may run several times and should do nothing else. It runs in this process, and may be slow
+    /// or use handles.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set), but after [`RegisterError::Decode`] nothing has changed.
+    pub fn modify<R>(&self, change: impl FnMut(&mut Option<T>) -> R) -> Result<R, RegisterError> {
+        self.modify_until(None, change)?.ok_or(RegisterError::Unresponsive)
+    }
+
+    /// The same for at most `timeout`; none if others were faster until then, and then nothing was changed by this.
+    ///
+    /// # Errors
+    ///
+    /// As [`modify`](Self::modify); [`RegisterError::Unresponsive`] if the owner has not answered by then: the change may
+    /// have been made.
+    pub fn modify_timeout<R>(
+        &self,
+        timeout: Duration,
+        change: impl FnMut(&mut Option<T>) -> R,
+    ) -> Result<Option<R>, RegisterError> {
+        self.modify_until(Instant::now().checked_add(timeout), change)
+    }
+
+    fn modify_until<R>(
+        &self,
+        deadline: Option<Instant>,
+        mut change: impl FnMut(&mut Option<T>) -> R,
+    ) -> Result<Option<R>, RegisterError> {
+        let Reply::Value(found) = self.ask_by(Ask::Get, deadline)? else {
+            return Err(RegisterError::Disconnected);
+        };
+        until_done(found, deadline, |expected| {
+            let mut value = expected.as_ref().map(|bytes| self.decode(bytes)).transpose()?;
+            let result = change(&mut value);
+            let new = value.as_ref().map(encode).transpose()?;
+            if new == expected {
+                return Ok(Ok(result));
+            }
+            if !fit_a_message(expected.iter().chain(&new)) {
+                return Err(RegisterError::TooLarge);
+            }
+            match self.ask_by(Ask::CompareAndSwap { expected, new }, deadline)? {
+                Reply::Done => Ok(Ok(result)),
+                Reply::Value(found) => Ok(Err(found)),
+                _ => Err(RegisterError::Disconnected),
+            }
+        })
+    }
+}
+
 impl<T> Register<T> {
     /// Has the owner run the [function](crate::RegisterOptions::function) of that name on the value, and put what it returns
     /// in its place, for good unless that is the same; the function's result. Nothing comes between.
@@ -177,7 +231,12 @@ impl<T> Register<T> {
     }
 
     pub(super) fn ask(&self, ask: Ask) -> Result<Reply, RegisterError> {
-        match self.handle.ask(ask)? {
+        self.ask_by(ask, None)
+    }
+
+    /// The same until `deadline`, if that is sooner than 60 s.
+    fn ask_by(&self, ask: Ask, deadline: Option<Instant>) -> Result<Reply, RegisterError> {
+        match self.handle.ask_by(ask, deadline)? {
             Reply::Failed(fault) => Err(fault.into()),
             reply => Ok(reply),
         }

@@ -44,8 +44,8 @@ fn step() -> impl Strategy<Value = Step> {
             Ask::InsertMany(entries.iter().flat_map(|(key, value)| [&***key, &***value]).collect())
         }),
         2 => (expected, changes()).prop_map(|(expected, changes)| Ask::Batch { expected, changes }),
-        2 => (key(), prop::option::of(value()), prop::option::of(value()))
-            .prop_map(|(key, expected, new)| Ask::Swap { key, expected, new }),
+        2 => (key(), prop::option::of(value()), prop::option::of(value()), any::<bool>())
+            .prop_map(|(key, expected, new, keeps_end)| Ask::Swap { key, expected, new, keeps_end }),
         1 => (key(), lasting).prop_map(|(key, time)| Ask::Expire(key, time)),
     ];
     prop_oneof![
@@ -140,13 +140,15 @@ impl Model {
                     Reply::Count(added)
                 })
             }
-            Ask::Swap { key, expected, new } => {
+            Ask::Swap { key, expected, new, keeps_end } => {
                 let found = self.get(&key);
                 if found != expected {
                     return Reply::Value(found);
                 }
+                let end =
+                    self.0.iter().find(|(other, ..)| *other == key && keeps_end).and_then(|entry| entry.2);
                 self.change(|model| {
-                    model.set(&key, new, None);
+                    model.set(&key, new, end);
                     Reply::Done
                 })
             }
