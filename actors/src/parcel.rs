@@ -42,6 +42,15 @@ impl Rights {
     }
 }
 
+/// The same descriptors, not such as lead to the same.
+impl PartialEq for Rights {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+}
+
+impl Eq for Rights {}
+
 impl From<Vec<OwnedFd>> for Rights {
     fn from(rights: Vec<OwnedFd>) -> Self {
         rights.into_iter().map(Arc::new).collect()
@@ -55,7 +64,7 @@ impl FromIterator<Arc<OwnedFd>> for Rights {
 }
 
 /// A user's value, encoded, and the descriptors in it: they go along with any message that it is part of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parcel {
     pub(crate) bytes: ByteBuf,
     pub(crate) rights: Rights,

@@ -1,11 +1,11 @@
 // cargo run --release -p callboard-examples --example handles_travel
 //! Handles are values: a queue goes through a queue, a dict into a dict, and an end of a pipe by way of a child to its
-//! child. Each works where it comes to.
+//! child, or into a dict and out of it. Each works where it comes to.
 //!
 //! Handles of queues, dicts and the like may be copied and kept anywhere, since the object stays where it is. An end of a pipe is
-//! there once, and travels in the arguments of a process or in another pipe only: dicts and queues refuse it.
+//! there once: it moves, in arguments and results, through pipes and queues, and stays in a dict until somebody takes it out.
 
-use callboard::{Dict, DictError, DictOptions, Failure, Node, PipeSender, Queue, QueueOptions};
+use callboard::{Dict, DictOptions, Failure, Node, PipeSender, Queue, QueueOptions};
 
 /// Answers through whatever queue it is sent.
 fn answer(_: &Node, calls: Queue<Queue<String>>) -> Result<(), Failure> {
@@ -31,6 +31,12 @@ fn grandchild(node: &Node, end: PipeSender<String>) -> Result<(), Failure> {
     Ok(end.send(format!("hello from the {}", node.name()))?)
 }
 
+/// Takes an end out of a dict, to be its only holder.
+fn take(_: &Node, ends: Dict<String, PipeSender<String>>) -> Result<(), Failure> {
+    let end = ends.remove("end")?.ok_or_else(|| Failure::new("somebody was faster"))?;
+    Ok(end.send("hello by the end that was in a dict".to_owned())?)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = Node::start()?;
 
@@ -54,10 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     passing.join()??;
 
     let ends: Dict<String, PipeSender<String>> = node.anonymous(DictOptions::new());
-    let (sender, _receiver) = node.one_way_pipe::<String>()?;
-    match ends.insert("end".to_owned(), sender) {
-        Err(DictError::Encode(error)) => println!("an end in a dict: {error}"),
-        other => println!("unexpected: {other:?}"),
-    }
+    let (sender, receiver) = node.one_way_pipe::<String>()?;
+    ends.insert("end".to_owned(), sender)?;
+    println!("a copy of it: {}", ends.get("end").is_ok());
+    node.spawn("take", take, ends)?.join()??;
+    println!("{}", receiver.recv()?);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Ends of pipes in arguments, in what is returned, and in objects that hold one value at a place.
 
 use callboard::{
-    Manager, Node, PipeEnd, PipeReceiver, PipeSender, RecvError, SendError, Serve, Served, ServedError,
+    Dict, DictError, DictOptions, Manager, Node, PipeEnd, PipeReceiver, PipeSender, RecvError, SendError,
+    Serve, Served, ServedError,
 };
 use callboard_tests::{LeakCheck, PATIENCE, eventually, rounds, send_signal};
 
@@ -140,6 +141,93 @@ fn a_caller_killed_in_the_middle_leaves_no_end_open() {
             assert!(child.join().is_err());
         }
         news.call(News::leave, ()).unwrap();
+    }
+    check.check();
+}
+
+type Ends = Dict<String, PipeSender<u64>>;
+
+fn hosts(node: &Node, name: String) {
+    let _ends: Ends = node.create(&name, DictOptions::new()).unwrap();
+    node.wait_stopping(PATIENCE * 10);
+}
+
+/// > An end of a pipe in a dict is the dict's: moved on by `insert`, `remove` and `pop`, to whatever process, it works there.
+#[test]
+fn an_end_in_a_dict_is_moved_on_and_works_there() {
+    fn takes(_: &Node, ends: Ends) -> u64 {
+        let end = ends.remove("shared").unwrap().unwrap();
+        end.send(5).unwrap();
+        let before = ends.insert("other".to_owned(), end).unwrap();
+        before.unwrap().send(6).unwrap();
+        ends.pop().unwrap().map_or(0, |(key, end)| {
+            end.send(7).unwrap();
+            key.len() as u64
+        })
+    }
+    let check = LeakCheck::new();
+    {
+        let node = Node::start().unwrap();
+        let host = node.process("hosts").stderr_null().spawn(hosts, "/ends".to_owned()).unwrap();
+        let there: Ends = node.open_timeout("/ends", PATIENCE).unwrap();
+        let here: Ends = node.anonymous(DictOptions::new());
+        for ends in [&here, &there] {
+            let pipes = || node.one_way_pipe::<u64>().unwrap();
+            let (other, others) = pipes();
+            ends.insert("other".to_owned(), other).unwrap();
+            let (sender, receiver) = pipes();
+            sender.send(4).unwrap();
+            assert!(ends.insert("shared".to_owned(), sender).unwrap().is_none());
+            for refused in [ends.get("shared").map(drop), ends.values().map(drop), ends.snapshot().map(drop)]
+            {
+                assert!(
+                    matches!(&refused, Err(DictError::Decode(why)) if why.to_string().contains("copied"))
+                );
+            }
+            let (sender, _receiver) = pipes();
+            assert!(matches!(ends.get_or_insert("new".to_owned(), sender), Err(DictError::Encode(_))));
+            let child = node.spawn("takes", takes, ends.clone()).unwrap();
+            assert_eq!(child.join().unwrap(), 5);
+            assert_eq!((0..3).map(|_| receiver.recv().unwrap()).collect::<Vec<_>>(), [4, 5, 7]);
+            assert_eq!(others.recv().unwrap(), 6);
+            for closed in [receiver, others] {
+                assert!(matches!(closed.recv(), Err(RecvError::Closed)));
+            }
+            assert!(ends.is_empty().unwrap());
+        }
+        host.terminate(PATIENCE);
+        host.join().unwrap();
+    }
+    check.check();
+}
+
+/// > An end in a dict that is cleared, replaced, or whose time is over is closed, and so it is when the dict's process is killed.
+#[test]
+fn an_end_that_a_dict_drops_is_closed() {
+    let check = LeakCheck::new();
+    {
+        let node = Node::start().unwrap();
+        let host = node.process("hosts").stderr_null().spawn(hosts, "/ends".to_owned()).unwrap();
+        let ends: Ends = node.open_timeout("/ends", PATIENCE).unwrap();
+        let is_closed =
+            |end: &PipeReceiver<u64>| matches!(end.recv_timeout(PATIENCE), Err(RecvError::Closed));
+        let put = |key: &str| {
+            let (sender, receiver) = node.one_way_pipe::<u64>().unwrap();
+            (ends.insert(key.to_owned(), sender).unwrap(), receiver)
+        };
+        let (_, first) = put("a");
+        ends.clear().unwrap();
+        assert!(is_closed(&first));
+        let (_, first) = put("a");
+        drop(put("a"));
+        assert!(is_closed(&first));
+        let (sender, timed) = node.one_way_pipe::<u64>().unwrap();
+        ends.insert_for("b".to_owned(), sender, std::time::Duration::from_millis(5)).unwrap();
+        assert!(is_closed(&timed));
+        let (_, last) = put("c");
+        send_signal(host.pid(), 9);
+        assert!(is_closed(&last));
+        assert!(host.join().is_err());
     }
     check.check();
 }

@@ -40,6 +40,7 @@ impl Handle<DictOwner> {
     pub(crate) fn value<T: DeserializeOwned>(&self, ask: Ask) -> Result<Option<T>, DictError> {
         match self.question(ask)? {
             Reply::Value(bytes) => bytes.map(|bytes| self.decoded(&bytes)).transpose(),
+            Reply::Moved(_, parcel) => parcel.unpack(&self.runtime).map(Some).map_err(DictError::Decode),
             other => unexpected(&other),
         }
     }
@@ -90,7 +91,7 @@ pub(crate) fn unexpected<T>(_: &Reply) -> Result<T, DictError> {
 
 pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<ByteBuf, DictError> {
     let mut bytes = Vec::new();
-    encode_into(value, &mut bytes).map_err(DictError::Encode)?;
+    scope::plain(|| encode_into(value, &mut bytes)).map_err(DictError::Encode)?;
     Ok(ByteBuf::from(bytes))
 }
 

@@ -12,6 +12,7 @@ use super::error::DictError;
 use super::options::{DictOptions, Types};
 use super::owner::DictOwner;
 use super::wire::{Ask, Reply};
+use crate::parcel::Parcel;
 use crate::protocol::object::{Handle, Typed, shared_object};
 
 /// A map from keys to values between any threads of any processes of a job, in the order of insertion.
@@ -115,6 +116,10 @@ impl<K, V> Dict<K, V> {
     /// Puts a value; the one before, none if the key was not there. It is there until it is replaced or removed, also if the
     /// one before was there [for a time](Self::insert_for).
     ///
+    /// A value may hold ends of pipes, which move: they are the dict's then, until they are moved on by another `insert`, by
+    /// [`remove`](Self::remove) or by [`pop`](Self::pop). What reads such a value says that it can't be decoded; dropped, or
+    /// with the dict's process, they are closed.
+    ///
     /// # Errors
     ///
     /// As [`get`](Self::get); [`DictError::Full`]. After [`DictError::Decode`], which is about the value before, it has been
@@ -147,9 +152,14 @@ impl<K, V> Dict<K, V> {
         K: Serialize,
         V: Serialize + DeserializeOwned,
     {
-        let (key, value) = (encoded(key)?, encoded(value)?);
-        within([&key, &value])?;
-        self.handle.value(Ask::Insert(key, value, lasting))
+        let key = encoded(key)?;
+        let (value, departing) = Parcel::pack(value).map_err(DictError::Encode)?;
+        within([&key, &value.bytes])?;
+        if departing.count() == 0 {
+            return self.handle.value(Ask::Insert(key, value.bytes, lasting));
+        }
+        departing.depart();
+        self.handle.value(Ask::Place(key, value, lasting))
     }
 
     /// Puts a value unless the key is there; the value that is there after it.
@@ -202,6 +212,10 @@ impl<K, V> Dict<K, V> {
             Reply::Entry(None) => Ok(None),
             Reply::Entry(Some((key, value))) => {
                 Ok(Some((self.handle.decoded(&key)?, self.handle.decoded(&value)?)))
+            }
+            Reply::Moved(Some(key), value) => {
+                let value = value.unpack(&self.handle.runtime).map_err(DictError::Decode)?;
+                Ok(Some((self.handle.decoded(&key)?, value)))
             }
             other => unexpected(&other),
         }

@@ -18,6 +18,7 @@ use serde_bytes::ByteBuf;
 use self::table::{End, Page, Table};
 use super::options::Settings;
 use super::wire::{Ask, Changes, Operator, Refusal, Reply, Thrown};
+use crate::parcel::{Parcel, Rights};
 use crate::protocol::message_pack::Operation;
 use crate::protocol::object::{
     AboutCasts, Asker, Effects, Functions, Owner, Refusals, Refused, Strings, TakesCasts,
@@ -46,8 +47,14 @@ impl DictOwner {
             Ask::Get(key) => value(table.value(&key)),
             Ask::Has(key) => Reply::Is(table.get(&key).is_some()),
             Ask::Insert(key, new, lasting) => {
-                let before = table.put(&key, new.into_vec(), end(now, lasting))?;
-                Reply::Value(before.map(ByteBuf::from))
+                let rights = table.rights(&key);
+                taken_out(table.put(&key, new.into_vec(), end(now, lasting))?, rights)
+            }
+            Ask::Place(key, Parcel { bytes, rights }, lasting) => {
+                let rights_before = table.rights(&key);
+                let before = table.put(&key, bytes.into_vec(), end(now, lasting))?;
+                table.keep(&key, rights);
+                taken_out(before, rights_before)
             }
             Ask::InsertNew(key, new) => {
                 if table.get(&key).is_none() {
@@ -55,9 +62,21 @@ impl DictOwner {
                 }
                 value(table.value(&key))
             }
-            Ask::Remove(key) => Reply::Value(table.remove(&key).map(|(_, value)| ByteBuf::from(value))),
+            Ask::Remove(key) => {
+                let rights = table.rights(&key);
+                taken_out(table.remove(&key).map(|(_, value)| value), rights)
+            }
             Ask::Pop => {
-                Reply::Entry(table.pop().map(|(key, value)| (ByteBuf::from(&*key), ByteBuf::from(value))))
+                let rights = table.last_key().map(|key| table.rights(key)).unwrap_or_default();
+                match table.pop() {
+                    Some((key, value)) if !rights.is_empty() => {
+                        let parcel = Parcel { bytes: ByteBuf::from(value), rights };
+                        Reply::Moved(Some(ByteBuf::from(&*key)), parcel)
+                    }
+                    popped => {
+                        Reply::Entry(popped.map(|(key, value)| (ByteBuf::from(&*key), ByteBuf::from(value))))
+                    }
+                }
             }
             Ask::Len => Reply::Count(table.len() as u64),
             Ask::Clear => {
@@ -183,6 +202,14 @@ impl DictOwner {
             }
         }
         self.table.has_room(new, old)
+    }
+}
+
+/// A value that is the dict's no more, and what moves in it.
+fn taken_out(value: Option<Vec<u8>>, rights: Rights) -> Reply {
+    match value.map(ByteBuf::from) {
+        Some(bytes) if !rights.is_empty() => Reply::Moved(None, Parcel { bytes, rights }),
+        value => Reply::Value(value),
     }
 }
 

@@ -6,6 +6,7 @@ use callboard_core::{BodyError, ByteStrings};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::parcel::Parcel;
 use crate::protocol::message_pack::{Kind, Operation};
 use crate::protocol::object::{AboutCasts, FunctionError, Refused, Strings};
 
@@ -25,6 +26,8 @@ pub(crate) enum Ask {
     Has(ByteBuf),
     /// `Reply::Value`, the one before. With a time it is there for so long only.
     Insert(ByteBuf, ByteBuf, Option<Duration>),
+    /// The same for a value that holds what moves.
+    Place(ByteBuf, Parcel, Option<Duration>),
     /// `Reply::Value`, the one there now.
     InsertNew(ByteBuf, ByteBuf),
     /// `Reply::Value`, the one before.
@@ -173,6 +176,8 @@ pub(crate) enum Reply {
     Is(bool),
     Count(u64),
     Entry(Option<(ByteBuf, ByteBuf)>),
+    /// A value that was taken out, and holds what moves; with its key where that was not asked for.
+    Moved(Option<ByteBuf>, Parcel),
     Flat(Strings),
     Page {
         entries: ByteBuf,

@@ -8,6 +8,7 @@ use callboard_core::{limits, push_bytes};
 use foldhash::HashMap;
 
 use super::log::Log;
+use crate::parcel::Rights;
 use crate::protocol::dict::wire::{PAGE_BYTES, PAGE_ENTRIES, Part, Refusal};
 use crate::protocol::object::Strings;
 
@@ -55,6 +56,8 @@ pub(super) struct Table {
     bytes: u64,
     most_entries: u64,
     most_bytes: u64,
+    /// What moves in some of the values.
+    moving: HashMap<Key, Rights>,
     pub(super) log: Log,
 }
 
@@ -75,6 +78,7 @@ impl Table {
             bytes: 0,
             most_entries,
             most_bytes,
+            moving: HashMap::default(),
             log: Log::default(),
         }
     }
@@ -127,8 +131,28 @@ impl Table {
         Ok(self.place(key, value, until))
     }
 
+    /// What moves in the value of this key.
+    pub(super) fn rights(&self, key: &[u8]) -> Rights {
+        self.moving.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Keeps what moves in the value that is there now.
+    pub(super) fn keep(&mut self, key: &[u8], rights: Rights) {
+        if let Some((key, _)) = self.entries.get_key_value(key) {
+            self.moving.insert(Key::clone(key), rights);
+        }
+    }
+
+    /// The value of this key is another, or none.
+    fn let_go(&mut self, key: &[u8]) {
+        if !self.moving.is_empty() {
+            self.moving.remove(key);
+        }
+    }
+
     /// The same for a value for which there is room.
     pub(super) fn place(&mut self, key: &[u8], value: Vec<u8>, until: Option<Instant>) -> Option<Vec<u8>> {
+        self.let_go(key);
         let Some(entry) = self.entries.get_mut(key) else {
             self.add(Key::from(key), value, until);
             return None;
@@ -158,6 +182,7 @@ impl Table {
 
     /// The same for a value for which there is room; whether the key is new. The memory of the value before is used again.
     pub(super) fn copy(&mut self, key: &[u8], value: &[u8], end: End) -> bool {
+        self.let_go(key);
         let Some(entry) = self.entries.get_mut(key) else {
             self.add(Key::from(key), value.to_vec(), None);
             return true;
@@ -198,6 +223,7 @@ impl Table {
         let more = tail.saturating_add(HEAD_GROWTH);
         self.admits(key.len(), entry.value.len().saturating_add(more))?;
         self.has_room((0, more as u64), (0, 0))?;
+        self.let_go(key);
         let Some(entry) = self.entries.get_mut(key) else { return Ok(None) };
         let before = entry.value.len() as u64;
         let len = with(&mut entry.value)?;
@@ -220,6 +246,7 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<(Key, Vec<u8>)> {
+        self.let_go(key);
         let (key, entry) = self.entries.remove_entry(key)?;
         self.order.remove(&entry.number);
         if let Some(until) = entry.until {
@@ -230,9 +257,14 @@ impl Table {
         Some((key, entry.value))
     }
 
+    /// The key of the last entry in order.
+    pub(super) fn last_key(&self) -> Option<&Key> {
+        self.order.last_key_value().map(|(_, key)| key)
+    }
+
     /// Removes the last entry in order.
     pub(super) fn pop(&mut self) -> Option<(Key, Vec<u8>)> {
-        let key = Key::clone(self.order.last_key_value()?.1);
+        let key = Key::clone(self.last_key()?);
         self.remove(&key)
     }
 
@@ -244,6 +276,7 @@ impl Table {
             }
         }
         self.ends.clear();
+        self.moving.clear();
         self.bytes = 0;
     }
 
