@@ -109,3 +109,34 @@ pub(crate) fn check_sum(accounts: &[Account], sum: u64) {
     assert!((least..=most).contains(&sum), "{sum} is not within {least}..={most}");
     assert!(least == most || accounts.iter().any(|account| account.was_killed));
 }
+
+fn account(was_killed: bool, notes: &[(What, u64)]) -> Account {
+    Account { was_killed, notes: notes.to_vec() }
+}
+
+#[test]
+#[should_panic(expected = "[2] are lost")]
+fn a_lost_number_is_found() {
+    let put = account(false, &[(What::Begins, 1), (What::Confirmed, 1), (What::Begins, 2), (What::Gave, 2)]);
+    check_bag(&[put], vec![1]);
+}
+
+#[test]
+#[should_panic(expected = "came twice")]
+fn a_number_that_came_twice_is_found() {
+    let put = account(false, &[(What::Begins, 1), (What::Confirmed, 1), (What::Takes, 0), (What::Took, 1)]);
+    check_bag(&[put], vec![1]);
+}
+
+#[test]
+fn what_a_killed_process_had_in_hand_is_nobodys_fault() {
+    let put = account(false, &[(What::Begins, 1), (What::Confirmed, 1)]);
+    let took = account(true, &[(What::Begins, 2), (What::Gave, 2), (What::Begins, 3), (What::Takes, 0)]);
+    check_bag(&[put, took], vec![3]);
+}
+
+#[test]
+#[should_panic(expected = "is not within 3..=3")]
+fn a_sum_that_is_too_large_is_found() {
+    check_sum(&[account(false, &[(What::Begins, 3), (What::Confirmed, 3)])], 4);
+}
