@@ -17,19 +17,21 @@ use crate::scope::{self, Departing};
 
 /// None for nearly everything that travels, which costs nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rights(Vec<Arc<OwnedFd>>);
+pub(crate) struct Rights(Option<Box<[Arc<OwnedFd>]>>);
 
 impl Rights {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     pub(crate) fn as_slice(&self) -> &[Arc<OwnedFd>] {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// The descriptors for one holder: copies of those that others have still.
@@ -38,7 +40,11 @@ impl Rights {
     ///
     /// What the kernel says when descriptors run out.
     pub(crate) fn into_owned(self) -> io::Result<Vec<OwnedFd>> {
-        self.0.into_iter().map(|right| Arc::try_unwrap(right).or_else(|right| right.try_clone())).collect()
+        self.0
+            .into_iter()
+            .flatten()
+            .map(|right| Arc::try_unwrap(right).or_else(|right| right.try_clone()))
+            .collect()
     }
 }
 
@@ -59,7 +65,8 @@ impl From<Vec<OwnedFd>> for Rights {
 
 impl FromIterator<Arc<OwnedFd>> for Rights {
     fn from_iter<I: IntoIterator<Item = Arc<OwnedFd>>>(rights: I) -> Self {
-        Self(rights.into_iter().collect())
+        let rights: Box<[_]> = rights.into_iter().collect();
+        Self(if rights.is_empty() { None } else { Some(rights) })
     }
 }
 

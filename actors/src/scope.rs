@@ -62,7 +62,11 @@ impl Departing {
     /// # Errors
     ///
     /// [`BodyError::Encode`] with what the kernel said.
+    #[inline]
     pub(crate) fn rights(&self) -> Result<Rights, BodyError> {
+        if self.count == 0 {
+            return Ok(Rights::default());
+        }
         self.copies().map_err(|error| BodyError::Encode(error.to_string()))
     }
 
@@ -79,7 +83,11 @@ impl Departing {
     }
 
     /// The message leaves, with the copies.
+    #[inline]
     pub(crate) fn depart(mut self) {
+        if self.travellers.is_empty() {
+            return;
+        }
         for traveller in std::mem::take(&mut self.travellers) {
             if let Traveller::Moves(moves) = traveller {
                 moves.depart();

@@ -204,8 +204,12 @@ impl State {
             return;
         }
         let wakes = count.min(self.getters.len());
-        woken.extend(self.getters.drain(..wakes).map(|getter| getter as Hook));
-        woken.extend(self.watchers.take());
+        if wakes > 0 {
+            woken.extend(self.getters.drain(..wakes).map(|getter| getter as Hook));
+        }
+        if self.watchers.len() > 0 {
+            woken.extend(self.watchers.take());
+        }
     }
 
     /// Has everybody look again.

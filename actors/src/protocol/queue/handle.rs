@@ -287,11 +287,13 @@ impl<T: DeserializeOwned, K: Kind<T>> Queue<T, K> {
         }
     }
 
+    #[inline]
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<T, callboard_core::BodyError> {
         scope::enter(&self.face.runtime, || decode(kind::content::<K>(bytes)))
     }
 
     /// Decodes an item that may have brought descriptors.
+    #[inline]
     fn decode_with(&self, bytes: &[u8], rights: Rights) -> Result<T, callboard_core::BodyError> {
         if rights.is_empty() {
             return self.decode(bytes);

@@ -21,6 +21,7 @@ pub(crate) enum Item {
 }
 
 impl From<&[u8]> for Item {
+    #[inline]
     fn from(item: &[u8]) -> Item {
         if item.len() > INLINE_BYTES {
             return Item::Long(item.into());
