@@ -51,7 +51,8 @@ impl Rights {
 /// The same descriptors, not such as lead to the same.
 impl PartialEq for Rights {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.0.iter().zip(&other.0).all(|(one, other)| Arc::ptr_eq(one, other))
+        let pairs = self.as_slice().iter().zip(other.as_slice());
+        self.len() == other.len() && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(one, other))
     }
 }
 
