@@ -1,10 +1,10 @@
 //! Fences of which one side pays for both.
 //!
 //! Two parties that each write a word and then read the other's must not both miss what the other wrote. A full fence between
-//! the two on each side sees to that, and costs more than all the rest of a small message: it waits until the written line has
-//! come over from the other core. But of the two one is at work and comes by millions of times a second, and the other is
-//! about to sleep. So the one at work only has to [pass](light), and who is about to sleep has the kernel [make](heavy) a full
-//! fence on every core that runs a thread of a process that has [registered](register): `membarrier(2)`, a microsecond or less.
+//! the two on each side sees to that, and waits until the written line has come over from the other core. But of the two one is
+//! at work and comes by millions of times a second, and the other is about to sleep. So the one at work only has to pass a light
+//! fence, and who is about to sleep has the kernel make a heavy one: a full fence on every core that runs a thread of a process
+//! that has [registered](register), by `membarrier(2)`, in about a microsecond.
 //! Threads that run nowhere at that moment have passed one when they were taken off their core.
 //!
 //! # Why that is enough
