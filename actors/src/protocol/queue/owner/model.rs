@@ -149,7 +149,7 @@ impl Scene {
             Verb::Nack => at.nack(usize::from(n), lasting.saturating_sub(Duration::from_millis(99))),
             Verb::Extend => at.extend(usize::from(n), lasting),
             Verb::Surrender => at.surrender(few),
-            Verb::Join => at.join(u64::from(n)),
+            Verb::Join => at.join(),
             Verb::Letters => at.say(ToOwner::DeadLetters),
             Verb::Len => at.say(ToOwner::Len),
             Verb::Kill => self.net.kill(peer, usize::from(n % 4)),

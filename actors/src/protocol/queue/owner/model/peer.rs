@@ -55,6 +55,7 @@ pub(super) struct Peer {
     pub(super) joins: Vec<u64>,
     /// Those it has said it waits for no longer; the answer may have been under way.
     left_joins: Vec<u64>,
+    next_join: u64,
     pub(super) knows_closed: bool,
 }
 
@@ -77,6 +78,7 @@ impl Peer {
             leases: Vec::new(),
             joins: Vec::new(),
             left_joins: Vec::new(),
+            next_join: 0,
             knows_closed: false,
         }
     }
@@ -184,7 +186,10 @@ impl Peer {
         }
     }
 
-    pub(super) fn join(&mut self, token: u64) {
+    /// As a client does, never with one number twice.
+    pub(super) fn join(&mut self) {
+        self.next_join += 1;
+        let token = self.next_join;
         self.joins.push(token);
         self.say(ToOwner::Join { token });
     }
