@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::hook::{Hook, Hooks, Poll};
-use crate::parcel::Rights;
+use crate::parcel::{Parcel, Rights};
 use crate::peer::{Peer, header, packed};
 use crate::runtime::Runtime;
 use crate::scope;
@@ -59,6 +59,8 @@ pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
 
 struct Entry {
     peer: NodeId,
+    /// Others may answer too: the right to do so is passed on.
+    is_open: bool,
     on_reply: OnReply,
 }
 
@@ -68,16 +70,29 @@ pub(crate) struct Calls(Mutex<Slots<Entry>>);
 
 impl Calls {
     pub(crate) fn begin(&self, peer: NodeId, on_reply: OnReply) -> u64 {
-        let slot = self.0.lock().insert(Entry { peer, on_reply });
+        let slot = self.0.lock().insert(Entry { peer, is_open: false, on_reply });
         (u64::from(slot.generation) << 32) | u64::from(slot.index)
+    }
+
+    /// As [`begin`](Self::begin), for a call whose right to reply may be passed on: whoever has it answers.
+    pub(crate) fn begin_open(&self, peer: NodeId, on_reply: OnReply) -> u64 {
+        let slot = self.0.lock().insert(Entry { peer, is_open: true, on_reply });
+        (u64::from(slot.generation) << 32) | u64::from(slot.index)
+    }
+
+    /// The right to answer `word` has gone to that node.
+    fn moved(&self, word: u64, to: NodeId) {
+        if let Some(entry) = self.0.lock().get_mut(slot_of(word)).filter(|entry| entry.is_open) {
+            entry.peer = to;
+        }
     }
 
     /// The pending call `word`, if `from` is who was asked.
     fn take(&self, word: u64, from: Option<NodeId>) -> Option<OnReply> {
-        let slot = Slot { index: word as u32, generation: (word >> 32) as u32 };
+        let slot = slot_of(word);
         let mut calls = self.0.lock();
-        let asked = calls.get(slot)?.peer;
-        if from.is_some_and(|peer| peer != asked) {
+        let asked = calls.get(slot)?;
+        if from.is_some_and(|peer| peer != asked.peer && !asked.is_open) {
             return None;
         }
         calls.remove(slot).map(|entry| entry.on_reply)
@@ -95,6 +110,10 @@ impl Calls {
             calls.iter().filter(|(_, entry)| entry.peer == peer).map(|(slot, _)| slot).collect();
         words.into_iter().filter_map(|slot| calls.remove(slot)).map(|p| p.on_reply).collect()
     }
+}
+
+fn slot_of(word: u64) -> Slot {
+    Slot { index: word as u32, generation: (word >> 32) as u32 }
 }
 
 /// Where those who wait find the answer.
@@ -262,6 +281,16 @@ impl Runtime {
         on_reply(self, if failed { Err(CallError::Gone) } else { Ok(body()) });
     }
 
+    /// The right to answer call `word` has gone to that node: if it has ended, so has the call.
+    pub(crate) fn call_moved(self: &Arc<Self>, word: u64, to: NodeId) {
+        self.calls.moved(word, to);
+        // Looked for after the entry names it: an end that comes later finds the entry.
+        let is_there = to == self.id || self.meet(to).is_some_and(|peer| !peer.has_ended());
+        if !is_there {
+            self.fail_calls_to(to);
+        }
+    }
+
     /// Tells all who wait for answers from `peer` that none will come.
     pub(crate) fn fail_calls_to(self: &Arc<Self>, peer: NodeId) {
         for on_reply in self.calls.take_all_to(peer) {
@@ -274,6 +303,11 @@ impl Runtime {
 pub(crate) fn reply<R: Serialize>(runtime: &Runtime, peer: &Peer, word: u64, answer: &R) {
     let (body, rights) = packed(answer);
     peer.post(runtime, header(Kind::Reply, Slot::default(), word), &body, rights);
+}
+
+/// Answers call `word` of `peer` with a user's value.
+pub(crate) fn reply_packed(runtime: &Runtime, peer: &Peer, word: u64, value: Parcel) {
+    peer.post(runtime, header(Kind::Reply, Slot::default(), word), &value.bytes, value.rights);
 }
 
 /// Answers call `word` of `peer` with the news that nobody is at the address.

@@ -44,6 +44,9 @@ pub(crate) trait Cell: Send + Sync {
     /// Hears of that end once more, after everybody's `peer_ended`: at the root the peer's names are free by now.
     fn peer_gone(&self, _runtime: &Arc<Runtime>) {}
 
+    /// Its node ends, and this thread with it.
+    fn node_ends(&self, _runtime: &Arc<Runtime>) {}
+
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
 }

@@ -30,6 +30,8 @@ pub(crate) enum Control {
     Introduce { peer: NodeId },
     /// To a child: end soon, of your own accord.
     Stop,
+    /// To a caller: the right to answer that call is on its way to another node.
+    CallMoved { word: u64, to: NodeId },
     /// To whoever wrote to `slot`: nobody is there.
     Gone { slot: Slot },
     /// To the root, call: answered when that node has ended and its names are free.
@@ -151,6 +153,7 @@ impl Cell for ControlCell {
                 trusted(runtime, from)?;
                 runtime.stop_asked();
             }
+            Control::CallMoved { word, to } => runtime.call_moved(word, to),
             Control::Gone { slot } => runtime.object_gone(Address { node: from.id, slot }),
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod actor;
 mod call;
 mod cell;
 mod control;
@@ -29,6 +30,9 @@ mod scratch;
 mod wait;
 mod wait_any;
 
+pub use actor::{
+    Actor, ActorRef, AskError, CastError, Context, Exit, Message, ReplyTo, StartActor, StartActorError,
+};
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
 pub use manager::{Host, Manager, ManagerError};

@@ -138,6 +138,26 @@ fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<Registered<
     }
 }
 
+/// Gives a name to what lives at `address` on this node.
+pub(crate) fn claim(
+    runtime: &Arc<Runtime>,
+    name: &str,
+    address: Address,
+    type_name: String,
+) -> Result<(), NameError> {
+    check(name)?;
+    let request = Ask::Register { name: name.to_owned(), entry: Entry { address, type_name } };
+    match ask(runtime, request, REGISTRY_WITHIN)? {
+        Answer::Stands(entry) => Err(NameError::Taken { name: name.to_owned(), found: entry.type_name }),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the name back from what lived at `address`.
+pub(crate) fn release(runtime: &Arc<Runtime>, name: &str, address: Address) {
+    tell(runtime, Ask::Unregister { name: name.to_owned(), address });
+}
+
 fn typed<O: Object>(node: &Node, name: &str, entry: &Entry) -> Result<O, NameError> {
     let expected = O::type_name();
     if entry.type_name == expected {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,15 @@ pub enum JoinJobError {
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
+/// A node as those know it who do not keep it.
+pub(crate) struct WeakNode(Weak<Inner>);
+
+impl WeakNode {
+    pub(crate) fn upgrade(&self) -> Option<Node> {
+        self.0.upgrade().map(Node)
+    }
+}
+
 struct Inner {
     runtime: Arc<Runtime>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -87,6 +96,10 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.0))
+    }
+
     /// Starts the root node of a new job; in a spawned child, runs the call it was spawned for and never returns.
     ///
     /// Call it first in `main`: a child runs `main` up to here, with the parent's arguments, and enters its function
@@ -314,6 +327,7 @@ impl Drop for Inner {
         if let Some(guests) = self.guests.lock().take() {
             guests.close();
         }
+        runtime.end_actors();
         runtime.flush_listed();
         runtime.end_loop();
         child::end_all(&runtime.children(), REAP_WITHIN);

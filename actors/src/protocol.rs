@@ -14,7 +14,7 @@ pub(crate) mod queue;
 pub(crate) mod register;
 pub(crate) mod served;
 pub(crate) mod set;
-mod travel;
+pub(crate) mod travel;
 
 pub(crate) use object::functions::{panic_text, refuse_inside};
 pub use object::{FunctionError, ObjectError, Swap};

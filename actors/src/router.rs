@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use callboard_core::{Header, Kind, Slot};
 
+use crate::actor;
 use crate::call::{self, Body};
 use crate::cell::{Incoming, Violation};
 use crate::control::{self, Control};
@@ -51,7 +52,10 @@ fn to_cell(
         return cell.receive(runtime, from, incoming);
     }
     // A stale address reaches nobody; whoever holds it is told.
-    if incoming.kind == Kind::Call {
+    if incoming.kind == Kind::Items && incoming.flags.contains(actor::HEADED) {
+        actor::refuse(runtime, incoming.body);
+        control::cast(runtime, from, &Control::Gone { slot });
+    } else if incoming.kind == Kind::Call {
         call::reply_gone(runtime, from, incoming.word);
     } else {
         control::cast(runtime, from, &Control::Gone { slot });

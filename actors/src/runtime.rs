@@ -7,7 +7,7 @@
 mod flush;
 mod stop;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,6 +17,7 @@ use callboard_core::{Address, EventLoop, NodeId, Reactor, Slot, Slots, Source, T
 use callboard_ipc::Connection;
 use parking_lot::{Mutex, RwLock};
 
+use crate::actor::Workers;
 use crate::call::Calls;
 use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
@@ -49,6 +50,9 @@ pub(crate) enum Ending {
     Broken(String),
 }
 
+/// How many nodes that have ended a node remembers. The root hears of an end at about the same time, and forgets none.
+const MAX_ENDED: usize = 1024;
+
 pub(crate) struct Runtime {
     pub(crate) id: NodeId,
     pub(crate) root: NodeId,
@@ -61,6 +65,8 @@ pub(crate) struct Runtime {
     pub(crate) seat: Arc<Seat>,
     pub(crate) calls: Calls,
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
+    /// Nodes that have ended, the latest: the root may not know yet, and would have them met again.
+    ended: Mutex<VecDeque<NodeId>>,
     cells: RwLock<Slots<Arc<dyn Cell>>>,
     faces: Mutex<HashMap<Address, Weak<dyn Face>>>,
     pub(crate) control: Arc<ControlCell>,
@@ -74,6 +80,7 @@ pub(crate) struct Runtime {
     backlog: Mutex<Vec<NodeId>>,
     timers: Mutex<Timers<Slot>>,
     stop: Mutex<StopAsked>,
+    pub(crate) workers: Arc<Workers>,
     ending: AtomicBool,
 }
 
@@ -111,6 +118,7 @@ impl Runtime {
             seat,
             calls: Calls::default(),
             peers: RwLock::default(),
+            ended: Mutex::default(),
             cells: RwLock::new(cells),
             faces: Mutex::default(),
             control,
@@ -121,6 +129,7 @@ impl Runtime {
             backlog: Mutex::default(),
             timers: Mutex::new(Timers::default()),
             stop: Mutex::default(),
+            workers: Arc::default(),
             ending: AtomicBool::new(false),
         }))
     }
@@ -195,8 +204,11 @@ impl Runtime {
         if let Some(peer) = self.peer(id) {
             return Some(peer);
         }
-        // The root knows every live node: whom it has not met has ended. Nobody meets themselves.
+        // The root knows every live node: whom it has not met has ended. Nobody meets themselves, nor anybody twice.
         let root = if id == self.id { None } else { self.peer(self.root) }?;
+        if self.ended.lock().contains(&id) {
+            return None;
+        }
         let (peer, is_new) = self.peer_or_new(id);
         if is_new {
             let wanted = Arc::clone(&peer);
@@ -247,6 +259,14 @@ impl Runtime {
         if let Ending::Broken(reason) = ending {
             self.complain(&format!("connection to node {} closed: {reason}", peer.id));
         }
+        {
+            // Before it is nobody's peer any more, or it could be met again in between.
+            let mut ended = self.ended.lock();
+            ended.push_back(peer.id);
+            if ended.len() > MAX_ENDED {
+                ended.pop_front();
+            }
+        }
         self.peers.write().remove(&peer.id);
         let interested = peer.take_interests();
         let interested: Vec<_> = interested.into_iter().filter_map(|slot| self.cell(slot)).collect();
@@ -269,6 +289,13 @@ impl Runtime {
         for peer in self.peers() {
             self.peer_ended(&peer, &Ending::Closed);
         }
+    }
+
+    /// Ends all actors of a node that ends.
+    pub(crate) fn end_actors(self: &Arc<Self>) {
+        self.workers.end();
+        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
+        cells.iter().for_each(|cell| cell.node_ends(self));
     }
 
     pub(crate) fn registry(&self) -> Option<Arc<RegistryCell>> {

@@ -13,8 +13,9 @@ use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use callboard_core::BodyError;
+use callboard_core::{BodyError, NodeId};
 
+use crate::actor::Right;
 use crate::parcel::Rights;
 use crate::runtime::Runtime;
 
@@ -42,6 +43,9 @@ pub(crate) trait MoveOnly {
 pub(crate) struct Departing {
     travellers: Vec<Traveller>,
     count: usize,
+    /// The node of the actor that the message is for.
+    to: Option<NodeId>,
+    replies: Vec<Right>,
 }
 
 enum Traveller {
@@ -51,6 +55,11 @@ enum Traveller {
 }
 
 impl Departing {
+    /// The rights to reply in the message.
+    pub(crate) fn replies(&self) -> &[Right] {
+        &self.replies
+    }
+
     /// How many descriptors that is.
     #[inline]
     pub(crate) fn count(&self) -> usize {
@@ -129,7 +138,34 @@ impl<T> Drop for Put<T> {
 
 /// Encodes by `with`, and collects what departs with the message.
 pub(crate) fn collect<R>(with: impl FnOnce() -> R) -> (R, Departing) {
-    let departing = RefCell::new(Departing::default());
+    collect_into(Departing::default(), with)
+}
+
+/// The same for a message to an actor on that node, which may have rights to reply in it.
+pub(crate) fn collect_to<R>(to: NodeId, with: impl FnOnce() -> R) -> (R, Departing) {
+    let mut departing = Departing::default();
+    departing.to = Some(to);
+    collect_into(departing, with)
+}
+
+/// The node of the actor that the message is for that is being encoded.
+pub(crate) fn destination() -> Option<NodeId> {
+    let departing = DEPARTING.get()?;
+    // SAFETY: as in `board_with`.
+    let departing = unsafe { departing.as_ref() }.borrow();
+    departing.to
+}
+
+/// Notes a right to reply in the message that is being encoded.
+pub(crate) fn takes_along(right: Right) {
+    let Some(departing) = DEPARTING.get() else { return };
+    // SAFETY: as in `board_with`.
+    let mut departing = unsafe { departing.as_ref() }.borrow_mut();
+    departing.replies.push(right);
+}
+
+fn collect_into<R>(departing: Departing, with: impl FnOnce() -> R) -> (R, Departing) {
+    let departing = RefCell::new(departing);
     let result = {
         let _put = Put(&DEPARTING, DEPARTING.replace(Some(NonNull::from(&departing))));
         with()

@@ -28,6 +28,7 @@ use callboard_core::{Readiness, Source};
 use callboard_ipc::{Bell, poller};
 use parking_lot::{Condvar, Mutex};
 
+use crate::actor;
 use crate::hook::Notify;
 use crate::peer::Peer;
 use crate::protocol::refuse_inside;
@@ -249,6 +250,8 @@ impl Runtime {
             // It may have thought that there was still something to do here.
             peer.fetch_what_is_held_back(self);
         }
+        // One of the threads of this node's actors is replaced while it sleeps.
+        let _waits = actor::waits();
         if !self.seat.take(waiter) {
             return waiter.park(deadline);
         }

@@ -33,6 +33,8 @@
 //! | `TAGGED` | 4 | of items to a queue: offered, not put for credit; from a queue: on a lease |
 //! | `MARKED` | 8 | of items to a queue: acks of leases |
 //!
+//! | both of these | 12 | of items to an actor: each begins with a head (`actors/src/actor/wire.rs`) |
+//!
 //! Other bits are refused. A leased item begins with the number of its attempt, in four bytes; an ack is the number of
 //! the delivery, in eight.
 //!
@@ -88,6 +90,9 @@ impl Flags {
     pub const TAGGED: Flags = Flags(4);
     /// Another such mark.
     pub const MARKED: Flags = Flags(8);
+
+    /// Both: of items to an actor, that each has a head.
+    pub const TAGGED_AND_MARKED: Flags = Flags(12);
 
     /// Whether all of `other` is set.
     #[inline]

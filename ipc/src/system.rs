@@ -24,6 +24,12 @@ pub fn random_u64() -> u64 {
     }
 }
 
+/// Nanoseconds of the system's monotonic clock, which is the same in all processes.
+pub fn monotonic_nanos() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// Waits until `fd` can be read, or has ended; whether it can, within `timeout`. None waits for ever.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ macro_rules! examples {
 }
 
 examples! {
+    actors_by_name [];
     dict_counter [];
     dict_of_lists [];
     dict_results [];

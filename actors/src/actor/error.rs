@@ -1,0 +1,92 @@
+//! What can be wrong with starting an actor, and with sending to one.
+
+use callboard_core::BodyError;
+
+use crate::failure::Failure;
+use crate::names::NameError;
+
+/// Why a message was not sent. Each has it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CastError<M> {
+    /// There is no room in the mailbox, or was none in time.
+    #[error("the actor's mailbox is full")]
+    Full(M),
+    /// The actor has ended, or is about to.
+    #[error("the actor has ended")]
+    Gone(M),
+    /// The actor's node has ended, or the connection to it broke.
+    #[error("the actor's node has ended")]
+    Disconnected(M),
+    /// It can't be encoded, which it must be for an actor on another node.
+    #[error("the message can't be sent")]
+    Encode(M, #[source] BodyError),
+    /// It takes more bytes than a message may, or holds more than 255 rights to reply.
+    #[error("the message is larger than what can be sent")]
+    TooLarge(M),
+}
+
+impl<M> CastError<M> {
+    /// The message that was not sent.
+    pub fn into_message(self) -> M {
+        match self {
+            CastError::Full(message)
+            | CastError::Gone(message)
+            | CastError::Disconnected(message)
+            | CastError::Encode(message, _)
+            | CastError::TooLarge(message) => message,
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The actor has ended, or dropped the right to reply without a reply.
+    #[error("the actor has ended, or did not answer")]
+    Gone,
+    /// The node of whoever had the right to reply has ended. Whether the message was handled is not known.
+    #[error("the node of the actor called has ended")]
+    Disconnected,
+    /// No reply came in time. Whether the message was handled is not known.
+    #[error("no answer within the deadline; whether the message was handled is not known")]
+    TimedOut,
+    /// The message can't be encoded.
+    #[error("the message can't be sent")]
+    Encode(#[source] BodyError),
+    /// The message takes more bytes than one may.
+    #[error("the message is larger than what can be sent")]
+    TooLarge,
+    /// The answer could not be read.
+    #[error("the answer could not be read: {0}")]
+    BadReply(String),
+    /// An actor that calls itself would wait for itself.
+    #[error("an actor called itself, and would wait for itself")]
+    Itself,
+}
+
+impl<M> From<CastError<M>> for AskError {
+    fn from(error: CastError<M>) -> Self {
+        match error {
+            // A call waits for room as long as for the reply.
+            CastError::Full(_) => AskError::TimedOut,
+            CastError::Gone(_) => AskError::Gone,
+            CastError::Disconnected(_) => AskError::Disconnected,
+            CastError::Encode(_, error) => AskError::Encode(error),
+            CastError::TooLarge(_) => AskError::TooLarge,
+        }
+    }
+}
+
+/// Why an actor did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartActorError {
+    /// Its `start` returned an error.
+    #[error("the actor did not start: {0}")]
+    Failed(Failure),
+    /// Its `start` panicked, with this message.
+    #[error("the actor panicked as it started: {0}")]
+    Panicked(String),
+    /// The name can't be given to it.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}

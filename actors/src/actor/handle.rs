@@ -1,0 +1,375 @@
+//! The live right to send to an actor.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, BodyError, encode_into, limits};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::cell::{ActorCell, NotAdded};
+use super::context::current;
+use super::error::{AskError, CastError};
+use super::remote::{End, NotSent, Remote, RoomThere};
+use super::reply::{Local, ReplyTo};
+use super::wire::{Ending, Head, MAX_RIGHTS, deadline_in, on_the_clock};
+use crate::call::CallError;
+use crate::hook::Hook;
+use crate::names::{Object, sealed::Sealed};
+use crate::node::Node;
+use crate::protocol::travel;
+use crate::runtime::Runtime;
+use crate::scope;
+use crate::scratch::with_scratch;
+use crate::wait::Waiter;
+
+/// What a message to an actor must be.
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<M: Serialize + DeserializeOwned + Send + 'static> Message for M {}
+
+/// The right to send messages of type `M` to one actor, wherever it lives: a plain value, as every handle.
+///
+/// Messages of one sender arrive in the order sent. To an actor on this node a message is moved; to another it is encoded. It keeps
+/// nothing alive: an actor ends when it stops, or with its node, and then every reference to it says `Gone` or `Disconnected`.
+pub struct ActorRef<M> {
+    runtime: Arc<Runtime>,
+    address: Address,
+    line: Line<M>,
+}
+
+enum Line<M> {
+    Here(Arc<ActorCell<M>>),
+    There(Arc<Remote>),
+    Cut,
+}
+
+/// How long room is waited for.
+#[derive(Clone, Copy)]
+enum Patience {
+    None,
+    Until(Option<Instant>),
+}
+
+impl<M: Message> ActorRef<M> {
+    pub(super) fn here(runtime: &Arc<Runtime>, cell: Arc<ActorCell<M>>) -> Self {
+        Self { runtime: Arc::clone(runtime), address: cell.address, line: Line::Here(cell) }
+    }
+
+    fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
+        let line = if address.node == runtime.id {
+            let cell = runtime.cell(address.slot).and_then(|cell| cell.into_any().downcast().ok());
+            cell.map_or(Line::Cut, Line::Here)
+        } else {
+            Line::There(Remote::of(runtime, address))
+        };
+        Self { runtime: Arc::clone(runtime), address, line }
+    }
+
+    /// Sends `message`, waiting for room in the mailbox, and expects nothing.
+    ///
+    /// `Ok` means that it is on its way, in order with all else that this thread sends there; the actor may end before it comes to
+    /// it. An actor that sends to itself does not wait: without room that is [`CastError::Full`].
+    ///
+    /// # Errors
+    ///
+    /// Each hands `message` back: [`CastError::Gone`], [`CastError::Disconnected`], [`CastError::Encode`],
+    /// [`CastError::TooLarge`].
+    ///
+    /// Source: `gen_server:cast` of Erlang, with back-pressure.
+    #[doc(alias = "tell")]
+    pub fn cast(&self, message: M) -> Result<(), CastError<M>> {
+        self.send(message, None, Patience::Until(None))
+    }
+
+    /// Sends `message` if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As [`cast`](Self::cast); [`CastError::Full`].
+    pub fn try_cast(&self, message: M) -> Result<(), CastError<M>> {
+        self.send(message, None, Patience::None)
+    }
+
+    /// Sends `message`, waiting up to `timeout` for room. Zero means do not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`cast`](Self::cast); [`CastError::Full`] after `timeout`.
+    pub fn cast_timeout(&self, message: M, timeout: Duration) -> Result<(), CastError<M>> {
+        self.send(message, None, Patience::Until(deadline_in(timeout)))
+    }
+
+    /// Sends the message that `make` makes of a right to reply, and waits for the reply, as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError`].
+    ///
+    /// Source: `gen_server:call` of Erlang.
+    #[doc(alias = "ask")]
+    pub fn call<R>(&self, make: impl FnOnce(ReplyTo<R>) -> M) -> Result<R, AskError>
+    where
+        R: DeserializeOwned + Send + 'static,
+    {
+        self.call_until(make, None)
+    }
+
+    /// As [`call`](Self::call), waiting up to `timeout`, in which time the actor must have come to the message: later it is not
+    /// handled any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call); [`AskError::TimedOut`] after `timeout`, and then it is not known whether the message was handled.
+    pub fn call_timeout<R>(
+        &self,
+        make: impl FnOnce(ReplyTo<R>) -> M,
+        timeout: Duration,
+    ) -> Result<R, AskError>
+    where
+        R: DeserializeOwned + Send + 'static,
+    {
+        self.call_until(make, deadline_in(timeout))
+    }
+
+    fn call_until<R>(
+        &self,
+        make: impl FnOnce(ReplyTo<R>) -> M,
+        deadline: Option<Instant>,
+    ) -> Result<R, AskError>
+    where
+        R: DeserializeOwned + Send + 'static,
+    {
+        if current() == Some(self.address) {
+            return Err(AskError::Itself);
+        }
+        let local = Local::new();
+        let message = make(ReplyTo::new(&self.runtime, &local));
+        self.send(message, deadline, Patience::Until(deadline))?;
+        Ok(local.wait(&self.runtime, deadline)?)
+    }
+
+    fn send(&self, message: M, deadline: Option<Instant>, patience: Patience) -> Result<(), CastError<M>> {
+        let patience = if current() == Some(self.address) { Patience::None } else { patience };
+        match &self.line {
+            Line::Here(cell) => self.send_here(cell, message, deadline, patience),
+            Line::There(remote) => match &remote.sender {
+                Some(_) => self.send_there(remote, message, deadline, patience),
+                None => Err(CastError::Disconnected(message)),
+            },
+            Line::Cut => Err(CastError::Gone(message)),
+        }
+    }
+
+    fn send_here(
+        &self,
+        cell: &Arc<ActorCell<M>>,
+        message: M,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<(), CastError<M>> {
+        let mut message = match cell.push(&self.runtime, message, deadline, None) {
+            Ok(()) => return Ok(()),
+            Err(NotAdded::Ended(message)) => return Err(CastError::Gone(message)),
+            Err(NotAdded::Full(message)) => message,
+        };
+        let Patience::Until(until) = patience else { return Err(CastError::Full(message)) };
+        let waiter = Waiter::new();
+        let hook: Hook = Arc::clone(&waiter) as Hook;
+        loop {
+            message = match cell.push(&self.runtime, message, deadline, Some(&hook)) {
+                Ok(()) => return Ok(()),
+                Err(NotAdded::Ended(message)) => return Err(CastError::Gone(message)),
+                Err(NotAdded::Full(message)) => message,
+            };
+            if !self.runtime.wait(&waiter, until, None) {
+                cell.forget(&hook);
+                return Err(CastError::Full(message));
+            }
+            waiter.reset();
+        }
+    }
+
+    fn send_there(
+        &self,
+        remote: &Remote,
+        message: M,
+        deadline: Option<Instant>,
+        patience: Patience,
+    ) -> Result<(), CastError<M>> {
+        match with_scratch(|bytes| self.send_encoded(remote, &message, deadline, patience, bytes)) {
+            Ok(()) => Ok(()),
+            Err(NotCast::Encode(error)) => Err(CastError::Encode(message, error)),
+            Err(NotCast::TooLarge) => Err(CastError::TooLarge(message)),
+            Err(NotCast::NotSent(NotSent::Full)) => Err(CastError::Full(message)),
+            Err(NotCast::NotSent(NotSent::Ended(End::Gone))) => Err(CastError::Gone(message)),
+            Err(NotCast::NotSent(NotSent::Ended(End::Disconnected))) => Err(CastError::Disconnected(message)),
+        }
+    }
+
+    fn send_encoded(
+        &self,
+        remote: &Remote,
+        message: &M,
+        deadline: Option<Instant>,
+        patience: Patience,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), NotCast> {
+        let Some(sender) = &remote.sender else {
+            return Err(NotCast::NotSent(NotSent::Ended(End::Disconnected)));
+        };
+        let (encoded, departing) = scope::collect_to(self.address.node, || encode_into(message, bytes));
+        encoded.map_err(NotCast::Encode)?;
+        let head = Head { deadline: deadline.map(on_the_clock), replies: departing.replies().to_vec() };
+        if bytes.len() > limits::MAX_VALUE_BYTES || head.replies.len() > MAX_RIGHTS {
+            return Err(NotCast::TooLarge);
+        }
+        if !head.is_empty() {
+            let mut headed = Vec::with_capacity(bytes.len() + 32);
+            head.write(&mut headed);
+            headed.extend_from_slice(bytes);
+            *bytes = headed;
+        }
+        let rights = departing.rights().map_err(NotCast::Encode)?;
+        loop {
+            match sender.try_send(&self.runtime, &head, bytes, &rights) {
+                Ok(()) => break,
+                Err(NotSent::Full) => {}
+                Err(ended) => return Err(NotCast::NotSent(ended)),
+            }
+            let Patience::Until(until) = patience else { return Err(NotCast::NotSent(NotSent::Full)) };
+            if !self.runtime.wait_until(&RoomThere(sender), until) {
+                return Err(NotCast::NotSent(NotSent::Full));
+            }
+        }
+        departing.depart();
+        if sender.end() == Some(End::Disconnected) {
+            // The end may have come before the calls in this message were in the table under that node.
+            self.runtime.fail_calls_to(self.address.node);
+        }
+        Ok(())
+    }
+}
+
+enum NotCast {
+    Encode(BodyError),
+    TooLarge,
+    NotSent(NotSent),
+}
+
+impl<M: Message> ActorRef<M> {
+    /// Has it end after the message in hand. What waits is dropped, and what is sent from now on is [`CastError::Gone`].
+    pub fn stop(&self) {
+        self.end(Ending::Stop);
+    }
+
+    /// Has it end after the messages that wait now. What is sent from now on is [`CastError::Gone`].
+    pub fn drain(&self) {
+        self.end(Ending::Drain);
+    }
+
+    /// As [`stop`](Self::stop), without calling its `stopped`. Code that runs is not interrupted.
+    pub fn kill(&self) {
+        self.end(Ending::Kill);
+    }
+
+    fn end(&self, ending: Ending) {
+        match &self.line {
+            Line::Here(cell) => cell.end(&self.runtime, ending),
+            Line::There(remote) => remote.end(ending),
+            Line::Cut => {}
+        }
+    }
+
+    /// Where it lives. Two references to one actor have the same.
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Whether it is known here that it has ended. Of an actor on another node that may be late, until something is sent to it.
+    pub fn has_ended(&self) -> bool {
+        match &self.line {
+            Line::Here(cell) => cell.has_ended(),
+            Line::There(remote) => remote.sender.as_ref().is_none_or(|sender| sender.end().is_some()),
+            Line::Cut => true,
+        }
+    }
+}
+
+impl From<CallError> for AskError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Gone => AskError::Gone,
+            CallError::Disconnected => AskError::Disconnected,
+            CallError::TimedOut => AskError::TimedOut,
+            CallError::BadReply(text) => AskError::BadReply(text),
+        }
+    }
+}
+
+impl<M> Clone for ActorRef<M> {
+    fn clone(&self) -> Self {
+        let line = match &self.line {
+            Line::Here(cell) => Line::Here(Arc::clone(cell)),
+            Line::There(remote) => Line::There(Arc::clone(remote)),
+            Line::Cut => Line::Cut,
+        };
+        Self { runtime: Arc::clone(&self.runtime), address: self.address, line }
+    }
+}
+
+impl<M> PartialEq for ActorRef<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl<M> Eq for ActorRef<M> {}
+
+impl<M> fmt::Debug for ActorRef<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorRef<{}>({})", std::any::type_name::<M>(), self.address)
+    }
+}
+
+impl<M> Serialize for ActorRef<M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        travel::serialize::<Self, S>(self.address, serializer)
+    }
+}
+
+impl<'de, M: Message> Deserialize<'de> for ActorRef<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (runtime, address) = travel::deserialize::<Self, D>(deserializer)?;
+        Ok(Self::of(&runtime, address))
+    }
+}
+
+impl<M> Sealed for ActorRef<M> {}
+
+/// Nothing is one: actors are started by [`Node::actor`], not created with options.
+#[derive(Debug)]
+pub enum NotCreated {}
+
+impl<M: Message> Object for ActorRef<M> {
+    type Options = NotCreated;
+
+    fn build(_: &Node, options: NotCreated) -> Self {
+        match options {}
+    }
+
+    fn at(node: &Node, address: Address) -> Self {
+        Self::of(node.runtime(), address)
+    }
+
+    fn address(&self) -> Address {
+        self.address
+    }
+
+    fn type_name() -> String {
+        format!("ActorRef<{}>", std::any::type_name::<M>())
+    }
+
+    fn discard(self, _: &Node) {}
+}

@@ -1,0 +1,279 @@
+//! Messages that wait for one actor, from this node and from others, and whoever waits for room.
+//!
+//! A plain structure under its cell's lock. Each sending node has the whole capacity for itself: so none can keep another from
+//! sending, and what a node may have under way is known without asking. Nothing here decodes a message.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use callboard_core::{ByteStrings, NodeId, Slot};
+use slab::Slab;
+
+use super::wire::{self, Head};
+use crate::hook::{Hook, Hooks};
+use crate::parcel::Rights;
+use crate::peer::Peer;
+
+/// What a mailbox holds of one sending node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
+/// The most that may wait, of each sending node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Capacity {
+    pub(super) messages: u64,
+    /// For those that come encoded.
+    pub(super) bytes: u64,
+}
+
+enum Entry<M> {
+    Moved {
+        message: M,
+        deadline: Option<Instant>,
+    },
+    /// From another node, as it came.
+    Frame {
+        source: usize,
+        is_headed: bool,
+        bytes: Vec<u8>,
+        at: usize,
+        rights: Rights,
+    },
+}
+
+/// Where messages come from.
+struct Source {
+    peer: Arc<Peer>,
+    /// Of the sender.
+    slot: Slot,
+    waiting: Load,
+    /// Handled, and not told to the sender yet.
+    handled: Load,
+    /// Its node has ended: it goes with its last message.
+    has_left: bool,
+}
+
+/// The next message.
+pub(super) enum Next<M> {
+    Moved {
+        message: M,
+        deadline: Option<Instant>,
+    },
+    /// Its bytes are in the buffer that was given.
+    Encoded {
+        head: Head,
+        rights: Rights,
+    },
+}
+
+/// Room that a sender on another node is to be told of.
+pub(super) struct Room {
+    pub(super) peer: Arc<Peer>,
+    pub(super) slot: Slot,
+    pub(super) load: Load,
+}
+
+pub(super) struct Mailbox<M> {
+    entries: VecDeque<Entry<M>>,
+    capacity: Capacity,
+    /// Messages of this node.
+    moved: u64,
+    room: Hooks,
+    sources: Slab<Source>,
+}
+
+impl<M> Mailbox<M> {
+    pub(super) fn new(capacity: Capacity) -> Self {
+        Self { entries: VecDeque::new(), capacity, moved: 0, room: Hooks::default(), sources: Slab::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    // ---- this node's own -------------------------------------------------------------------------
+
+    /// Adds a message of this node. Without room it comes back, and `hook` is notified when there is some.
+    pub(super) fn push(
+        &mut self,
+        message: M,
+        deadline: Option<Instant>,
+        hook: Option<&Hook>,
+    ) -> Result<(), M> {
+        if self.moved >= self.capacity.messages {
+            if let Some(hook) = hook {
+                self.room.add(hook);
+            }
+            return Err(message);
+        }
+        self.moved += 1;
+        self.entries.push_back(Entry::Moved { message, deadline });
+        Ok(())
+    }
+
+    /// Nobody waits for room by `hook` any more. If it was notified already, another is in its place.
+    pub(super) fn forget(&mut self, hook: &Hook) {
+        self.room.remove(hook);
+    }
+
+    // ---- other nodes' ----------------------------------------------------------------------------
+
+    /// The source of what `slot` of `peer` sends, and whether it is new.
+    fn source(&mut self, peer: &Arc<Peer>, slot: Slot) -> (usize, bool) {
+        let is_it = |source: &Source| source.slot == slot && source.peer.id == peer.id;
+        if let Some((key, _)) = self.sources.iter().find(|(_, source)| is_it(source)) {
+            return (key, false);
+        }
+        let source = Source {
+            peer: Arc::clone(peer),
+            slot,
+            waiting: Load::default(),
+            handled: Load::default(),
+            has_left: false,
+        };
+        (self.sources.insert(source), true)
+    }
+
+    /// Adds what came from another node, messages one after the other. The room that it has from now on, if it is new.
+    ///
+    /// # Errors
+    ///
+    /// What no sound node sends.
+    pub(super) fn receive(
+        &mut self,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        is_headed: bool,
+        body: &[u8],
+        rights: Rights,
+    ) -> Result<Option<Room>, String> {
+        let mut load = Load::default();
+        for message in ByteStrings::new(body) {
+            let message = message.map_err(|error| format!("messages for an actor: {error}"))?;
+            if is_headed && Head::read(message).is_none() {
+                return Err("a message for an actor has no head".to_owned());
+            }
+            load.messages += 1;
+            load.bytes += message.len() as u64;
+        }
+        if !rights.is_empty() && load.messages != 1 {
+            return Err("messages for an actor: descriptors come with one message alone".to_owned());
+        }
+        if load.messages == 0 {
+            return Ok(None);
+        }
+        let capacity = self.capacity;
+        let (key, is_new) = self.source(peer, slot);
+        let source = &mut self.sources[key];
+        source.waiting.messages += load.messages;
+        source.waiting.bytes += load.bytes;
+        if source.waiting.messages + source.handled.messages > capacity.messages.max(wire::FIRST_MESSAGES) {
+            return Err("a node sent more messages to an actor than there is room for".to_owned());
+        }
+        self.entries.push_back(Entry::Frame { source: key, is_headed, bytes: body.to_vec(), at: 0, rights });
+        // The first message came without asking, and is counted.
+        let first = Load { messages: capacity.messages - wire::FIRST_MESSAGES, bytes: capacity.bytes };
+        Ok(is_new.then(|| Room { peer: Arc::clone(peer), slot, load: first }))
+    }
+
+    /// A node has ended; what it had sent is handled still.
+    pub(super) fn left(&mut self, peer: NodeId) {
+        let of_it = self.sources.iter().filter(|(_, source)| source.peer.id == peer);
+        let left: Vec<usize> = of_it.map(|(key, _)| key).collect();
+        for key in left {
+            self.sources[key].has_left = true;
+            self.remove_if_done(key);
+        }
+    }
+
+    fn remove_if_done(&mut self, key: usize) {
+        let source = &self.sources[key];
+        if source.has_left && source.waiting.messages == 0 {
+            self.sources.remove(key);
+        }
+    }
+
+    // ---- the actor -------------------------------------------------------------------------------
+
+    /// Takes the next message, an encoded one into `into`; with it those who wait for room here, and the room that a sender
+    /// elsewhere is to be told of.
+    pub(super) fn pop(&mut self, into: &mut Vec<u8>) -> Option<(Next<M>, Vec<Hook>, Option<Room>)> {
+        match self.entries.front_mut()? {
+            Entry::Moved { .. } => {
+                let Some(Entry::Moved { message, deadline }) = self.entries.pop_front() else { return None };
+                self.moved -= 1;
+                Some((Next::Moved { message, deadline }, self.room.take(), None))
+            }
+            Entry::Frame { source, is_headed, bytes, at, rights } => {
+                let mut strings = ByteStrings::new(&bytes[*at..]);
+                let message = strings.next().and_then(Result::ok).unwrap_or_default();
+                let (head, content) = match is_headed {
+                    true => Head::read(message).unwrap_or_default(),
+                    false => (Head::default(), message),
+                };
+                into.clear();
+                into.extend_from_slice(content);
+                let (key, len) = (*source, message.len() as u64);
+                *at += strings.position();
+                let rights = std::mem::take(rights);
+                if *at >= bytes.len() {
+                    self.entries.pop_front();
+                }
+                let room = self.handled(key, len);
+                Some((Next::Encoded { head, rights }, Vec::new(), room))
+            }
+        }
+    }
+
+    /// Counts a message that has been taken out. Its sender is told of half its room at a time.
+    fn handled(&mut self, key: usize, bytes: u64) -> Option<Room> {
+        let capacity = self.capacity;
+        let source = &mut self.sources[key];
+        source.waiting.messages -= 1;
+        source.waiting.bytes -= bytes;
+        source.handled.messages += 1;
+        source.handled.bytes += bytes;
+        let handled = source.handled;
+        let is_much = 2 * handled.messages >= capacity.messages || 2 * handled.bytes >= capacity.bytes;
+        let room = (is_much && !source.has_left).then(|| {
+            let load = std::mem::take(&mut source.handled);
+            Room { peer: Arc::clone(&source.peer), slot: source.slot, load }
+        });
+        self.remove_if_done(key);
+        room
+    }
+
+    /// Takes everything out: what is dropped, whom to tell elsewhere, and whom here.
+    pub(super) fn close(&mut self) -> Closed<M> {
+        let mut dropped =
+            Closed { moved: Vec::new(), replies: Vec::new(), senders: Vec::new(), hooks: self.room.take() };
+        for entry in self.entries.drain(..) {
+            match entry {
+                Entry::Moved { message, .. } => dropped.moved.push(message),
+                Entry::Frame { is_headed: true, bytes, at, .. } => {
+                    for message in ByteStrings::new(&bytes[at..]).map_while(Result::ok) {
+                        if let Some((head, _)) = Head::read(message) {
+                            dropped.replies.extend(head.replies);
+                        }
+                    }
+                }
+                Entry::Frame { .. } => {}
+            }
+        }
+        dropped.senders.extend(self.sources.drain().map(|source| (source.peer, source.slot)));
+        dropped
+    }
+}
+
+/// What was in a mailbox when its actor ended.
+pub(super) struct Closed<M> {
+    pub(super) moved: Vec<M>,
+    /// Rights to reply in messages that nobody will decode.
+    pub(super) replies: Vec<wire::Right>,
+    pub(super) senders: Vec<(Arc<Peer>, Slot)>,
+    pub(super) hooks: Vec<Hook>,
+}

@@ -1,0 +1,224 @@
+//! An actor on another node, as this one sees it: how much may be sent to it.
+//!
+//! Kept from the first message until the actor, or its node, has ended, also if no reference is left meanwhile: one that comes
+//! later must not be given the same room once more.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use callboard_core::{Address, Flags, NodeId, Slot, decode};
+use parking_lot::Mutex;
+
+use super::wire::{Ending, FIRST_MESSAGES, HEADED, Head, ToSender};
+use crate::cell::{Cell, Face, Incoming, Violation};
+use crate::hook::{Hook, Hooks, Poll};
+use crate::parcel::Rights;
+use crate::peer::{Peer, encoded};
+use crate::runtime::Runtime;
+
+/// Shared by all references of this node to one actor elsewhere.
+pub(crate) struct Remote {
+    runtime: Arc<Runtime>,
+    address: Address,
+    /// None if its node has ended.
+    pub(super) sender: Option<Arc<Sender>>,
+}
+
+/// The slot in which this node is told of room.
+pub(super) struct Sender {
+    slot: Slot,
+    pub(super) peer: Arc<Peer>,
+    actor: Slot,
+    state: Mutex<State>,
+}
+
+struct State {
+    messages: u64,
+    /// May be less than nothing: a message of any size leaves while there is a byte.
+    bytes: i64,
+    end: Option<End>,
+    room: Hooks,
+    /// Keeps what references find, as long as something can be sent.
+    remote: Option<Arc<Remote>>,
+}
+
+/// Why nothing more can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Gone,
+    Disconnected,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotSent {
+    Full,
+    Ended(End),
+}
+
+impl Remote {
+    pub(super) fn of(runtime: &Arc<Runtime>, address: Address) -> Arc<Self> {
+        let face = runtime.face(address, || {
+            let sender = runtime.meet(address.node).map(|peer| Sender::new(runtime, peer, address.slot));
+            Arc::new(Self { runtime: Arc::clone(runtime), address, sender })
+        });
+        // One slot never holds two kinds of things, but an address may have been made up.
+        let cut = |_| Arc::new(Self { runtime: Arc::clone(runtime), address, sender: None });
+        let remote: Arc<Self> = face.into_any().downcast().unwrap_or_else(cut);
+        // Only now: of two threads that make one, the other's is dropped.
+        if let Some(sender) = &remote.sender {
+            sender.keep(&remote);
+        }
+        remote
+    }
+
+    pub(super) fn end(&self, ending: Ending) {
+        if let Some(sender) = &self.sender {
+            sender.peer.cast(&self.runtime, sender.actor, &encoded(&ending));
+            sender.peer.flush(&self.runtime);
+        }
+    }
+}
+
+impl Face for Remote {
+    fn gone(&self, _: &Arc<Runtime>) {
+        if let Some(sender) = &self.sender {
+            sender.ended(End::Gone);
+        }
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.sender {
+            self.runtime.remove_cell(sender.slot);
+        }
+        self.runtime.remove_face(self.address);
+    }
+}
+
+impl Sender {
+    fn new(runtime: &Arc<Runtime>, peer: Arc<Peer>, actor: Slot) -> Arc<Self> {
+        let sender = runtime.add_cell(|slot| {
+            let state =
+                State { messages: FIRST_MESSAGES, bytes: 1, end: None, room: Hooks::default(), remote: None };
+            Arc::new(Self { slot, peer, actor, state: Mutex::new(state) })
+        });
+        sender.peer.interests(sender.slot);
+        // The end may have come between the look-up of the peer and the line above.
+        if sender.peer.has_ended() {
+            sender.ended(End::Disconnected);
+        }
+        sender
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.state.lock().end
+    }
+
+    fn keep(&self, remote: &Arc<Remote>) {
+        let mut state = self.state.lock();
+        if state.end.is_none() {
+            state.remote = Some(Arc::clone(remote));
+        }
+    }
+
+    fn ended(&self, end: End) {
+        let (hooks, _remote) = {
+            let mut state = self.state.lock();
+            state.end.get_or_insert(end);
+            (state.room.take(), state.remote.take())
+        };
+        hooks.iter().for_each(|hook| hook.notify());
+    }
+
+    /// Sends an encoded message if there is room. It is written at once only if the actor's node waits for something to read.
+    pub(super) fn try_send(
+        &self,
+        runtime: &Arc<Runtime>,
+        head: &Head,
+        message: &[u8],
+        rights: &Rights,
+    ) -> Result<(), NotSent> {
+        let bytes = message.len() as i64;
+        {
+            let mut state = self.state.lock();
+            if let Some(end) = state.end {
+                return Err(NotSent::Ended(end));
+            }
+            if state.messages == 0 || state.bytes <= 0 {
+                return Err(NotSent::Full);
+            }
+            state.messages -= 1;
+            state.bytes -= bytes;
+        }
+        let word = (u64::from(self.slot.generation) << 32) | u64::from(self.slot.index);
+        let flags = if head.is_empty() { Flags::NONE } else { HEADED };
+        self.peer.with_outbox(|outbox| {
+            if !rights.is_empty() {
+                outbox.parcel(self.actor, flags, word, message, rights.clone());
+            } else {
+                outbox.item(self.actor, flags, word, message);
+            }
+        });
+        self.peer.list(runtime);
+        self.peer.flush_by_need(runtime);
+        Ok(())
+    }
+}
+
+impl Cell for Sender {
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn receive(&self, _: &Arc<Runtime>, from: &Arc<Peer>, incoming: Incoming<'_>) -> Result<(), Violation> {
+        if from.id != self.peer.id {
+            return Err("another node than an actor's tells of its room".to_owned());
+        }
+        let told = decode(incoming.body).map_err(|error| format!("what an actor's cell tells: {error}"))?;
+        match told {
+            ToSender::Ended => self.ended(End::Gone),
+            ToSender::Room { messages, bytes } => {
+                let hooks = {
+                    let mut state = self.state.lock();
+                    state.messages = state.messages.saturating_add(messages);
+                    state.bytes = state.bytes.saturating_add_unsigned(bytes);
+                    state.room.take()
+                };
+                hooks.iter().for_each(|hook| hook.notify());
+            }
+        }
+        Ok(())
+    }
+
+    fn peer_ended(&self, _: &Arc<Runtime>, _: NodeId) {
+        self.ended(End::Disconnected);
+    }
+}
+
+/// Room at an actor elsewhere, as something to wait for.
+pub(super) struct RoomThere<'a>(pub(super) &'a Sender);
+
+impl Poll for RoomThere<'_> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.0.state.lock();
+        let is_ready = state.end.is_some() || (state.messages > 0 && state.bytes > 0);
+        if !is_ready {
+            state.room.add(hook);
+        }
+        is_ready
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.state.lock().room.remove(hook);
+    }
+
+    fn peer(&self) -> Option<&Arc<Peer>> {
+        Some(&self.0.peer)
+    }
+}
