@@ -1,12 +1,16 @@
 //! What can be wrong with starting an actor, and with sending to one.
 
+use std::fmt;
+
 use callboard_core::BodyError;
 
 use crate::failure::Failure;
 use crate::names::NameError;
 
 /// Why a message was not sent. Each has it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// An error whatever the message is, so that `?` works for messages that can't be printed.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CastError<M> {
     /// There is no room in the mailbox, or was none in time.
     #[error("the actor's mailbox is full")]
@@ -23,6 +27,18 @@ pub enum CastError<M> {
     /// It takes more bytes than a message may, or holds more than 255 rights to reply.
     #[error("the message is larger than what can be sent")]
     TooLarge(M),
+}
+
+impl<M> fmt::Debug for CastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CastError::Full(_) => f.write_str("Full(..)"),
+            CastError::Gone(_) => f.write_str("Gone(..)"),
+            CastError::Disconnected(_) => f.write_str("Disconnected(..)"),
+            CastError::Encode(_, error) => f.debug_tuple("Encode").field(error).finish_non_exhaustive(),
+            CastError::TooLarge(_) => f.write_str("TooLarge(..)"),
+        }
+    }
 }
 
 impl<M> CastError<M> {
