@@ -59,8 +59,8 @@ pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
 
 struct Entry {
     peer: NodeId,
-    /// Others may answer too: the right to do so is passed on.
-    is_open: bool,
+    /// Others may answer too: the right to do so is passed on, so often up to now.
+    hops: Option<u32>,
     on_reply: OnReply,
 }
 
@@ -70,20 +70,22 @@ pub(crate) struct Calls(Mutex<Slots<Entry>>);
 
 impl Calls {
     pub(crate) fn begin(&self, peer: NodeId, on_reply: OnReply) -> u64 {
-        let slot = self.0.lock().insert(Entry { peer, is_open: false, on_reply });
+        let slot = self.0.lock().insert(Entry { peer, hops: None, on_reply });
         (u64::from(slot.generation) << 32) | u64::from(slot.index)
     }
 
-    /// As [`begin`](Self::begin), for a call whose right to reply may be passed on: whoever has it answers.
-    pub(crate) fn begin_open(&self, peer: NodeId, on_reply: OnReply) -> u64 {
-        let slot = self.0.lock().insert(Entry { peer, is_open: true, on_reply });
+    /// As [`begin`](Self::begin), for a call whose right to reply is passed on: whoever has it answers. It is still `here`.
+    pub(crate) fn begin_open(&self, here: NodeId, on_reply: OnReply) -> u64 {
+        let slot = self.0.lock().insert(Entry { peer: here, hops: Some(0), on_reply });
         (u64::from(slot.generation) << 32) | u64::from(slot.index)
     }
 
-    /// The right to answer `word` has gone to that node.
-    fn moved(&self, word: u64, to: NodeId) {
-        if let Some(entry) = self.0.lock().get_mut(slot_of(word)).filter(|entry| entry.is_open) {
-            entry.peer = to;
+    /// The right to answer `word` has gone to that node. Of several who passed it on, the last one counts, whoever tells first.
+    fn moved(&self, word: u64, hops: u32, to: NodeId) {
+        if let Some(entry) = self.0.lock().get_mut(slot_of(word))
+            && entry.hops.is_some_and(|before| before < hops)
+        {
+            (entry.peer, entry.hops) = (to, Some(hops));
         }
     }
 
@@ -92,7 +94,7 @@ impl Calls {
         let slot = slot_of(word);
         let mut calls = self.0.lock();
         let asked = calls.get(slot)?;
-        if from.is_some_and(|peer| peer != asked.peer && !asked.is_open) {
+        if from.is_some_and(|peer| peer != asked.peer && asked.hops.is_none()) {
             return None;
         }
         calls.remove(slot).map(|entry| entry.on_reply)
@@ -281,9 +283,17 @@ impl Runtime {
         on_reply(self, if failed { Err(CallError::Gone) } else { Ok(body()) });
     }
 
+    /// Answers a call of this node whose right to reply came back to it; no other call.
+    pub(crate) fn answered_here(self: &Arc<Self>, word: u64, answer: Answer) {
+        let is_open = self.calls.0.lock().get(slot_of(word)).is_some_and(|entry| entry.hops.is_some());
+        if let Some(on_reply) = is_open.then(|| self.calls.take(word, None)).flatten() {
+            on_reply(self, answer);
+        }
+    }
+
     /// The right to answer call `word` has gone to that node: if it has ended, so has the call.
-    pub(crate) fn call_moved(self: &Arc<Self>, word: u64, to: NodeId) {
-        self.calls.moved(word, to);
+    pub(crate) fn call_moved(self: &Arc<Self>, word: u64, hops: u32, to: NodeId) {
+        self.calls.moved(word, hops, to);
         // Looked for after the entry names it: an end that comes later finds the entry.
         let is_there = to == self.id || self.meet(to).is_some_and(|peer| !peer.has_ended());
         if !is_there {

@@ -31,7 +31,7 @@ pub(crate) enum Control {
     /// To a child: end soon, of your own accord.
     Stop,
     /// To a caller: the right to answer that call is on its way to another node.
-    CallMoved { word: u64, to: NodeId },
+    CallMoved { word: u64, hops: u32, to: NodeId },
     /// To whoever wrote to `slot`: nobody is there.
     Gone { slot: Slot },
     /// To the root, call: answered when that node has ended and its names are free.
@@ -153,7 +153,7 @@ impl Cell for ControlCell {
                 trusted(runtime, from)?;
                 runtime.stop_asked();
             }
-            Control::CallMoved { word, to } => runtime.call_moved(word, to),
+            Control::CallMoved { word, hops, to } => runtime.call_moved(word, hops, to),
             Control::Gone { slot } => runtime.object_gone(Address { node: from.id, slot }),
         }
         Ok(())

@@ -210,6 +210,11 @@ impl Runtime {
             return None;
         }
         let (peer, is_new) = self.peer_or_new(id);
+        if is_new && self.ended.lock().contains(&id) {
+            // Another thread met it and saw its end meanwhile.
+            self.peers.write().remove(&id);
+            return None;
+        }
         if is_new {
             let wanted = Arc::clone(&peer);
             self.call_then(&root, CONTROL, &Control::Introduce { peer: id }, move |rt, answer| {
@@ -259,8 +264,8 @@ impl Runtime {
         if let Ending::Broken(reason) = ending {
             self.complain(&format!("connection to node {} closed: {reason}", peer.id));
         }
-        {
-            // Before it is nobody's peer any more, or it could be met again in between.
+        // Of one that was never connected the root knows. Before it is nobody's peer any more, or it could be met in between.
+        if peer.connection().is_some() {
             let mut ended = self.ended.lock();
             ended.push_back(peer.id);
             if ended.len() > MAX_ENDED {

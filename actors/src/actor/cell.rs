@@ -4,6 +4,7 @@
 //! and holds its state meanwhile. Lock order: state before mailbox. No user code runs with the mailbox locked.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
 use crate::parcel::Rights;
 use crate::peer::{Peer, encoded};
+use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::scope;
 use crate::scratch::with_scratch;
@@ -202,27 +204,32 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
             head.replies.iter().for_each(|right| reply::fail(runtime, *right));
             return None;
         }
-        let decoded: Result<M, _> = match rights.is_empty() {
+        let decode = || match rights.is_empty() {
             true => scope::enter(runtime, || decode(bytes)),
             false => scope::enter_with(runtime, rights, || decode(bytes)),
         };
-        match decoded {
-            Ok(message) => Some(message),
-            Err(error) => {
-                head.replies.iter().for_each(|right| reply::fail(runtime, *right));
-                runtime.complain(&format!("a message to an actor can't be read: {error}"));
-                None
-            }
-        }
+        let decoded: std::thread::Result<Result<M, _>> =
+            reply::claiming(runtime, &head.replies, || catch_unwind(AssertUnwindSafe(decode)));
+        let why = match decoded {
+            Ok(Ok(message)) => return Some(message),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic_text(panic),
+        };
+        runtime.complain(&format!("a message to an actor can't be read: {why}"));
+        None
     }
 
     /// Its life is over: nothing more comes in, its name is free, and whoever sent to it, or waits, is told.
     fn finish(&self, runtime: &Arc<Runtime>, body: &mut Option<Box<dyn Body<M>>>, exit: &Exit) {
         self.state.lock().is_closed = true;
-        if let Some(mut body) = body.take()
-            && !matches!(exit, Exit::Killed)
-        {
-            body.stopped(exit);
+        let ends = |mut body: Box<dyn Body<M>>| {
+            if !matches!(exit, Exit::Killed) {
+                body.stopped(exit);
+            }
+        };
+        if let Some(body) = body.take() {
+            // What its state does as it is dropped changes nothing for others.
+            let _ = catch_unwind(AssertUnwindSafe(|| ends(body)));
         }
         self.close(runtime);
     }
@@ -238,13 +245,15 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
             crate::names::release(runtime, name, self.address);
         }
         runtime.remove_cell(self.address.slot);
-        // Rights to reply in them say so as they go.
-        drop(closed.moved);
         closed.replies.into_iter().for_each(|right| reply::fail(runtime, right));
         for (peer, slot) in closed.senders {
             peer.cast(runtime, slot, &encoded(&ToSender::Ended));
         }
         closed.hooks.iter().for_each(|hook| hook.notify());
+        for message in closed.moved {
+            // Rights to reply in it say so as they go.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
+        }
         runtime.flush_listed_by_need();
     }
 }
@@ -265,8 +274,11 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> Run for ActorCell<M> {
                     Turn::Nothing => return None,
                     Turn::End(exit) => return Some(exit),
                     Turn::Message(next) => {
-                        let exit =
-                            body.as_deref_mut().and_then(|body| self.handle(runtime, body, next, bytes));
+                        let body = body.as_deref_mut()?;
+                        // Its own code is caught there; this is for what messages do as they are dropped.
+                        let handle = || self.handle(runtime, body, next, bytes);
+                        let exit = catch_unwind(AssertUnwindSafe(handle))
+                            .unwrap_or_else(|panic| Some(Exit::Panicked(panic_text(panic))));
                         if exit.is_some() {
                             return exit;
                         }
@@ -278,6 +290,13 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> Run for ActorCell<M> {
         match exit {
             Some(exit) => self.finish(runtime, &mut body, &exit),
             None => self.rest(runtime),
+        }
+        drop(body);
+        // A node that has ended meanwhile found its state in use, and nobody will run it again.
+        if runtime.workers.has_ended()
+            && let Some(mut body) = self.body.try_lock()
+        {
+            self.finish(runtime, &mut body, &Exit::Killed);
         }
     }
 }
@@ -326,6 +345,8 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> Cell for ActorCell<M> {
     /// Whoever runs it just now ends it, once it has come to the end of its message.
     fn node_ends(&self, runtime: &Arc<Runtime>) {
         self.end(runtime, Ending::Kill);
+        // Whoever waits for it is told now, also if it is in the middle of a message.
+        self.close(runtime);
         if let Some(mut body) = self.body.try_lock() {
             self.finish(runtime, &mut body, &Exit::Killed);
         }

@@ -18,6 +18,7 @@ use crate::call::CallError;
 use crate::hook::Hook;
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
+use crate::process::entry;
 use crate::protocol::travel;
 use crate::runtime::Runtime;
 use crate::scope;
@@ -193,7 +194,7 @@ impl<M: Message> ActorRef<M> {
 
     fn send_there(
         &self,
-        remote: &Remote,
+        remote: &Arc<Remote>,
         message: M,
         deadline: Option<Instant>,
         patience: Patience,
@@ -210,7 +211,7 @@ impl<M: Message> ActorRef<M> {
 
     fn send_encoded(
         &self,
-        remote: &Remote,
+        remote: &Arc<Remote>,
         message: &M,
         deadline: Option<Instant>,
         patience: Patience,
@@ -222,7 +223,8 @@ impl<M: Message> ActorRef<M> {
         let (encoded, departing) = scope::collect_to(self.address.node, || encode_into(message, bytes));
         encoded.map_err(NotCast::Encode)?;
         let head = Head { deadline: deadline.map(on_the_clock), replies: departing.replies().to_vec() };
-        if bytes.len() > limits::MAX_VALUE_BYTES || head.replies.len() > MAX_RIGHTS {
+        let is_large = bytes.len() > limits::MAX_VALUE_BYTES || departing.count() > entry::MAX_RIGHTS;
+        if is_large || head.replies.len() > MAX_RIGHTS {
             return Err(NotCast::TooLarge);
         }
         if !head.is_empty() {
@@ -233,7 +235,7 @@ impl<M: Message> ActorRef<M> {
         }
         let rights = departing.rights().map_err(NotCast::Encode)?;
         loop {
-            match sender.try_send(&self.runtime, &head, bytes, &rights) {
+            match sender.try_send(remote, &head, bytes, &rights) {
                 Ok(()) => break,
                 Err(NotSent::Full) => {}
                 Err(ended) => return Err(NotCast::NotSent(ended)),
@@ -244,10 +246,6 @@ impl<M: Message> ActorRef<M> {
             }
         }
         departing.depart();
-        if sender.end() == Some(End::Disconnected) {
-            // The end may have come before the calls in this message were in the table under that node.
-            self.runtime.fail_calls_to(self.address.node);
-        }
         Ok(())
     }
 }

@@ -123,10 +123,11 @@ impl<M> Mailbox<M> {
     // ---- other nodes' ----------------------------------------------------------------------------
 
     /// The source of what `slot` of `peer` sends, and whether it is new.
-    fn source(&mut self, peer: &Arc<Peer>, slot: Slot) -> (usize, bool) {
-        let is_it = |source: &Source| source.slot == slot && source.peer.id == peer.id;
-        if let Some((key, _)) = self.sources.iter().find(|(_, source)| is_it(source)) {
-            return (key, false);
+    fn source(&mut self, peer: &Arc<Peer>, slot: Slot) -> Result<(usize, bool), String> {
+        if let Some((key, source)) = self.sources.iter().find(|(_, source)| source.peer.id == peer.id) {
+            // A node has one slot for all that it sends to an actor: a second one would have its room once more.
+            let is_it = source.slot == slot;
+            return is_it.then_some((key, false)).ok_or("a node sends to an actor from two slots".to_owned());
         }
         let source = Source {
             peer: Arc::clone(peer),
@@ -135,7 +136,7 @@ impl<M> Mailbox<M> {
             handled: Load::default(),
             has_left: false,
         };
-        (self.sources.insert(source), true)
+        Ok((self.sources.insert(source), true))
     }
 
     /// Adds what came from another node, messages one after the other. The room that it has from now on, if it is new.
@@ -152,13 +153,15 @@ impl<M> Mailbox<M> {
         rights: Rights,
     ) -> Result<Option<Room>, String> {
         let mut load = Load::default();
+        let mut last = 0;
         for message in ByteStrings::new(body) {
             let message = message.map_err(|error| format!("messages for an actor: {error}"))?;
             if is_headed && Head::read(message).is_none() {
                 return Err("a message for an actor has no head".to_owned());
             }
             load.messages += 1;
-            load.bytes += message.len() as u64;
+            last = message.len() as u64;
+            load.bytes += last;
         }
         if !rights.is_empty() && load.messages != 1 {
             return Err("messages for an actor: descriptors come with one message alone".to_owned());
@@ -167,12 +170,16 @@ impl<M> Mailbox<M> {
             return Ok(None);
         }
         let capacity = self.capacity;
-        let (key, is_new) = self.source(peer, slot);
+        let (key, is_new) = self.source(peer, slot)?;
         let source = &mut self.sources[key];
         source.waiting.messages += load.messages;
         source.waiting.bytes += load.bytes;
         if source.waiting.messages + source.handled.messages > capacity.messages.max(wire::FIRST_MESSAGES) {
             return Err("a node sent more messages to an actor than there is room for".to_owned());
+        }
+        // The last one may be of any size.
+        if source.waiting.bytes + source.handled.bytes - last > capacity.bytes {
+            return Err("a node sent more bytes to an actor than there is room for".to_owned());
         }
         self.entries.push_back(Entry::Frame { source: key, is_headed, bytes: body.to_vec(), at: 0, rights });
         // The first message came without asking, and is counted.

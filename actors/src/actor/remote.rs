@@ -64,12 +64,7 @@ impl Remote {
         });
         // One slot never holds two kinds of things, but an address may have been made up.
         let cut = |_| Arc::new(Self { runtime: Arc::clone(runtime), address, sender: None });
-        let remote: Arc<Self> = face.into_any().downcast().unwrap_or_else(cut);
-        // Only now: of two threads that make one, the other's is dropped.
-        if let Some(sender) = &remote.sender {
-            sender.keep(&remote);
-        }
-        remote
+        face.into_any().downcast().unwrap_or_else(cut)
     }
 
     pub(super) fn end(&self, ending: Ending) {
@@ -120,13 +115,6 @@ impl Sender {
         self.state.lock().end
     }
 
-    fn keep(&self, remote: &Arc<Remote>) {
-        let mut state = self.state.lock();
-        if state.end.is_none() {
-            state.remote = Some(Arc::clone(remote));
-        }
-    }
-
     fn ended(&self, end: End) {
         let (hooks, _remote) = {
             let mut state = self.state.lock();
@@ -139,7 +127,7 @@ impl Sender {
     /// Sends an encoded message if there is room. It is written at once only if the actor's node waits for something to read.
     pub(super) fn try_send(
         &self,
-        runtime: &Arc<Runtime>,
+        remote: &Arc<Remote>,
         head: &Head,
         message: &[u8],
         rights: &Rights,
@@ -155,7 +143,9 @@ impl Sender {
             }
             state.messages -= 1;
             state.bytes -= bytes;
+            state.remote.get_or_insert_with(|| Arc::clone(remote));
         }
+        let runtime = &remote.runtime;
         let word = (u64::from(self.slot.generation) << 32) | u64::from(self.slot.index);
         let flags = if head.is_empty() { Flags::NONE } else { HEADED };
         self.peer.with_outbox(|outbox| {

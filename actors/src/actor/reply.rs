@@ -3,22 +3,24 @@
 //! Whoever has it answers, or drops it, and the caller is told either way. On its way to another node it is a number of the
 //! caller's node; that node is told who has it, so that the death of whoever that is ends the call.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{BodyError, Flags, NodeId};
+use callboard_core::{BodyError, NodeId, limits};
 use parking_lot::Mutex;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire;
-use crate::call::{self, Body, CallError};
+use crate::call::{self, Body, CallError, OnReply};
 use crate::control::{self, Control};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
+use crate::process::entry::MAX_RIGHTS;
 use crate::runtime::Runtime;
 use crate::scope::{self, MoveOnly};
 
@@ -28,10 +30,16 @@ pub(super) struct Local<R> {
 }
 
 struct Answering<R> {
-    answer: Option<Result<R, CallError>>,
+    answer: Option<Result<Came<R>, CallError>>,
     /// Stays true when the answer has been taken.
     has_come: bool,
     hooks: Hooks,
+}
+
+/// An answer as it came. One from another node is decoded by the caller: that is user code.
+enum Came<R> {
+    Moved(R),
+    Encoded(Body),
 }
 
 impl<R> Local<R> {
@@ -42,7 +50,7 @@ impl<R> Local<R> {
     }
 
     /// The first answer counts.
-    fn fill(&self, answer: Result<R, CallError>) {
+    fn fill(&self, answer: Result<Came<R>, CallError>) {
         let hooks = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.has_come, true) {
@@ -57,13 +65,19 @@ impl<R> Local<R> {
     /// Waits for the answer until `deadline`.
     pub(super) fn wait(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> Result<R, CallError>
     where
-        R: Send,
+        R: DeserializeOwned + Send,
     {
         runtime.wait_until(self, deadline);
-        // One that comes from here on is for nobody.
-        let mut state = self.state.lock();
-        state.has_come = true;
-        state.answer.take().unwrap_or(Err(CallError::TimedOut))
+        let answer = {
+            // One that comes from here on is for nobody.
+            let mut state = self.state.lock();
+            state.has_come = true;
+            state.answer.take()
+        };
+        match answer.unwrap_or(Err(CallError::TimedOut))? {
+            Came::Moved(value) => Ok(value),
+            Came::Encoded(body) => body.decode(runtime),
+        }
     }
 }
 
@@ -131,21 +145,32 @@ impl<R> ReplyTo<R> {
     where
         R: Serialize,
     {
-        let right = match std::mem::replace(&mut *self.0.holding.lock(), Holding::Spent) {
-            Holding::Here(local) => {
-                local.fill(Ok(value));
-                return Ok(());
+        let right = {
+            let mut holding = self.0.holding.lock();
+            match std::mem::replace(&mut *holding, Holding::Spent) {
+                Holding::Here(local) => {
+                    drop(holding);
+                    local.fill(Ok(Came::Moved(value)));
+                    return Ok(());
+                }
+                // Kept until the value is encoded: should that panic, the caller is told as this is dropped.
+                Holding::There(right) => {
+                    *holding = Holding::There(right);
+                    right
+                }
+                // It stands still in a message that somebody else encodes, which takes it away.
+                Holding::Leaving { .. } | Holding::Spent => return Ok(()),
             }
-            Holding::There(right) => right,
-            // It stands still in a message that somebody else encodes, which takes it away.
-            Holding::Leaving { .. } | Holding::Spent => return Ok(()),
         };
         let runtime = &self.0.runtime;
-        let (packed, departing) = Parcel::pack(&value).inspect_err(|_| fail(runtime, right))?;
+        let (packed, departing) = Parcel::pack(&value)?;
+        if packed.bytes.len() > limits::MAX_VALUE_BYTES || departing.count() > MAX_RIGHTS {
+            return Err(BodyError::Encode("the answer is larger than what can be sent".to_owned()));
+        }
         departing.depart();
+        *self.0.holding.lock() = Holding::Spent;
         if right.caller == runtime.id {
-            let body = || Body::new(packed.bytes.into_vec(), packed.rights);
-            runtime.replied(runtime.id, right.word, Flags::NONE, body);
+            runtime.answered_here(right.word, Ok(Body::new(packed.bytes.into_vec(), packed.rights)));
         } else if let Some(peer) = runtime.meet(right.caller) {
             call::reply_packed(runtime, &peer, right.word, packed);
             peer.flush_by_need(runtime);
@@ -157,7 +182,7 @@ impl<R> ReplyTo<R> {
 /// Tells a caller that nobody answers.
 pub(crate) fn fail(runtime: &Arc<Runtime>, right: wire::Right) {
     if right.caller == runtime.id {
-        runtime.replied(runtime.id, right.word, Flags::FAILED, Body::default);
+        runtime.answered_here(right.word, Err(CallError::Gone));
     } else if let Some(peer) = runtime.meet(right.caller) {
         call::reply_gone(runtime, &peer, right.word);
         peer.flush_by_need(runtime);
@@ -181,15 +206,12 @@ impl<R: DeserializeOwned + Send + 'static> MoveOnly for Right<R> {
         let (right, back) = match std::mem::replace(&mut *holding, Holding::Spent) {
             Holding::Here(local) => {
                 let fills = Arc::clone(&local);
-                let word = self.runtime.calls.begin_open(
-                    to,
-                    Box::new(move |runtime, answer| {
-                        fills.fill(answer.and_then(|body| body.decode(runtime)));
-                    }),
-                );
-                (wire::Right { caller: self.runtime.id, word }, Some(local))
+                let here = self.runtime.id;
+                let fill: OnReply = Box::new(move |_, answer| fills.fill(answer.map(Came::Encoded)));
+                let word = self.runtime.calls.begin_open(here, fill);
+                (wire::Right { caller: here, word, hops: 1 }, Some(local))
             }
-            Holding::There(right) => (right, None),
+            Holding::There(right) => (wire::Right { hops: right.hops.saturating_add(1), ..right }, None),
             other => {
                 *holding = other;
                 return None;
@@ -207,10 +229,11 @@ impl<R: DeserializeOwned + Send + 'static> MoveOnly for Right<R> {
     fn depart(&self) {
         let left = std::mem::replace(&mut *self.holding.lock(), Holding::Spent);
         let Holding::Leaving { right, to, .. } = left else { return };
-        if right.caller != self.runtime.id
-            && let Some(caller) = self.runtime.meet(right.caller)
-        {
-            control::cast(&self.runtime, &caller, &Control::CallMoved { word: right.word, to });
+        let wire::Right { caller, word, hops } = right;
+        if caller == self.runtime.id {
+            self.runtime.call_moved(word, hops, to);
+        } else if let Some(caller) = self.runtime.meet(caller) {
+            control::cast(&self.runtime, &caller, &Control::CallMoved { word, hops, to });
         }
     }
 
@@ -222,7 +245,7 @@ impl<R: DeserializeOwned + Send + 'static> MoveOnly for Right<R> {
                     self.runtime.calls.forget(right.word);
                     Holding::Here(local)
                 }
-                None => Holding::There(right),
+                None => Holding::There(wire::Right { hops: right.hops - 1, ..right }),
             };
         }
     }
@@ -234,9 +257,23 @@ impl<R> fmt::Debug for ReplyTo<R> {
     }
 }
 
+thread_local! {
+    /// The rights that were decoded on this thread.
+    static CLAIMED: RefCell<Vec<wire::Right>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Decodes by `with` a message with those rights in it, and fails those that were not decoded: a field may have been skipped.
+pub(super) fn claiming<T>(runtime: &Arc<Runtime>, rights: &[wire::Right], with: impl FnOnce() -> T) -> T {
+    CLAIMED.with_borrow_mut(Vec::clear);
+    let result = with();
+    let claimed = CLAIMED.take();
+    rights.iter().filter(|right| !claimed.contains(right)).for_each(|right| fail(runtime, *right));
+    result
+}
+
 /// Its caller's node, the number of the call, and a hash of the type of the answer, which the receiver compares.
 #[derive(Serialize, Deserialize)]
-struct Travelling(NodeId, u64, u64);
+struct Travelling(NodeId, u64, u32, u64);
 
 /// Only in messages to actors.
 impl<R: DeserializeOwned + Send + 'static> Serialize for ReplyTo<R> {
@@ -250,20 +287,22 @@ impl<R: DeserializeOwned + Send + 'static> Serialize for ReplyTo<R> {
         let Holding::Leaving { right, .. } = *self.0.holding.lock() else {
             return Err(S::Error::custom("this right to reply has been used"));
         };
-        Travelling(right.caller, right.word, type_hash::<R>()).serialize(serializer)
+        Travelling(right.caller, right.word, right.hops, type_hash::<R>()).serialize(serializer)
     }
 }
 
 impl<'de, R> Deserialize<'de> for ReplyTo<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Travelling(caller, word, of_type) = Travelling::deserialize(deserializer)?;
+        let Travelling(caller, word, hops, of_type) = Travelling::deserialize(deserializer)?;
         if of_type != type_hash::<R>() {
             let expected = std::any::type_name::<R>();
             return Err(D::Error::custom(format!("a right to reply with another type than {expected}")));
         }
         let missing = || D::Error::custom("a right to reply can be decoded only where a node receives it");
         let runtime = scope::current().ok_or_else(missing)?;
-        Ok(Self::of(&runtime, Holding::There(wire::Right { caller, word })))
+        let right = wire::Right { caller, word, hops };
+        CLAIMED.with_borrow_mut(|claimed| claimed.push(right));
+        Ok(Self::of(&runtime, Holding::There(right)))
     }
 }
 

@@ -22,11 +22,13 @@ pub(super) const MAX_RIGHTS: usize = u8::MAX as usize;
 pub(crate) struct Right {
     pub(crate) caller: NodeId,
     pub(crate) word: u64,
+    /// How often it has gone to another node.
+    pub(crate) hops: u32,
 }
 
 /// What stands before a message: its deadline in nanoseconds of the system's monotonic clock, eight bytes, zero for none; how
-/// many rights to reply are in it, one byte; for each the caller's node and the number of the call, eight bytes each. All
-/// little endian.
+/// many rights to reply are in it, one byte; for each the caller's node and the number of the call, eight bytes each, and how
+/// often it has gone to another node, four bytes. All little endian.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) deadline: Option<u64>,
@@ -44,6 +46,7 @@ impl Head {
         for right in &self.replies {
             out.extend_from_slice(&right.caller.get().to_le_bytes());
             out.extend_from_slice(&right.word.to_le_bytes());
+            out.extend_from_slice(&right.hops.to_le_bytes());
         }
     }
 
@@ -55,7 +58,8 @@ impl Head {
         for _ in 0..count {
             let (caller, after) = take_u64(rest)?;
             let (word, after) = take_u64(after)?;
-            replies.push(Right { caller: NodeId::new(caller)?, word });
+            let (hops, after) = after.split_first_chunk()?;
+            replies.push(Right { caller: NodeId::new(caller)?, word, hops: u32::from_le_bytes(*hops) });
             rest = after;
         }
         Some((Head { deadline: (deadline != 0).then_some(deadline), replies }, rest))
@@ -92,7 +96,8 @@ pub(super) enum ToSender {
 /// A deadline as it travels.
 pub(super) fn on_the_clock(at: Instant) -> u64 {
     let left = at.saturating_duration_since(Instant::now());
-    let nanos = callboard_ipc::monotonic_nanos().saturating_add(left.as_nanos() as u64);
+    let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = callboard_ipc::monotonic_nanos().saturating_add(left);
     nanos.max(1)
 }
 
@@ -116,10 +121,10 @@ mod tests {
         #[test]
         fn a_head_comes_back_as_it_was_written_and_leaves_the_message(
             deadline in proptest::option::of(1_u64..),
-            replies in proptest::collection::vec((1_u64.., any::<u64>()), 0..5),
+            replies in proptest::collection::vec((1_u64.., any::<u64>(), any::<u32>()), 0..5),
             message: Vec<u8>,
         ) {
-            let right = |(caller, word)| Some(Right { caller: NodeId::new(caller)?, word });
+            let right = |(caller, word, hops)| Some(Right { caller: NodeId::new(caller)?, word, hops });
             let head = Head { deadline, replies: replies.into_iter().filter_map(right).collect() };
             let mut bytes = Vec::new();
             head.write(&mut bytes);

@@ -135,7 +135,7 @@ impl Workers {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.state.lock().has_ended
     }
 
@@ -169,6 +169,17 @@ impl State {
 
 /// A thread's life.
 fn work(of: &Weak<Runtime>) {
+    /// Counts the thread as gone, also on unwind.
+    struct Leaves<'a>(&'a Weak<Runtime>);
+    impl Drop for Leaves<'_> {
+        fn drop(&mut self) {
+            OF.set(None);
+            if let Some(runtime) = self.0.upgrade() {
+                runtime.workers.state.lock().threads -= 1;
+            }
+        }
+    }
+    let _leaves = Leaves(of);
     while let Some(runtime) = of.upgrade() {
         let workers = Arc::clone(&runtime.workers);
         if workers.has_ended() {
@@ -182,9 +193,6 @@ fn work(of: &Weak<Runtime>) {
         next.run(&runtime);
         OF.set(None);
         runtime.flush_listed_by_need();
-    }
-    if let Some(runtime) = of.upgrade() {
-        runtime.workers.state.lock().threads -= 1;
     }
 }
 

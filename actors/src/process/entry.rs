@@ -36,7 +36,7 @@ impl Call {
 pub(super) const MAX_CALL_BYTES: usize = limits::MAX_VALUE_BYTES;
 
 /// The most descriptors of ends of pipes among the arguments: they share a message with a few others.
-pub(super) const MAX_RIGHTS: usize = limits::MAX_FRAME_DESCRIPTORS - 8;
+pub(crate) const MAX_RIGHTS: usize = limits::MAX_FRAME_DESCRIPTORS - 8;
 
 /// What a child does with a call: decode, run, encode. The error text is a failed start.
 type Run = fn(&Node, *const (), u64, &[u8], Rights) -> Result<Parcel, String>;

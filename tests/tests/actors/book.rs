@@ -26,10 +26,23 @@ pub(crate) enum Say {
     AskFirst(ActorRef<Say>, ReplyTo<Result<u64, String>>),
     Wait(Event, Event),
     Pipe(PipeReceiver<u64>, ReplyTo<u64>),
+    /// Goes from one to the next, the last one first, and is kept by whoever comes at the end.
+    Relay(Vec<ActorRef<Say>>, ReplyTo<u64>),
+    Spoilt(Spoilt),
     Panic,
     Fail,
     Stop,
     CastToSelf(u64, ReplyTo<u64>),
+}
+
+/// Panics as it is decoded.
+#[derive(Debug, Serialize)]
+pub(crate) struct Spoilt;
+
+impl<'de> Deserialize<'de> for Spoilt {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("its type is no good")
+    }
 }
 
 impl Actor for Book {
@@ -68,6 +81,11 @@ impl Actor for Book {
                 go.wait()?;
             }
             Say::Pipe(end, reply) => reply.send(end.recv()?)?,
+            Say::Relay(mut rest, reply) => match rest.pop() {
+                Some(next) => drop(next.cast(Say::Relay(rest, reply))),
+                None => self.kept.push(reply),
+            },
+            Say::Spoilt(_) => return Err(Failure::new("it can't be read")),
             Say::Panic => panic!("as it was told"),
             Say::Fail => return Err(Failure::new("as it was told")),
             Say::Stop => context.stop(),

@@ -168,3 +168,70 @@ fn an_actor_that_does_not_start_leaves_nothing() {
         Err(StartActorError::Name(NameError::BadName(_)))
     ));
 }
+
+/// > A right to reply may go through any processes: when that ends which has it last, the caller is told.
+#[test]
+fn whoever_has_a_right_to_reply_last_ends_the_call() {
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    let here = node.actor::<Book>(vec![]).start().unwrap();
+    let (_one, one) = elsewhere(&node, "/one", 100);
+    let (_two, two) = elsewhere(&node, "/two", 100);
+    for _ in 0..rounds(20) {
+        let (child, last) = elsewhere(&node, "/last", 100);
+        // By way of the caller's own node, of two others, of all, and back to one.
+        let ways = [
+            vec![last.clone(), here.clone()],
+            vec![last.clone(), two.clone()],
+            vec![last.clone(), here.clone(), two.clone(), here.clone(), one.clone(), two.clone()],
+            vec![last.clone()],
+        ];
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = ways
+                .into_iter()
+                .flat_map(|way| [(one.clone(), way.clone()), (here.clone(), way)])
+                .map(|(first, way)| {
+                    scope.spawn(move || first.call_timeout(|reply| Say::Relay(way, reply), PATIENCE))
+                })
+                .collect();
+            pause(random.time(Duration::from_millis(2)));
+            send_signal(child.pid(), 9);
+            assert!(child.join().is_err());
+            for call in calls {
+                let told = call.join().unwrap();
+                assert!(matches!(told, Err(AskError::Disconnected | AskError::Gone)), "{told:?}");
+            }
+        });
+    }
+}
+
+/// > A message that can't be read, or panics as it is, is told on standard error, and harms nobody.
+#[test]
+fn a_message_that_panics_as_it_is_read_harms_nobody() {
+    let node = Node::start().unwrap();
+    let (_child, there) = elsewhere(&node, "/there", 100);
+    for _ in 0..20 {
+        there.cast(Say::Spoilt(crate::book::Spoilt)).unwrap();
+        assert_eq!(there.call_timeout(|reply| Say::Add(1, reply), PATIENCE), Ok(1));
+    }
+}
+
+/// > When a node ends, whoever waits for one of its actors is told, also for one in the middle of a message.
+#[test]
+fn who_waits_for_an_actor_of_a_node_that_ends_is_told() {
+    for _ in 0..rounds(20) {
+        let node = Node::start().unwrap();
+        let book = node.actor::<Book>(vec![]).start().unwrap();
+        let (begun, go): (Event, Event) =
+            (node.anonymous(EventOptions::new()), node.anonymous(EventOptions::new()));
+        book.cast(Say::Wait(begun.clone(), go.clone())).unwrap();
+        begun.wait_timeout(PATIENCE).unwrap();
+        std::thread::scope(|scope| {
+            let behind = scope.spawn(|| book.call_timeout(|reply| Say::Add(1, reply), PATIENCE));
+            drop(node);
+            assert_eq!(behind.join().unwrap(), Err(AskError::Gone));
+        });
+        assert!(matches!(book.cast(Say::Note(1)), Err(CastError::Gone(_))));
+        go.set().unwrap();
+    }
+}

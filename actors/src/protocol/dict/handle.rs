@@ -13,6 +13,7 @@ use super::options::{DictOptions, Types};
 use super::owner::DictOwner;
 use super::wire::{Ask, Reply};
 use crate::parcel::Parcel;
+use crate::process::entry::MAX_RIGHTS;
 use crate::protocol::object::{Handle, Typed, shared_object};
 
 /// A map from keys to values between any threads of any processes of a job, in the order of insertion.
@@ -157,6 +158,9 @@ impl<K, V> Dict<K, V> {
         within([&key, &value.bytes])?;
         if departing.count() == 0 {
             return self.handle.value(Ask::Insert(key, value.bytes, lasting));
+        }
+        if departing.count() > MAX_RIGHTS {
+            return Err(DictError::TooLarge);
         }
         departing.depart();
         self.handle.value(Ask::Place(key, value, lasting))

@@ -158,9 +158,14 @@ impl Consumer {
     ) -> Result<(), BodyError> {
         let mut state = self.state.lock();
         if !state.is_returning {
-            let count = match (rights.is_empty(), ByteStrings::new(body).next()) {
-                (false, Some(item)) => state.inbox.extend_parcel(item?, rights),
-                _ => state.inbox.extend(body)?,
+            let mut items = ByteStrings::new(body);
+            let count = match (rights.is_empty(), items.next(), items.next()) {
+                (true, ..) => state.inbox.extend(body)?,
+                (false, Some(item), None) if !state.inbox.is_leased() => {
+                    state.inbox.extend_parcel(item?, rights)
+                }
+                // Descriptors come with one item alone, and not with leased ones.
+                _ => return Err(BodyError::NotByteStrings(0)),
             };
             state.arrived(count, woken);
         }

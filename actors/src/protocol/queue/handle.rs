@@ -17,6 +17,7 @@ use super::lease::{DeadLetter, Lease};
 use super::producer::{self, Load, ROUND_TRIP, Refused};
 use super::wire::{Length, Reply, Terms, ToOwner};
 use crate::parcel::Rights;
+use crate::process::entry::MAX_RIGHTS;
 use crate::runtime::Runtime;
 use crate::scope;
 use crate::scratch::with_scratch;
@@ -136,7 +137,7 @@ impl<T: Serialize, K: Kind<T>> Queue<T, K> {
         with_scratch(|scratch| {
             let (encoded, departing) = scope::collect(|| kind::encode::<T, K>(item, scratch));
             encoded.map_err(NotPut::Encode)?;
-            if scratch.len() > limits::MAX_VALUE_BYTES {
+            if scratch.len() > limits::MAX_VALUE_BYTES || departing.count() > MAX_RIGHTS {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }
             let rights = departing.rights().map_err(NotPut::Encode)?;

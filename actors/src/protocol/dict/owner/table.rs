@@ -223,13 +223,13 @@ impl Table {
         let more = tail.saturating_add(HEAD_GROWTH);
         self.admits(key.len(), entry.value.len().saturating_add(more))?;
         self.has_room((0, more as u64), (0, 0))?;
-        self.let_go(key);
         let Some(entry) = self.entries.get_mut(key) else { return Ok(None) };
         let before = entry.value.len() as u64;
         let len = with(&mut entry.value)?;
         self.bytes = self.bytes - before + entry.value.len() as u64;
         let number = entry.number;
         entry.version = self.log.changed(Some(entry.version), || self.order.get(&number).cloned());
+        self.let_go(key);
         Ok(Some(len))
     }
 
