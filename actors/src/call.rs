@@ -5,15 +5,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{Flags, Kind, NodeId, Slot, Slots, decode};
+use callboard_core::{Flags, Kind, NodeId, Slot, Slots};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::hook::{Hook, Hooks, Poll};
-use crate::parcel::{Parcel, Rights};
+use crate::parcel::Parcel;
 use crate::peer::{Peer, header, packed};
 use crate::runtime::Runtime;
-use crate::scope;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,29 +31,8 @@ pub enum CallError {
     BadReply(String),
 }
 
-/// An answer as it came.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Body {
-    bytes: Vec<u8>,
-    rights: Rights,
-}
-
-impl Body {
-    pub(crate) fn new(bytes: Vec<u8>, rights: Rights) -> Self {
-        Self { bytes, rights }
-    }
-
-    pub(crate) fn decode<T: DeserializeOwned>(self, runtime: &Arc<Runtime>) -> Result<T, CallError> {
-        let decoded = if self.rights.is_empty() {
-            decode(&self.bytes)
-        } else {
-            scope::enter_with(runtime, self.rights, || decode(&self.bytes))
-        };
-        decoded.map_err(|error| CallError::BadReply(error.to_string()))
-    }
-}
-
-type Answer = Result<Body, CallError>;
+/// As it came.
+type Answer = Result<Parcel, CallError>;
 pub(crate) type OnReply = Box<dyn FnOnce(&Arc<Runtime>, Answer) + Send>;
 
 struct Entry {
@@ -257,7 +235,7 @@ impl Runtime {
         message: &M,
         deadline: Option<Instant>,
     ) -> Result<R, CallError> {
-        self.call_pending(peer, slot, message).wait(deadline)?.decode(self)
+        answered(self.call_pending(peer, slot, message).wait(deadline)?, self)
     }
 
     /// Calls `slot` at `peer`; the answer is waited for by what is returned.
@@ -276,7 +254,7 @@ impl Runtime {
         from: NodeId,
         word: u64,
         flags: Flags,
-        body: impl FnOnce() -> Body,
+        body: impl FnOnce() -> Parcel,
     ) {
         let Some(on_reply) = self.calls.take(word, Some(from)) else { return };
         let failed = flags.contains(Flags::FAILED);
@@ -307,6 +285,11 @@ impl Runtime {
             on_reply(self, Err(CallError::Disconnected));
         }
     }
+}
+
+/// Reads an answer: handles in it become this node's.
+pub(crate) fn answered<R: DeserializeOwned>(answer: Parcel, runtime: &Arc<Runtime>) -> Result<R, CallError> {
+    answer.unpack(runtime).map_err(|error| CallError::BadReply(error.to_string()))
 }
 
 /// Answers call `word` of `peer`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use callboard_core::Address;
 
-use crate::call::{CallError, Pending};
+use crate::call::{CallError, Pending, answered};
 use crate::node::Node;
 use crate::registry::{self, Answer, Ask, Entry, MAX_NAME_BYTES, REGISTRY};
 use crate::runtime::Runtime;
@@ -210,7 +210,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
             None => {}
         }
     }
-    answer?.decode(runtime)
+    answered(answer?, runtime)
 }
 
 /// What a question that was not answered in time must not lead to.

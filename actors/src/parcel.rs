@@ -97,6 +97,12 @@ impl Parcel {
     }
 }
 
+impl From<(Vec<u8>, Rights)> for Parcel {
+    fn from((bytes, rights): (Vec<u8>, Rights)) -> Self {
+        Self { bytes: ByteBuf::from(bytes), rights }
+    }
+}
+
 impl From<ByteBuf> for Parcel {
     fn from(bytes: ByteBuf) -> Self {
         Self { bytes, rights: Rights::default() }

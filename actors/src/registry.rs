@@ -10,7 +10,7 @@ use callboard_core::{Address, Kind, NodeId, Slot, decode, encode_into};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{self, Body};
+use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::parcel::Rights;
 use crate::peer::Peer;
@@ -148,7 +148,7 @@ impl RegistryCell {
         for (word, answer) in to_self {
             let mut body = Vec::new();
             encode_into(&answer, &mut body).expect("our own answers can be encoded");
-            runtime.replied(runtime.id, word, Default::default(), || Body::new(body, Rights::default()));
+            runtime.replied(runtime.id, word, Default::default(), || (body, Rights::default()).into());
         }
     }
 }

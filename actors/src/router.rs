@@ -6,9 +6,10 @@ use std::sync::Arc;
 use callboard_core::{Header, Kind, Slot};
 
 use crate::actor;
-use crate::call::{self, Body};
+use crate::call;
 use crate::cell::{Incoming, Violation};
 use crate::control::{self, Control};
+use crate::parcel::Parcel;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
@@ -27,7 +28,7 @@ pub(crate) fn route(
             to_cell(runtime, from, header.slot, incoming)
         }
         Kind::Reply => {
-            let answer = || Body::new(body.to_vec(), rights.into());
+            let answer = || Parcel::from((body.to_vec(), rights.into()));
             runtime.replied(from.id, header.word, header.flags, answer);
             Ok(())
         }

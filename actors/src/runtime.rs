@@ -18,7 +18,7 @@ use callboard_ipc::Connection;
 use parking_lot::{Mutex, RwLock};
 
 use crate::actor::Workers;
-use crate::call::Calls;
+use crate::call::{self, Calls};
 use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
 use crate::peer::{Peer, Reading};
@@ -218,7 +218,7 @@ impl Runtime {
         if is_new {
             let wanted = Arc::clone(&peer);
             self.call_then(&root, CONTROL, &Control::Introduce { peer: id }, move |rt, answer| {
-                let alive = answer.and_then(|body| body.decode(rt)).ok();
+                let alive = answer.and_then(|answer| call::answered(answer, rt)).ok();
                 if alive != Some(true) {
                     rt.peer_ended(&wanted, &Ending::Closed);
                 }

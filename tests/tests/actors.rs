@@ -28,6 +28,9 @@ fn messages_arrive_in_order_and_calls_are_answered() {
             (0..10_000).for_each(|n| book.cast(Say::Note(n)).unwrap());
             assert_eq!(numbers(book), (0..10_000).collect::<Vec<_>>());
             assert_eq!(book.call(|reply| Say::Add(1, reply)), Ok(10_000));
+            // A reply may hold references, which work where it comes to.
+            let same = book.call(Say::Me).unwrap();
+            assert_eq!((&same, same.call(|reply| Say::Add(1, reply))), (book, Ok(10_000)));
         }
         fn talks(node: &Node, (there, from): (ActorRef<Say>, u64)) -> Vec<u64> {
             let here: ActorRef<Say> = node.open("/here").unwrap();

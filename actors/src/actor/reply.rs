@@ -16,7 +16,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::wire;
-use crate::call::{self, Body, CallError, OnReply};
+use crate::call::{self, CallError, OnReply};
 use crate::control::{self, Control};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
@@ -39,7 +39,7 @@ struct Answering<R> {
 /// An answer as it came. One from another node is decoded by the caller: that is user code.
 enum Came<R> {
     Moved(R),
-    Encoded(Body),
+    Encoded(Parcel),
 }
 
 impl<R> Local<R> {
@@ -76,7 +76,7 @@ impl<R> Local<R> {
         };
         match answer.unwrap_or(Err(CallError::TimedOut))? {
             Came::Moved(value) => Ok(value),
-            Came::Encoded(body) => body.decode(runtime),
+            Came::Encoded(answer) => call::answered(answer, runtime),
         }
     }
 }
@@ -170,7 +170,7 @@ impl<R> ReplyTo<R> {
         departing.depart();
         *self.0.holding.lock() = Holding::Spent;
         if right.caller == runtime.id {
-            runtime.answered_here(right.word, Ok(Body::new(packed.bytes.into_vec(), packed.rights)));
+            runtime.answered_here(right.word, Ok(packed));
         } else if let Some(peer) = runtime.meet(right.caller) {
             call::reply_packed(runtime, &peer, right.word, packed);
             peer.flush_by_need(runtime);

@@ -29,6 +29,7 @@ pub(crate) enum Say {
     /// Goes from one to the next, the last one first, and is kept by whoever comes at the end.
     Relay(Vec<ActorRef<Say>>, ReplyTo<u64>),
     Spoilt(Spoilt),
+    Me(ReplyTo<ActorRef<Say>>),
     Panic,
     Fail,
     Stop,
@@ -85,6 +86,7 @@ impl Actor for Book {
                 Some(next) => drop(next.cast(Say::Relay(rest, reply))),
                 None => self.kept.push(reply),
             },
+            Say::Me(reply) => reply.send(context.me().clone())?,
             Say::Spoilt(_) => return Err(Failure::new("it can't be read")),
             Say::Panic => panic!("as it was told"),
             Say::Fail => return Err(Failure::new("as it was told")),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::owner::{Asker, Effects, Owner};
-use crate::call::{self, Body, OnReply};
+use crate::call::{self, OnReply};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::parcel::Rights;
 use crate::peer::{Peer, packed};
@@ -241,7 +241,7 @@ struct After {
 impl After {
     fn run(self, runtime: &Arc<Runtime>, of: Address) {
         for (word, (body, rights)) in self.here {
-            runtime.replied(runtime.id, word, Flags::NONE, || Body::new(body, rights));
+            runtime.replied(runtime.id, word, Flags::NONE, || (body, rights).into());
         }
         if let Some(at) = self.tick_at {
             runtime.tick_at(at, of.slot);

@@ -8,7 +8,7 @@ use callboard_core::{Address, ByteStrings, push_bytes};
 use super::cell::{Envelope, Heard, ObjectCell};
 use super::functions::refuse_inside;
 use super::owner::Owner;
-use crate::call::{CallError, Pending};
+use crate::call::{self, CallError, Pending};
 use crate::hook::{Hook, Poll};
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
@@ -209,7 +209,7 @@ impl<O: Owner> Asked<O> {
     pub(crate) fn wait(mut self, deadline: Option<Instant>) -> Result<O::Reply, CallError> {
         match &mut self.answer {
             Answer::Here(answer) => answer.take().unwrap_or(Err(CallError::Gone)),
-            Answer::Comes(pending) => pending.wait(deadline)?.decode(&self.of.runtime),
+            Answer::Comes(pending) => call::answered(pending.wait(deadline)?, &self.of.runtime),
         }
     }
 

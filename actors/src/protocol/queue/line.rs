@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::QueueError;
 use super::producer::Load;
 use super::wire::{Reply, ToOwner};
-use crate::call::CallError;
+use crate::call::{self, CallError};
 use crate::peer::{Peer, encoded, header};
 use crate::runtime::Runtime;
 
@@ -180,7 +180,7 @@ impl Line {
             Line::There { peer, slot } => {
                 let say = Envelope::Say { client: client.id.slot, message };
                 runtime.call_then(peer, *slot, &say, |runtime, answer| {
-                    then(runtime, answer.and_then(|body| body.decode(runtime)).ok());
+                    then(runtime, answer.and_then(|answer| call::answered(answer, runtime)).ok());
                 });
             }
             Line::Cut => then(runtime, None),
