@@ -1,5 +1,6 @@
 //! Actors: state that handles one message at a time, on whichever of its node's threads is free.
 
+mod asked;
 mod cell;
 mod context;
 mod error;
@@ -15,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use callboard_core::Address;
 
+pub use self::asked::Asked;
 pub(crate) use self::cell::refuse;
 pub use self::context::Context;
 pub use self::error::{AskError, CastError, StartActorError};

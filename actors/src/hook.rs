@@ -77,6 +77,11 @@ pub(crate) trait Poll: Send + Sync {
     fn peer(&self) -> Option<&Arc<Peer>> {
         None
     }
+
+    /// When it is ready in any case, if there is such a time. Nobody is notified of that.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
 }
 
 impl Runtime {

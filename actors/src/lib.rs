@@ -31,7 +31,7 @@ mod wait;
 mod wait_any;
 
 pub use actor::{
-    Actor, ActorRef, AskError, CastError, Context, Exit, Message, ReplyTo, StartActor, StartActorError,
+    Actor, ActorRef, AskError, Asked, CastError, Context, Exit, Message, ReplyTo, StartActor, StartActorError,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;

@@ -131,6 +131,7 @@ pub struct WaitAny {
     runtime: Arc<Runtime>,
     set: Arc<Listed>,
     members: Slots<Entry>,
+    /// Moments, and deadlines of other members.
     times: BinaryHeap<Reverse<(Instant, Slot)>>,
     /// The peers of members, each with how many of them.
     peers: Vec<Arc<Peer>>,
@@ -196,9 +197,7 @@ impl WaitAny {
 
     /// Adds a moment. Once it has come a wait names it, a single time, and it is no longer a member.
     pub fn add_time(&mut self, at: Instant) -> Member {
-        let member = self.insert(Arc::new(Time(at)), true);
-        self.times.push(Reverse((at, member.0)));
-        member
+        self.insert(Arc::new(Time(at)), true)
     }
 
     /// Adds a descriptor: a socket, a pipe, a terminal, an eventfd. The set keeps a duplicate of it, so the caller may
@@ -218,7 +217,7 @@ impl WaitAny {
     }
 
     fn insert(&mut self, what: Arc<dyn Poll>, is_time: bool) -> Member {
-        let set = Arc::clone(&self.set);
+        let (set, at) = (Arc::clone(&self.set), what.deadline());
         let slot = self.members.insert_with(|slot| {
             let hook = Arc::new(MemberHook { set, slot, is_listed: AtomicBool::new(false) });
             Entry { hook, what, is_time }
@@ -228,6 +227,7 @@ impl WaitAny {
         {
             entry.hook.list();
         }
+        self.times.extend(at.map(|at| Reverse((at, slot))));
         Member(slot)
     }
 
@@ -249,8 +249,9 @@ impl WaitAny {
             list.retain(|slot| self.members.get(*slot).is_some());
         }
         drop(list);
-        if entry.is_time {
-            self.times.retain(|Reverse((_, slot))| *slot != member.0);
+        // Others' times may stay for a while: when they come they name nobody.
+        if entry.is_time || self.times.len() > 2 * self.members.len() + 64 {
+            self.times.retain(|Reverse((_, slot))| self.members.get(*slot).is_some());
         }
         true
     }

@@ -1,5 +1,7 @@
 //! Actors: messages, replies and mailboxes, in one process and between several.
 
+#[path = "actors/asked.rs"]
+mod asked;
 #[path = "actors/book.rs"]
 mod book;
 #[path = "actors/ends.rs"]

@@ -78,6 +78,9 @@ pub enum AskError {
     /// An actor that calls itself would wait for itself.
     #[error("an actor called itself, and would wait for itself")]
     Itself,
+    /// The answer has been taken before.
+    #[error("the answer has been taken before")]
+    Taken,
 }
 
 impl<M> From<CastError<M>> for AskError {

@@ -35,7 +35,7 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Message for M {}
 /// Messages of one sender arrive in the order sent. To an actor on this node a message is moved; to another it is encoded. It keeps
 /// nothing alive: an actor ends when it stops, or with its node, and then every reference to it says `Gone` or `Disconnected`.
 pub struct ActorRef<M> {
-    runtime: Arc<Runtime>,
+    pub(super) runtime: Arc<Runtime>,
     address: Address,
     line: Line<M>,
 }
@@ -142,13 +142,29 @@ impl<M: Message> ActorRef<M> {
     where
         R: DeserializeOwned + Send + 'static,
     {
+        Ok(self.begin_until(make, deadline)?.wait(&self.runtime)?)
+    }
+
+    /// Sends a call; its answer is waited for at what is returned.
+    pub(super) fn begin_until<R>(
+        &self,
+        make: impl FnOnce(ReplyTo<R>) -> M,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Local<R>>, AskError>
+    where
+        R: DeserializeOwned + Send + 'static,
+    {
         if current() == Some(self.address) {
             return Err(AskError::Itself);
         }
-        let local = Local::new();
+        let peer = match &self.line {
+            Line::There(remote) => remote.sender.as_ref().map(|sender| Arc::clone(&sender.peer)),
+            Line::Here(_) | Line::Cut => None,
+        };
+        let local = Local::new(peer, deadline);
         let message = make(ReplyTo::new(&self.runtime, &local));
         self.send(message, deadline, Patience::Until(deadline))?;
-        Ok(local.wait(&self.runtime, deadline)?)
+        Ok(local)
     }
 
     fn send(&self, message: M, deadline: Option<Instant>, patience: Patience) -> Result<(), CastError<M>> {

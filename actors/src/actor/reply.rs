@@ -20,6 +20,7 @@ use crate::call::{self, CallError, OnReply};
 use crate::control::{self, Control};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
+use crate::peer::Peer;
 use crate::process::entry::MAX_RIGHTS;
 use crate::runtime::Runtime;
 use crate::scope::{self, MoveOnly};
@@ -27,6 +28,10 @@ use crate::scope::{self, MoveOnly};
 /// Where a caller on this node finds the answer.
 pub(super) struct Local<R> {
     state: Mutex<Answering<R>>,
+    /// The node of the actor called, if that is another: as a rule the answer comes from there.
+    peer: Option<Arc<Peer>>,
+    /// From then on nobody waits for it.
+    deadline: Option<Instant>,
 }
 
 struct Answering<R> {
@@ -43,10 +48,22 @@ enum Came<R> {
 }
 
 impl<R> Local<R> {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(Answering { answer: None, has_come: false, hooks: Hooks::default() }),
-        })
+    pub(super) fn new(peer: Option<Arc<Peer>>, deadline: Option<Instant>) -> Arc<Self> {
+        let state = Answering { answer: None, has_come: false, hooks: Hooks::default() };
+        Arc::new(Self { state: Mutex::new(state), peer, deadline })
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether it has come, or is not waited for any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.state.lock().has_come || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= Instant::now())
     }
 
     /// The first answer counts.
@@ -62,36 +79,64 @@ impl<R> Local<R> {
         hooks.iter().for_each(|hook| hook.notify());
     }
 
-    /// Waits for the answer until `deadline`.
-    pub(super) fn wait(&self, runtime: &Arc<Runtime>, deadline: Option<Instant>) -> Result<R, CallError>
+    /// Waits for the answer until the deadline.
+    pub(super) fn wait(&self, runtime: &Arc<Runtime>) -> Result<R, CallError>
     where
         R: DeserializeOwned + Send,
     {
-        runtime.wait_until(self, deadline);
-        let answer = {
-            // One that comes from here on is for nobody.
-            let mut state = self.state.lock();
-            state.has_come = true;
-            state.answer.take()
-        };
-        match answer.unwrap_or(Err(CallError::TimedOut))? {
+        runtime.wait_until(self, self.deadline);
+        self.take(runtime)
+    }
+
+    /// The answer, if it has come. One that comes from here on is for nobody.
+    pub(super) fn take(&self, runtime: &Arc<Runtime>) -> Result<R, CallError>
+    where
+        R: DeserializeOwned,
+    {
+        match self.close().unwrap_or(Err(CallError::TimedOut))? {
             Came::Moved(value) => Ok(value),
             Came::Encoded(answer) => call::answered(answer, runtime),
         }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn forgo(&self) {
+        let unread = self.close();
+        drop(unread);
+    }
+
+    fn close(&self) -> Option<Result<Came<R>, CallError>> {
+        let (answer, hooks) = {
+            let mut state = self.state.lock();
+            state.has_come = true;
+            (state.answer.take(), state.hooks.take())
+        };
+        // Sets of which it is a member.
+        hooks.iter().for_each(|hook| hook.notify());
+        answer
     }
 }
 
 impl<R: Send> Poll for Local<R> {
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
-        if !state.has_come {
+        let is_settled = state.has_come || self.is_late();
+        if !is_settled {
             state.hooks.add(hook);
         }
-        state.has_come
+        is_settled
     }
 
     fn forget(&self, hook: &Hook) {
         self.state.lock().hooks.remove(hook);
+    }
+
+    fn peer(&self) -> Option<&Arc<Peer>> {
+        self.peer.as_ref()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 }
 

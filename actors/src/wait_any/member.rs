@@ -61,4 +61,8 @@ impl Poll for Time {
     }
 
     fn forget(&self, _: &Hook) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.0)
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Say {
     /// Never answers, until it is told to.
     Keep(ReplyTo<u64>),
     AnswerKept(u64),
+    /// The last one first, each with its place.
+    AnswerBackwards,
     Drop(ReplyTo<u64>),
     /// Has another answer.
     PassOn(ActorRef<Say>, ReplyTo<u64>),
@@ -71,6 +73,11 @@ impl Actor for Book {
                     reply.send(number)?;
                 }
             }
+            Say::AnswerBackwards => {
+                for (place, reply) in self.kept.drain(..).enumerate().rev() {
+                    reply.send(place as u64)?;
+                }
+            }
             Say::Drop(reply) => drop(reply),
             // If that fails, the message comes back, and the right to reply in it is dropped.
             Say::PassOn(other, reply) => drop(other.cast(Say::Add(1, reply))),
@@ -94,6 +101,7 @@ impl Actor for Book {
             Say::CastToSelf(count, reply) => {
                 let sent = (0..count).take_while(|n| context.me().cast(Say::Note(*n)).is_ok()).count();
                 assert!(matches!(context.me().call(Say::Numbers), Err(AskError::Itself)));
+                assert!(matches!(context.me().begin_call(Say::Numbers), Err(AskError::Itself)));
                 reply.send(sent as u64)?;
             }
         }
