@@ -3,6 +3,7 @@
 %%     oneway COUNT u64|struct|1k
 %%     roundtrip COUNT WAYS
 %%     call COUNT
+%%     many COUNT IN_FLIGHT
 %%
 %% The first node runs `main`: it takes, or asks. It starts a second one, which runs `help` and ends with it.
 -module(queues).
@@ -54,7 +55,33 @@ run(Node, ["roundtrip", Count, Ways]) ->
     trips(Ask, list_to_integer(Count), list_to_integer(Ways));
 run(Node, ["call", Count]) ->
     {ok, Server} = erpc:call(Node, ?MODULE, start_server, []),
-    trips(fun(Number) -> gen_server:call(Server, Number) end, list_to_integer(Count), 1).
+    trips(fun(Number) -> gen_server:call(Server, Number) end, list_to_integer(Count), 1);
+run(Node, ["many", Count, InFlight]) ->
+    {ok, Server} = erpc:call(Node, ?MODULE, start_server, []),
+    many(Server, list_to_integer(Count), list_to_integer(InFlight)).
+
+%% Calls, so many of them under way; the first is waited for first.
+many(Server, Count, InFlight) ->
+    Warm = lists:sum([gen_server:call(Server, Number) || Number <- lists:seq(0, ?WARM_UP - 1)]),
+    Start = stamp(),
+    Ask = fun(Number) -> gen_server:send_request(Server, Number) end,
+    UnderWay = queue:from_list([Ask(Number) || Number <- lists:seq(?WARM_UP, ?WARM_UP + InFlight - 1)]),
+    Every = ?WARM_UP + Count,
+    Sum = many(Ask, ?WARM_UP + InFlight, Every, UnderWay, Warm),
+    End = stamp(),
+    check('sum of the answers', Sum, Every * (Every - 1) div 2),
+    {Count, End - Start, []}.
+
+many(Ask, Number, Every, UnderWay, Sum) ->
+    case queue:out(UnderWay) of
+        {empty, _} -> Sum;
+        {{value, First}, Rest} ->
+            {reply, Answer} = gen_server:receive_response(First, ?SOON_MS),
+            case Number < Every of
+                true -> many(Ask, Number + 1, Every, queue:in(Ask(Number), Rest), Sum + Answer);
+                false -> many(Ask, Number, Every, Rest, Sum + Answer)
+            end
+    end.
 
 oneway(Node, Count, Kind) ->
     spawn_link(Node, ?MODULE, produce, [self(), Count, Kind]),

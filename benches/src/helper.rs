@@ -14,6 +14,7 @@ use crate::peers::iceoryx2;
 use crate::peers::ipc_channel;
 #[cfg(feature = "zeromq")]
 use crate::peers::zeromq;
+use crate::rows::actors::start;
 use crate::rows::idle;
 
 /// The first argument of a helper.
@@ -104,6 +105,7 @@ fn run(role: &str, args: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         "iceoryx2-send" => Ok(iceoryx2::send(args)?),
         #[cfg(feature = "iceoryx2")]
         "iceoryx2-echo" => Ok(iceoryx2::echo(args)?),
+        "actors" => start::run(args),
         "idle" => idle::stay_idle(),
         _ => Err("unknown role".into()),
     }

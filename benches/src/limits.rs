@@ -5,3 +5,4 @@ pub(crate) mod frames;
 pub(crate) mod hub;
 pub(crate) mod pingpong;
 pub(crate) mod stream;
+pub(crate) mod threads;

@@ -5,7 +5,7 @@
 //!
 //! Peers that are there at once: ipc-channel, procspawn, crossbeam-channel. Python and Erlang are used where `python3`
 //! and `erl` are found. Two more are built on request: `--features zeromq` needs a C++ compiler, `--features iceoryx2`
-//! only time. A peer that isn't there is named as skipped. With ZeroMQ this program loads the C++ library at each start,
+//! only time, as does `--features actors`: actix, kameo and ractor. A peer that isn't there is named as skipped. With ZeroMQ this program loads the C++ library at each start,
 //! a millisecond or so that everything in the spawn row pays: measure that row without it.
 
 mod clock;

@@ -1,5 +1,6 @@
 //! The registry: every row with its contestants.
 
+pub(crate) mod actors;
 mod dict;
 mod event;
 pub(crate) mod idle;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Row> {
         wordcount::row(),
     ];
     rows.extend(protocols::all());
+    rows.extend(actors::all());
     rows
 }
 

@@ -44,3 +44,37 @@ pub(crate) mod iceoryx2 {
         Err(Trouble::Skipped("built without --features iceoryx2".to_owned()))
     }
 }
+
+/// In the place of `actix.rs`, `kameo.rs` and `ractor.rs`.
+#[cfg(not(feature = "actors"))]
+pub(crate) mod actors {
+    use crate::harness::{Outcome, Trouble};
+
+    pub(crate) fn cast(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn call(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn call_within(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn ring(_members: u64, _hops: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn fan_out(_members: u64, _times: u64) -> Outcome {
+        skipped()
+    }
+
+    pub(crate) fn start(_count: u64) -> Outcome {
+        skipped()
+    }
+
+    fn skipped() -> Outcome {
+        Err(Trouble::Skipped("built without --features actors".to_owned()))
+    }
+}

@@ -16,6 +16,8 @@ struct Printed {
     p50_us: Option<f64>,
     #[serde(default)]
     p99_us: Option<f64>,
+    #[serde(default)]
+    memory_bytes: Option<f64>,
 }
 
 /// Runs a program to its end and reads what it prints. One that is not installed is skipped.
@@ -45,6 +47,9 @@ pub(super) fn measured(command: &mut Command, what: &str) -> Outcome {
     };
     if let (Some(p50), Some(p99)) = (printed.p50_us, printed.p99_us) {
         measured = measured.note("p50", p50, "us").note("p99", p99, "us");
+    }
+    if let Some(bytes) = printed.memory_bytes {
+        measured = measured.note("memory of each", bytes, "B");
     }
     Ok(measured)
 }

@@ -114,7 +114,8 @@ fn wake_ups() -> std::io::Result<u64> {
     Ok(sum)
 }
 
-fn resident_kib() -> std::io::Result<u64> {
+/// What this process has in memory.
+pub(super) fn resident_kib() -> std::io::Result<u64> {
     Ok(field(&fs::read_to_string("/proc/self/status")?, "VmRSS:"))
 }
 
