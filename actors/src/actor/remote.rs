@@ -148,15 +148,14 @@ impl Sender {
         let runtime = &remote.runtime;
         let word = (u64::from(self.slot.generation) << 32) | u64::from(self.slot.index);
         let flags = if head.is_empty() { Flags::NONE } else { HEADED };
-        self.peer.with_outbox(|outbox| {
-            if !rights.is_empty() {
-                outbox.parcel(self.actor, flags, word, message, rights.clone());
-            } else {
-                outbox.item(self.actor, flags, word, message);
-            }
-        });
-        self.peer.list(runtime);
-        self.peer.flush_by_need(runtime);
+        let peer = &self.peer;
+        let must_flush = match rights.is_empty() {
+            true => peer.item_if(runtime, self.actor, flags, word, message, || true),
+            false => peer.parcel_if(runtime, self.actor, flags, word, message, rights.clone(), || true),
+        };
+        if must_flush == Some(true) {
+            peer.flush(runtime);
+        }
         Ok(())
     }
 }
