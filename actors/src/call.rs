@@ -78,6 +78,11 @@ impl Calls {
         calls.remove(slot).map(|entry| entry.on_reply)
     }
 
+    /// Whether the answer to `word` is still to come.
+    pub(crate) fn is_open(&self, word: u64) -> bool {
+        self.0.lock().get(slot_of(word)).is_some()
+    }
+
     /// Nobody waits for the answer to `word` any more.
     pub(crate) fn forget(&self, word: u64) {
         let forgotten = self.take(word, None);

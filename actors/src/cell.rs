@@ -6,8 +6,9 @@ use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use callboard_core::{Flags, Kind, NodeId};
+use callboard_core::{Address, Flags, Kind, NodeId};
 
+use crate::actor::Exit;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
@@ -42,13 +43,16 @@ pub(crate) trait Cell: Send + Sync {
     fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {}
 
     /// Hears of that end once more, after everybody's `peer_ended`: at the root the peer's names are free by now.
-    fn peer_gone(&self, _runtime: &Arc<Runtime>) {}
+    fn peer_gone(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {}
 
     /// Its node ends, and this thread with it.
     fn node_ends(&self, _runtime: &Arc<Runtime>) {}
 
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
+
+    /// Hears that an actor to which it may be linked has ended.
+    fn linked_ended(&self, _runtime: &Arc<Runtime>, _from: Address, _exit: &Exit) {}
 }
 
 /// This node's side of an object that is owned elsewhere or here; one for all its handles.

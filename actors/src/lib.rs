@@ -31,7 +31,8 @@ mod wait;
 mod wait_any;
 
 pub use actor::{
-    Actor, ActorRef, AskError, Asked, CastError, Context, Exit, Message, ReplyTo, StartActor, StartActorError,
+    Actor, ActorRef, ActorStats, AskError, Asked, CastError, Context, Down, Exit, Message, Monitor,
+    MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::Address;
+use serde::{Deserialize, Serialize};
 
 use crate::call::{CallError, Pending, answered};
 use crate::node::Node;
@@ -14,7 +15,7 @@ use crate::runtime::Runtime;
 const REGISTRY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Why a name gave no object.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum NameError {
     /// The name already stands for an object of this type.
     #[error("the name {name} is taken by a {found}")]
@@ -126,7 +127,7 @@ fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<Registered<
     let entry = Entry { address: object.address(), type_name: O::type_name() };
     let request = Ask::Register { name: name.to_owned(), entry };
     match ask(node.runtime(), request, REGISTRY_WITHIN) {
-        Ok(Answer::Registered | Answer::Unknown) => Ok(Registered::Ours(object)),
+        Ok(Answer::Registered | Answer::Unknown | Answer::Released) => Ok(Registered::Ours(object)),
         Ok(Answer::Stands(entry)) => {
             object.discard(node);
             Ok(Registered::Stands(entry))
@@ -156,6 +157,26 @@ pub(crate) fn claim(
 /// Takes the name back from what lived at `address`.
 pub(crate) fn release(runtime: &Arc<Runtime>, name: &str, address: Address) {
     tell(runtime, Ask::Unregister { name: name.to_owned(), address });
+}
+
+/// Takes the name back from what lived at `address`; `then` is run when it is free for everybody, or the root has ended.
+pub(crate) fn release_then(
+    runtime: &Arc<Runtime>,
+    name: &str,
+    address: Address,
+    then: impl FnOnce(&Arc<Runtime>) + Send + 'static,
+) {
+    match runtime.peer(runtime.root) {
+        Some(root) if runtime.registry().is_none() => {
+            let ask = Ask::Release { name: name.to_owned(), address };
+            runtime.call_then(&root, REGISTRY, &ask, |runtime, _| then(runtime));
+            root.flush_by_need(runtime);
+        }
+        _ => {
+            release(runtime, name, address);
+            then(runtime);
+        }
+    }
 }
 
 fn typed<O: Object>(node: &Node, name: &str, entry: &Entry) -> Result<O, NameError> {
@@ -189,7 +210,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
     let taken_back = match &ask {
         Ask::Lookup { name, .. } => Some(TakenBack::Lookup(name.clone())),
         Ask::Register { name, entry } => Some(TakenBack::Register(name.clone(), entry.address)),
-        Ask::Forget { .. } | Ask::Unregister { .. } => None,
+        Ask::Forget { .. } | Ask::Unregister { .. } | Ask::Release { .. } => None,
     };
     let peer = runtime.peer(runtime.root);
     let pending = match (&peer, runtime.registry()) {

@@ -135,6 +135,11 @@ impl Peer {
         self.interest.lock().insert(slot);
     }
 
+    /// That cell is gone, or has nothing to do with this peer any more.
+    pub(crate) fn forgets_interest(&self, slot: Slot) {
+        self.interest.lock().remove(&slot);
+    }
+
     pub(crate) fn take_interests(&self) -> HashSet<Slot> {
         std::mem::take(&mut self.interest.lock())
     }

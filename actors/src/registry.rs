@@ -51,6 +51,11 @@ pub(crate) enum Ask {
         name: String,
         address: Address,
     },
+    /// The same, answered when it is done.
+    Release {
+        name: String,
+        address: Address,
+    },
 }
 
 /// What the registry answers.
@@ -60,6 +65,7 @@ pub(crate) enum Answer {
     /// The name stands for this. An answer to both questions.
     Stands(Entry),
     Unknown,
+    Released,
 }
 
 /// Somebody who waits for an answer: a node and the number of its call.
@@ -89,11 +95,19 @@ impl Registry {
                 Vec::new()
             }
             Ask::Unregister { name, address } => {
-                if self.names.get(&name).is_some_and(|entry| entry.address == address) {
-                    self.names.remove(&name);
-                }
+                self.unregister(&name, address);
                 Vec::new()
             }
+            Ask::Release { name, address } => {
+                self.unregister(&name, address);
+                vec![(asker, Answer::Released)]
+            }
+        }
+    }
+
+    fn unregister(&mut self, name: &str, address: Address) {
+        if self.names.get(name).is_some_and(|entry| entry.address == address) {
+            self.names.remove(name);
         }
     }
 
@@ -165,7 +179,7 @@ impl Cell for RegistryCell {
         incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
         let ask: Ask = decode(incoming.body).map_err(|e| format!("a registry message: {e}"))?;
-        let answered = matches!(ask, Ask::Register { .. } | Ask::Lookup { .. });
+        let answered = matches!(ask, Ask::Register { .. } | Ask::Lookup { .. } | Ask::Release { .. });
         if answered != (incoming.kind == Kind::Call) {
             return Err("a registry message of the wrong kind".to_owned());
         }

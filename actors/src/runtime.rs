@@ -283,7 +283,7 @@ impl Runtime {
         }
         self.control.leave(self, peer.id);
         for cell in interested {
-            cell.peer_gone(self);
+            cell.peer_gone(self, peer.id);
         }
         self.fail_calls_to(peer.id);
         self.flush_listed();

@@ -30,6 +30,12 @@ pub fn monotonic_nanos() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// As [`monotonic_nanos`], to a few milliseconds, and several times faster.
+pub fn coarse_nanos() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// Waits until `fd` can be read, or has ended; whether it can, within `timeout`. None waits for ever.
 ///
 /// # Errors

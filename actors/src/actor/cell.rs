@@ -1,29 +1,38 @@
 //! An actor in a slot of its node: its mailbox, its state, and whose turn it is.
 //!
-//! Messages are added on whichever thread brings them. An actor with messages is scheduled once; one worker at a time runs it,
-//! and holds its state meanwhile. Lock order: state before mailbox. No user code runs with the mailbox locked.
+//! Messages are added on whichever thread brings them. An actor with messages is scheduled once; one thread at a time runs it,
+//! and holds its state meanwhile. Lock order: body before state. No user code runs with the state locked.
+//! How its life ends is in `cell/ends.rs`.
 
-use std::any::Any;
+mod ends;
+mod frames;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
+use callboard_core::Address;
 use parking_lot::Mutex;
 
+use super::bonds::Bonds;
 use super::exit::Exit;
-use super::mailbox::{Capacity, Mailbox, Next, Room};
+use super::handle::Message;
+use super::keeper::Keeper;
+use super::mailbox::{Capacity, Dropped, Mailbox, Next, Room};
+use super::news::News;
 use super::reply;
-use super::wire::{Ending, HEADED, Head, ToSender, is_over};
+use super::stats::{ActorStats, since};
+use super::thread::OwnThread;
+use super::when_full::WhenFull;
+use super::wire::{Ending, ToSender};
 use super::workers::Run;
-use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
-use crate::parcel::Rights;
-use crate::peer::{Peer, encoded};
+use crate::peer::encoded;
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
-use crate::scope;
 use crate::scratch::with_scratch;
+
+pub(crate) use self::frames::refuse;
 
 /// How many messages an actor handles before another has its turn.
 const TURN: usize = 64;
@@ -32,28 +41,63 @@ const TURN: usize = 64;
 pub(super) trait Body<M>: Send {
     /// Handles a message; some if that was its last.
     fn handle(&mut self, message: M) -> Option<Exit>;
+    /// Hears of something; some if that was its last.
+    fn news(&mut self, news: News) -> Option<Exit>;
+    /// The next of the messages that it has taken back from its stash.
+    fn unstashed(&mut self) -> Option<M>;
+    fn has_unstashed(&self) -> bool;
     /// Its life is over.
     fn stopped(&mut self, exit: &Exit);
 }
 
-struct State<M> {
-    mailbox: Mailbox<M>,
-    /// It waits for a worker, or has one.
+pub(super) struct State<M> {
+    pub(super) mailbox: Mailbox<M>,
+    /// It waits for a thread, or has one.
     is_scheduled: bool,
     /// It has been asked to end.
     ending: Option<Ending>,
     /// It takes no more messages.
     is_closed: bool,
-    has_ended: bool,
+    pub(super) has_ended: bool,
+    /// And everybody has been told.
+    pub(super) is_announced: bool,
+    /// It is told when those end to whom it is linked, and does not end with them.
+    pub(super) traps_exits: bool,
+    restarts: u32,
+    handled: u64,
+    pub(super) dropped: u64,
+    busy: Duration,
+    /// What only some actors have.
+    bonds: Option<Box<Bonds>>,
+}
+
+impl<M> State<M> {
+    pub(super) fn bonds(&mut self) -> &mut Bonds {
+        self.bonds.get_or_insert_default()
+    }
 }
 
 pub(crate) struct ActorCell<M> {
     pub(super) address: Address,
     me: Weak<Self>,
-    state: Mutex<State<M>>,
+    pub(super) state: Mutex<State<M>>,
     body: Mutex<Option<Box<dyn Body<M>>>>,
     /// What it is registered as.
-    name: Option<Box<str>>,
+    pub(super) name: Option<Box<str>>,
+    pub(super) when_full: WhenFull<M>,
+    /// A thread that runs nothing else.
+    own_thread: Option<Arc<OwnThread>>,
+    /// Who decides what becomes of it when it ends.
+    keeper: Option<Arc<dyn Keeper>>,
+}
+
+/// What an actor is made with.
+pub(super) struct Plan<M> {
+    pub(super) capacity: Capacity,
+    pub(super) name: Option<String>,
+    pub(super) when_full: WhenFull<M>,
+    pub(super) has_own_thread: bool,
+    pub(super) keeper: Option<Arc<dyn Keeper>>,
 }
 
 /// Why a message was not added, with it.
@@ -62,15 +106,18 @@ pub(super) enum NotAdded<M> {
     Ended(M),
 }
 
-/// What a worker does next.
+/// What a thread does next.
 enum Turn<M> {
     Message(Next<M>),
+    Unstashed,
     End(Exit),
     Nothing,
 }
 
-impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
-    pub(super) fn create(runtime: &Arc<Runtime>, capacity: Capacity, name: Option<&str>) -> Arc<Self> {
+impl<M: Message> ActorCell<M> {
+    pub(super) fn create(runtime: &Arc<Runtime>, plan: Plan<M>) -> Arc<Self> {
+        let Plan { mut capacity, name, when_full, has_own_thread, keeper } = plan;
+        capacity.drops_oldest = matches!(when_full, WhenFull::DropOldest);
         runtime.add_cell(|slot| {
             Arc::new_cyclic(|me| Self {
                 address: Address { node: runtime.id, slot },
@@ -82,22 +129,38 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
                     ending: None,
                     is_closed: false,
                     has_ended: false,
+                    is_announced: false,
+                    traps_exits: false,
+                    restarts: 0,
+                    handled: 0,
+                    dropped: 0,
+                    busy: Duration::ZERO,
+                    bonds: None,
                 }),
                 body: Mutex::new(None),
                 name: name.map(Box::from),
+                when_full,
+                own_thread: has_own_thread.then(Arc::default),
+                keeper,
             })
         })
     }
 
-    /// Its life begins: messages that came before are handled now.
-    pub(super) fn begin(self: &Arc<Self>, runtime: &Arc<Runtime>, body: Box<dyn Body<M>>) {
-        *self.body.lock() = Some(body);
-        self.rest(runtime);
+    /// Starts the thread of one that has its own.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no room for a thread.
+    pub(super) fn start_thread(self: &Arc<Self>, runtime: &Arc<Runtime>) -> std::io::Result<()> {
+        let Some(own) = &self.own_thread else { return Ok(()) };
+        let name = self.name.as_deref().unwrap_or("actor");
+        own.start(runtime, name, Arc::clone(self) as Arc<dyn Run>)
     }
 
-    /// It never began.
-    pub(super) fn never_began(&self, runtime: &Arc<Runtime>) {
-        self.close(runtime);
+    /// Its life begins: messages that came before are handled now.
+    pub(super) fn begin(&self, runtime: &Arc<Runtime>, body: Box<dyn Body<M>>) {
+        *self.body.lock() = Some(body);
+        self.rest(runtime, Duration::ZERO, false);
     }
 
     /// Adds a message of this node. If there is no room, `hook` is kept and notified when there may be.
@@ -108,17 +171,18 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
         deadline: Option<Instant>,
         hook: Option<&Hook>,
     ) -> Result<(), NotAdded<M>> {
-        let must_schedule = {
+        let (must_schedule, dropped) = {
             let mut state = self.state.lock();
             if state.is_closed {
                 return Err(NotAdded::Ended(message));
             }
             state.mailbox.push(message, deadline, hook).map_err(NotAdded::Full)?;
-            !std::mem::replace(&mut state.is_scheduled, true)
+            (!std::mem::replace(&mut state.is_scheduled, true), take_dropped(&mut state))
         };
         if must_schedule {
             self.schedule(runtime);
         }
+        drop_all(runtime, dropped);
         Ok(())
     }
 
@@ -126,11 +190,18 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
         self.state.lock().mailbox.forget(hook);
     }
 
+    /// Counts messages that were lost, as there was no room and it wants it so.
+    pub(super) fn count_dropped(&self, messages: u64) {
+        let mut state = self.state.lock();
+        state.dropped = state.dropped.saturating_add(messages);
+    }
+
     pub(super) fn end(&self, runtime: &Arc<Runtime>, ending: Ending) {
         let must_schedule = {
             let mut state = self.state.lock();
             state.ending = state.ending.max(Some(ending));
-            state.is_closed = true;
+            // One that is kept may live again, and what is sent meanwhile is handled then.
+            state.is_closed |= self.keeper.is_none();
             !std::mem::replace(&mut state.is_scheduled, true)
         };
         if must_schedule {
@@ -142,17 +213,51 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
         self.state.lock().has_ended
     }
 
+    /// Adds news, behind the messages that have come.
+    pub(super) fn tell(&self, runtime: &Arc<Runtime>, news: News) {
+        let must_schedule = {
+            let mut state = self.state.lock();
+            if state.has_ended {
+                return;
+            }
+            state.mailbox.tell(news);
+            !std::mem::replace(&mut state.is_scheduled, true)
+        };
+        if must_schedule {
+            self.schedule(runtime);
+        }
+    }
+
+    /// Its figures at this moment.
+    pub(super) fn stats(&self) -> ActorStats {
+        let state = self.state.lock();
+        let waiting = state.mailbox.waiting();
+        ActorStats {
+            waiting: waiting.messages,
+            waiting_bytes: waiting.bytes,
+            oldest: state.mailbox.oldest().map_or(Duration::ZERO, since),
+            handled: state.handled,
+            dropped: state.dropped,
+            busy: state.busy,
+            restarts: state.restarts,
+            last_exit: state.bonds.as_ref().and_then(|bonds| bonds.last_exit.clone()),
+        }
+    }
+
     fn schedule(&self, runtime: &Arc<Runtime>) {
-        if let Some(me) = self.me.upgrade() {
+        if let Some(own) = &self.own_thread {
+            own.wake();
+        } else if let Some(me) = self.me.upgrade() {
             runtime.workers.schedule(runtime, me);
         }
     }
 
     /// After its turn: it is scheduled again if there is more.
-    fn rest(&self, runtime: &Arc<Runtime>) {
+    fn rest(&self, runtime: &Arc<Runtime>, worked: Duration, has_unstashed: bool) {
         let has_more = {
             let mut state = self.state.lock();
-            state.is_scheduled = !state.mailbox.is_empty() || state.ending.is_some();
+            state.busy += worked;
+            state.is_scheduled = has_unstashed || !state.mailbox.is_empty() || state.ending.is_some();
             state.is_scheduled
         };
         if has_more {
@@ -160,19 +265,29 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
         }
     }
 
-    fn next(&self, runtime: &Arc<Runtime>, into: &mut Vec<u8>) -> Turn<M> {
+    fn next(&self, runtime: &Arc<Runtime>, has_unstashed: bool, into: &mut Vec<u8>) -> Turn<M> {
         let (next, hooks, room) = {
             let mut state = self.state.lock();
             match state.ending {
                 Some(Ending::Kill) => return Turn::End(Exit::Killed),
+                Some(Ending::Exit) => return Turn::End(state.bonds().why.take().unwrap_or(Exit::Killed)),
+                Some(Ending::Shutdown) => return Turn::End(Exit::Shutdown),
                 Some(Ending::Stop) => return Turn::End(Exit::Normal),
-                Some(Ending::Drain) if state.mailbox.is_empty() => return Turn::End(Exit::Normal),
+                Some(Ending::Drain) if state.mailbox.is_empty() && !has_unstashed => {
+                    return Turn::End(Exit::Normal);
+                }
                 Some(Ending::Drain) | None => {}
             }
-            match state.mailbox.pop(into) {
-                Some(popped) => popped,
-                None => return Turn::Nothing,
+            if has_unstashed {
+                return Turn::Unstashed;
             }
+            let Some(popped) = state.mailbox.pop(into) else { return Turn::Nothing };
+            match &popped.0 {
+                Next::News(News::Exited { from: None, .. }) => state.bonds().exits_waiting -= 1,
+                Next::News(_) => {}
+                Next::Moved { .. } | Next::Encoded { .. } => state.handled += 1,
+            }
+            popped
         };
         hooks.iter().for_each(|hook| hook.notify());
         if let Some(room) = room {
@@ -193,174 +308,83 @@ impl<M: Send + serde::de::DeserializeOwned + 'static> ActorCell<M> {
             Next::Moved { deadline: Some(at), .. } if at <= Instant::now() => return None,
             Next::Moved { message, .. } => message,
             Next::Encoded { head, rights } => self.decode(runtime, &head, rights, bytes)?,
+            Next::News(news) => return body.news(news),
         };
         body.handle(message)
     }
 
-    /// None if nobody waits for it any more, or if it can't be read, which its callers and a line on standard error tell.
-    fn decode(&self, runtime: &Arc<Runtime>, head: &Head, rights: Rights, bytes: &[u8]) -> Option<M> {
-        if head.deadline.is_some_and(is_over) {
-            // Nobody waits for it, but its number is still kept for the answer.
-            head.replies.iter().for_each(|right| reply::fail(runtime, *right));
-            return None;
-        }
-        let decode = || match rights.is_empty() {
-            true => scope::enter(runtime, || decode(bytes)),
-            false => scope::enter_with(runtime, rights, || decode(bytes)),
-        };
-        let decoded: std::thread::Result<Result<M, _>> =
-            reply::claiming(runtime, &head.replies, || catch_unwind(AssertUnwindSafe(decode)));
-        let why = match decoded {
-            Ok(Ok(message)) => return Some(message),
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic_text(panic),
-        };
-        runtime.complain(&format!("a message to an actor can't be read: {why}"));
-        None
-    }
-
-    /// Its life is over: nothing more comes in, its name is free, and whoever sent to it, or waits, is told.
-    fn finish(&self, runtime: &Arc<Runtime>, body: &mut Option<Box<dyn Body<M>>>, exit: &Exit) {
-        self.state.lock().is_closed = true;
-        let ends = |mut body: Box<dyn Body<M>>| {
-            if !matches!(exit, Exit::Killed) {
-                body.stopped(exit);
+    /// Some of its messages; how it ended, if it did.
+    fn turn(&self, runtime: &Arc<Runtime>, body: &mut dyn Body<M>) -> Option<Exit> {
+        with_scratch(|bytes| {
+            for _ in 0..TURN {
+                let handled = match self.next(runtime, body.has_unstashed(), bytes) {
+                    Turn::Nothing => return None,
+                    Turn::End(exit) => return Some(exit),
+                    // Its own code is caught there; this is for what messages do as they are dropped.
+                    Turn::Unstashed => {
+                        let handle = || body.unstashed().and_then(|message| body.handle(message));
+                        catch_unwind(AssertUnwindSafe(handle))
+                    }
+                    Turn::Message(next) => {
+                        let handle = || self.handle(runtime, body, next, bytes);
+                        catch_unwind(AssertUnwindSafe(handle))
+                    }
+                };
+                let exit = handled.unwrap_or_else(|panic| Some(Exit::Panicked(panic_text(panic))));
+                if exit.is_some() {
+                    return exit;
+                }
             }
-        };
-        if let Some(body) = body.take() {
-            // What its state does as it is dropped changes nothing for others.
-            let _ = catch_unwind(AssertUnwindSafe(|| ends(body)));
-        }
-        self.close(runtime);
-    }
-
-    fn close(&self, runtime: &Arc<Runtime>) {
-        let closed = {
-            let mut state = self.state.lock();
-            state.is_closed = true;
-            state.has_ended = true;
-            state.mailbox.close()
-        };
-        if let Some(name) = &self.name {
-            crate::names::release(runtime, name, self.address);
-        }
-        runtime.remove_cell(self.address.slot);
-        closed.replies.into_iter().for_each(|right| reply::fail(runtime, right));
-        for (peer, slot) in closed.senders {
-            peer.cast(runtime, slot, &encoded(&ToSender::Ended));
-        }
-        closed.hooks.iter().for_each(|hook| hook.notify());
-        for message in closed.moved {
-            // Rights to reply in it say so as they go.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
-        }
-        runtime.flush_listed_by_need();
+            None
+        })
     }
 }
 
-fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
+pub(super) fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
     let load = room.load;
     let told = ToSender::Room { messages: load.messages, bytes: load.bytes };
     room.peer.cast(runtime, room.slot, &encoded(&told));
     room.peer.flush_by_need(runtime);
 }
 
-impl<M: Send + serde::de::DeserializeOwned + 'static> Run for ActorCell<M> {
+/// Counts those that made room for others, and takes them out.
+fn take_dropped<M>(state: &mut State<M>) -> Vec<Dropped<M>> {
+    let dropped = state.mailbox.take_dropped();
+    state.dropped += dropped.len() as u64;
+    dropped
+}
+
+/// Rights to reply in them say so as they go.
+fn drop_all<M>(runtime: &Arc<Runtime>, dropped: Vec<Dropped<M>>) {
+    for dropped in dropped {
+        match dropped {
+            Dropped::Moved(message) => _ = catch_unwind(AssertUnwindSafe(|| drop(message))),
+            Dropped::Encoded(replies) => replies.into_iter().for_each(|right| reply::fail(runtime, right)),
+        }
+    }
+}
+
+impl<M: Message> Run for ActorCell<M> {
     fn run(self: Arc<Self>, runtime: &Arc<Runtime>) {
         let mut body = self.body.lock();
-        let exit = with_scratch(|bytes| {
-            for _ in 0..TURN {
-                match self.next(runtime, bytes) {
-                    Turn::Nothing => return None,
-                    Turn::End(exit) => return Some(exit),
-                    Turn::Message(next) => {
-                        let body = body.as_deref_mut()?;
-                        // Its own code is caught there; this is for what messages do as they are dropped.
-                        let handle = || self.handle(runtime, body, next, bytes);
-                        let exit = catch_unwind(AssertUnwindSafe(handle))
-                            .unwrap_or_else(|panic| Some(Exit::Panicked(panic_text(panic))));
-                        if exit.is_some() {
-                            return exit;
-                        }
-                    }
-                }
+        let begun = Instant::now();
+        // None between two lives, and after the last: it stays scheduled then, so that nobody runs it.
+        if let Some(running) = body.as_deref_mut() {
+            match self.turn(runtime, running) {
+                Some(exit) => self.finish(runtime, &mut body, exit, begun.elapsed()),
+                None => self.rest(runtime, begun.elapsed(), running.has_unstashed()),
             }
-            None
-        });
-        match exit {
-            Some(exit) => self.finish(runtime, &mut body, &exit),
-            None => self.rest(runtime),
         }
         drop(body);
         // A node that has ended meanwhile found its state in use, and nobody will run it again.
         if runtime.workers.has_ended()
             && let Some(mut body) = self.body.try_lock()
         {
-            self.finish(runtime, &mut body, &Exit::Killed);
-        }
-    }
-}
-
-impl<M: Send + serde::de::DeserializeOwned + 'static> Cell for ActorCell<M> {
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn receive(
-        &self,
-        runtime: &Arc<Runtime>,
-        from: &Arc<Peer>,
-        incoming: Incoming<'_>,
-    ) -> Result<(), Violation> {
-        if incoming.kind != Kind::Items {
-            let ending = decode(incoming.body).map_err(|error| format!("what an actor is told: {error}"))?;
-            self.end(runtime, ending);
-            return Ok(());
-        }
-        let slot = Slot { index: incoming.word as u32, generation: (incoming.word >> 32) as u32 };
-        let is_headed = incoming.flags.contains(HEADED);
-        let (room, must_schedule) = {
-            let mut state = self.state.lock();
-            if state.is_closed {
-                drop(state);
-                if is_headed {
-                    refuse(runtime, incoming.body);
-                }
-                from.cast(runtime, slot, &encoded(&ToSender::Ended));
-                return Ok(());
-            }
-            let room = state.mailbox.receive(from, slot, is_headed, incoming.body, incoming.rights.into())?;
-            (room, !std::mem::replace(&mut state.is_scheduled, true))
-        };
-        if let Some(room) = room {
-            from.interests(self.address.slot);
-            tell_room(runtime, &room);
-        }
-        if must_schedule {
-            self.schedule(runtime);
-        }
-        Ok(())
-    }
-
-    /// Whoever runs it just now ends it, once it has come to the end of its message.
-    fn node_ends(&self, runtime: &Arc<Runtime>) {
-        self.end(runtime, Ending::Kill);
-        // Whoever waits for it is told now, also if it is in the middle of a message.
-        self.close(runtime);
-        if let Some(mut body) = self.body.try_lock() {
-            self.finish(runtime, &mut body, &Exit::Killed);
+            self.finish(runtime, &mut body, Exit::Killed, Duration::ZERO);
         }
     }
 
-    fn peer_ended(&self, _: &Arc<Runtime>, peer: NodeId) {
-        self.state.lock().mailbox.left(peer);
-    }
-}
-
-/// Headed messages to an actor that has ended, or never was: whoever waits for an answer is told.
-pub(crate) fn refuse(runtime: &Arc<Runtime>, body: &[u8]) {
-    for message in ByteStrings::new(body).map_while(Result::ok) {
-        let replies = Head::read(message).map(|(head, _)| head.replies);
-        replies.into_iter().flatten().for_each(|right| reply::fail(runtime, right));
+    fn has_ended(&self) -> bool {
+        self.state.lock().has_ended
     }
 }

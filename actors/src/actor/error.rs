@@ -6,6 +6,7 @@ use callboard_core::BodyError;
 
 use crate::failure::Failure;
 use crate::names::NameError;
+use crate::process::{JoinError, SpawnError};
 
 /// Why a message was not sent. Each has it.
 ///
@@ -66,6 +67,9 @@ pub enum AskError {
     /// No reply came in time. Whether the message was handled is not known.
     #[error("no answer within the deadline; whether the message was handled is not known")]
     TimedOut,
+    /// There is no room in the mailbox, and the actor wants its senders told.
+    #[error("the actor's mailbox is full")]
+    Full,
     /// The message can't be encoded.
     #[error("the message can't be sent")]
     Encode(#[source] BodyError),
@@ -86,8 +90,7 @@ pub enum AskError {
 impl<M> From<CastError<M>> for AskError {
     fn from(error: CastError<M>) -> Self {
         match error {
-            // A call waits for room as long as for the reply.
-            CastError::Full(_) => AskError::TimedOut,
+            CastError::Full(_) => AskError::Full,
             CastError::Gone(_) => AskError::Gone,
             CastError::Disconnected(_) => AskError::Disconnected,
             CastError::Encode(_, error) => AskError::Encode(error),
@@ -105,6 +108,15 @@ pub enum StartActorError {
     /// Its `start` panicked, with this message.
     #[error("the actor panicked as it started: {0}")]
     Panicked(String),
+    /// The system has no room for a thread of its own.
+    #[error("there is no thread for the actor")]
+    Thread(#[source] std::io::Error),
+    /// No process of its own could be started.
+    #[error("there is no process for the actor")]
+    Spawn(#[from] SpawnError),
+    /// Its process ended before it had started there.
+    #[error("the actor's process ended: {0}")]
+    Process(JoinError),
     /// The name can't be given to it.
     #[error(transparent)]
     Name(#[from] NameError),

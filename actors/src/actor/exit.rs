@@ -1,11 +1,14 @@
 //! How an actor's life ended.
 
+use callboard_core::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
 /// Why an actor ended.
-#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
+///
+/// Source: the exit reasons of Erlang, typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Exit {
     /// It stopped itself, or was asked to: [`Context::stop`](super::Context::stop), [`ActorRef::stop`](super::ActorRef::stop),
@@ -21,4 +24,36 @@ pub enum Exit {
     /// [`ActorRef::kill`](super::ActorRef::kill).
     #[error("it was killed")]
     Killed,
+    /// Its supervisor, or the end of its node, asked it to stop: no failure either.
+    #[error("it was shut down")]
+    Shutdown,
+    /// An actor to which it was linked ended with a failure.
+    #[error("it was linked to {from}: {why}")]
+    Linked {
+        /// The one that had failed first.
+        from: Address,
+        /// How that ended. Never `Linked` itself.
+        why: Box<Exit>,
+    },
+    /// There was no actor any more when it was to be watched; how it had ended is not known.
+    #[error("there was no such actor any more")]
+    NotThere,
+    /// The actor's node has ended, or the connection to it broke.
+    #[error("its node has ended")]
+    Disconnected,
+}
+
+impl Exit {
+    /// Whether that was in order: [`Normal`](Self::Normal) or [`Shutdown`](Self::Shutdown).
+    pub fn is_normal(&self) -> bool {
+        matches!(self, Exit::Normal | Exit::Shutdown)
+    }
+
+    /// As one that was linked to it ends: a chain of links names the first.
+    pub(super) fn of_linked(self, from: Address) -> Self {
+        match self {
+            Exit::Linked { .. } => self,
+            why => Exit::Linked { from, why: Box::new(why) },
+        }
+    }
 }

@@ -4,26 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, BodyError, encode_into, limits};
+use callboard_core::Address;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::cell::{ActorCell, NotAdded};
+use super::cell::ActorCell;
 use super::context::current;
 use super::error::{AskError, CastError};
-use super::remote::{End, NotSent, Remote, RoomThere};
+use super::remote::Remote;
 use super::reply::{Local, ReplyTo};
-use super::wire::{Ending, Head, MAX_RIGHTS, deadline_in, on_the_clock};
+use super::send::Patience;
+use super::stats::ActorStats;
+use super::wire::{Ending, ToActor, deadline_in};
 use crate::call::CallError;
-use crate::hook::Hook;
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
-use crate::process::entry;
 use crate::protocol::travel;
 use crate::runtime::Runtime;
-use crate::scope;
-use crate::scratch::with_scratch;
-use crate::wait::Waiter;
 
 /// What a message to an actor must be.
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {}
@@ -36,21 +33,24 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Message for M {}
 /// nothing alive: an actor ends when it stops, or with its node, and then every reference to it says `Gone` or `Disconnected`.
 pub struct ActorRef<M> {
     pub(super) runtime: Arc<Runtime>,
-    address: Address,
-    line: Line<M>,
+    pub(super) address: Address,
+    pub(super) line: Line<M>,
 }
 
-enum Line<M> {
+pub(super) enum Line<M> {
     Here(Arc<ActorCell<M>>),
     There(Arc<Remote>),
     Cut,
 }
 
-/// How long room is waited for.
-#[derive(Clone, Copy)]
-enum Patience {
-    None,
-    Until(Option<Instant>),
+impl<M> ActorRef<M> {
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    pub(super) fn at(&self) -> Address {
+        self.address
+    }
 }
 
 impl<M: Message> ActorRef<M> {
@@ -58,7 +58,7 @@ impl<M: Message> ActorRef<M> {
         Self { runtime: Arc::clone(runtime), address: cell.address, line: Line::Here(cell) }
     }
 
-    fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
+    pub(super) fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
         let line = if address.node == runtime.id {
             let cell = runtime.cell(address.slot).and_then(|cell| cell.into_any().downcast().ok());
             cell.map_or(Line::Cut, Line::Here)
@@ -163,117 +163,19 @@ impl<M: Message> ActorRef<M> {
         };
         let local = Local::new(peer, deadline);
         let message = make(ReplyTo::new(&self.runtime, &local));
-        self.send(message, deadline, Patience::Until(deadline))?;
+        self.send(message, deadline, Patience::Until(deadline)).map_err(|error| {
+            match AskError::from(error) {
+                // It waited for room as long as it would have for the reply.
+                AskError::Full if deadline.is_some_and(|at| at <= Instant::now()) => AskError::TimedOut,
+                error => error,
+            }
+        })?;
         Ok(local)
     }
-
-    fn send(&self, message: M, deadline: Option<Instant>, patience: Patience) -> Result<(), CastError<M>> {
-        let patience = if current() == Some(self.address) { Patience::None } else { patience };
-        match &self.line {
-            Line::Here(cell) => self.send_here(cell, message, deadline, patience),
-            Line::There(remote) => match &remote.sender {
-                Some(_) => self.send_there(remote, message, deadline, patience),
-                None => Err(CastError::Disconnected(message)),
-            },
-            Line::Cut => Err(CastError::Gone(message)),
-        }
-    }
-
-    fn send_here(
-        &self,
-        cell: &Arc<ActorCell<M>>,
-        message: M,
-        deadline: Option<Instant>,
-        patience: Patience,
-    ) -> Result<(), CastError<M>> {
-        let mut message = match cell.push(&self.runtime, message, deadline, None) {
-            Ok(()) => return Ok(()),
-            Err(NotAdded::Ended(message)) => return Err(CastError::Gone(message)),
-            Err(NotAdded::Full(message)) => message,
-        };
-        let Patience::Until(until) = patience else { return Err(CastError::Full(message)) };
-        let waiter = Waiter::new();
-        let hook: Hook = Arc::clone(&waiter) as Hook;
-        loop {
-            message = match cell.push(&self.runtime, message, deadline, Some(&hook)) {
-                Ok(()) => return Ok(()),
-                Err(NotAdded::Ended(message)) => return Err(CastError::Gone(message)),
-                Err(NotAdded::Full(message)) => message,
-            };
-            if !self.runtime.wait(&waiter, until, None) {
-                cell.forget(&hook);
-                return Err(CastError::Full(message));
-            }
-            waiter.reset();
-        }
-    }
-
-    fn send_there(
-        &self,
-        remote: &Arc<Remote>,
-        message: M,
-        deadline: Option<Instant>,
-        patience: Patience,
-    ) -> Result<(), CastError<M>> {
-        match with_scratch(|bytes| self.send_encoded(remote, &message, deadline, patience, bytes)) {
-            Ok(()) => Ok(()),
-            Err(NotCast::Encode(error)) => Err(CastError::Encode(message, error)),
-            Err(NotCast::TooLarge) => Err(CastError::TooLarge(message)),
-            Err(NotCast::NotSent(NotSent::Full)) => Err(CastError::Full(message)),
-            Err(NotCast::NotSent(NotSent::Ended(End::Gone))) => Err(CastError::Gone(message)),
-            Err(NotCast::NotSent(NotSent::Ended(End::Disconnected))) => Err(CastError::Disconnected(message)),
-        }
-    }
-
-    fn send_encoded(
-        &self,
-        remote: &Arc<Remote>,
-        message: &M,
-        deadline: Option<Instant>,
-        patience: Patience,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(), NotCast> {
-        let Some(sender) = &remote.sender else {
-            return Err(NotCast::NotSent(NotSent::Ended(End::Disconnected)));
-        };
-        let (encoded, departing) = scope::collect_to(self.address.node, || encode_into(message, bytes));
-        encoded.map_err(NotCast::Encode)?;
-        let head = Head { deadline: deadline.map(on_the_clock), replies: departing.replies().to_vec() };
-        let is_large = bytes.len() > limits::MAX_VALUE_BYTES || departing.count() > entry::MAX_RIGHTS;
-        if is_large || head.replies.len() > MAX_RIGHTS {
-            return Err(NotCast::TooLarge);
-        }
-        if !head.is_empty() {
-            let mut headed = Vec::with_capacity(bytes.len() + 32);
-            head.write(&mut headed);
-            headed.extend_from_slice(bytes);
-            *bytes = headed;
-        }
-        let rights = departing.rights().map_err(NotCast::Encode)?;
-        loop {
-            match sender.try_send(remote, &head, bytes, &rights) {
-                Ok(()) => break,
-                Err(NotSent::Full) => {}
-                Err(ended) => return Err(NotCast::NotSent(ended)),
-            }
-            let Patience::Until(until) = patience else { return Err(NotCast::NotSent(NotSent::Full)) };
-            if !self.runtime.wait_until(&RoomThere(sender), until) {
-                return Err(NotCast::NotSent(NotSent::Full));
-            }
-        }
-        departing.depart();
-        Ok(())
-    }
-}
-
-enum NotCast {
-    Encode(BodyError),
-    TooLarge,
-    NotSent(NotSent),
 }
 
 impl<M: Message> ActorRef<M> {
-    /// Has it end after the message in hand. What waits is dropped, and what is sent from now on is [`CastError::Gone`].
+    /// Has it end after the message in hand. With a supervisor, that decides what comes next. What waits is dropped, and what is sent from now on is [`CastError::Gone`].
     pub fn stop(&self) {
         self.end(Ending::Stop);
     }
@@ -288,11 +190,30 @@ impl<M: Message> ActorRef<M> {
         self.end(Ending::Kill);
     }
 
-    fn end(&self, ending: Ending) {
+    pub(super) fn end(&self, ending: Ending) {
         match &self.line {
             Line::Here(cell) => cell.end(&self.runtime, ending),
             Line::There(remote) => remote.end(ending),
             Line::Cut => {}
+        }
+    }
+
+    /// Its figures now; no counting by its own code, so that one that is stuck tells them too. Waits up to `timeout` for an actor on
+    /// another node.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::Gone`], [`AskError::Disconnected`], [`AskError::TimedOut`].
+    pub fn stats(&self, timeout: Duration) -> Result<ActorStats, AskError> {
+        match &self.line {
+            Line::Here(cell) if cell.has_ended() => Err(AskError::Gone),
+            Line::Here(cell) => Ok(cell.stats()),
+            Line::There(remote) => {
+                let sender = remote.sender.as_ref().ok_or(AskError::Disconnected)?;
+                let slot = self.address.slot;
+                Ok(self.runtime.call(&sender.peer, slot, &ToActor::Stats, deadline_in(timeout))?)
+            }
+            Line::Cut => Err(AskError::Gone),
         }
     }
 

@@ -1,15 +1,18 @@
 //! Messages that wait for one actor, from this node and from others, and whoever waits for room.
 //!
 //! A plain structure under its cell's lock. Each sending node has the whole capacity for itself: so none can keep another from
-//! sending, and what a node may have under way is known without asking. Nothing here decodes a message.
+//! sending, and what a node may have under way is known without asking. Only a mailbox that drops the oldest has one room for
+//! all, and tells senders of room as soon as their messages have come. Nothing here decodes a message.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use callboard_core::{ByteStrings, NodeId, Slot};
+use callboard_ipc::coarse_nanos;
 use slab::Slab;
 
+use super::news::News;
 use super::wire::{self, Head};
 use crate::hook::{Hook, Hooks};
 use crate::parcel::Rights;
@@ -28,12 +31,15 @@ pub(super) struct Capacity {
     pub(super) messages: u64,
     /// For those that come encoded.
     pub(super) bytes: u64,
+    /// Of all nodes together, and the oldest make room for the newest.
+    pub(super) drops_oldest: bool,
 }
 
 enum Entry<M> {
     Moved {
         message: M,
         deadline: Option<Instant>,
+        since: u64,
     },
     /// From another node, as it came.
     Frame {
@@ -42,7 +48,10 @@ enum Entry<M> {
         bytes: Vec<u8>,
         at: usize,
         rights: Rights,
+        since: u64,
     },
+    /// News for the actor, which take no room: there is one for each watch, link and timer at most.
+    News(News),
 }
 
 /// Where messages come from.
@@ -68,6 +77,14 @@ pub(super) enum Next<M> {
         head: Head,
         rights: Rights,
     },
+    News(News),
+}
+
+/// A message that had to make room for another.
+pub(super) enum Dropped<M> {
+    Moved(M),
+    /// With those rights to reply in it.
+    Encoded(Vec<wire::Right>),
 }
 
 /// Room that a sender on another node is to be told of.
@@ -82,13 +99,48 @@ pub(super) struct Mailbox<M> {
     capacity: Capacity,
     /// Messages of this node.
     moved: u64,
+    /// All that wait. Bytes are those of encoded ones.
+    waiting: Load,
     room: Hooks,
     sources: Slab<Source>,
+    /// Those that made room, until they are taken.
+    dropped: Vec<Dropped<M>>,
 }
 
 impl<M> Mailbox<M> {
     pub(super) fn new(capacity: Capacity) -> Self {
-        Self { entries: VecDeque::new(), capacity, moved: 0, room: Hooks::default(), sources: Slab::new() }
+        Self {
+            entries: VecDeque::new(),
+            capacity,
+            moved: 0,
+            waiting: Load::default(),
+            room: Hooks::default(),
+            sources: Slab::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// How much waits.
+    pub(super) fn waiting(&self) -> Load {
+        self.waiting
+    }
+
+    /// Since when the oldest message waits, in nanoseconds of the coarse clock.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::Moved { since, .. } | Entry::Frame { since, .. } => Some(*since),
+            Entry::News(_) => None,
+        })
+    }
+
+    /// Adds news, behind the messages that have come.
+    pub(super) fn tell(&mut self, news: News) {
+        self.entries.push_back(Entry::News(news));
+    }
+
+    /// Those that made room since the last time.
+    pub(super) fn take_dropped(&mut self) -> Vec<Dropped<M>> {
+        std::mem::take(&mut self.dropped)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -104,15 +156,50 @@ impl<M> Mailbox<M> {
         deadline: Option<Instant>,
         hook: Option<&Hook>,
     ) -> Result<(), M> {
-        if self.moved >= self.capacity.messages {
+        if self.moved >= self.capacity.messages && !self.capacity.drops_oldest {
             if let Some(hook) = hook {
                 self.room.add(hook);
             }
             return Err(message);
         }
         self.moved += 1;
-        self.entries.push_back(Entry::Moved { message, deadline });
+        self.waiting.messages += 1;
+        self.entries.push_back(Entry::Moved { message, deadline, since: coarse_nanos() });
+        self.make_room();
         Ok(())
+    }
+
+    /// The oldest go until the others have room, if it is that kind of mailbox.
+    fn make_room(&mut self) {
+        let Capacity { messages, bytes, drops_oldest } = self.capacity;
+        let is_full =
+            |waiting: Load| waiting.messages > messages || (waiting.bytes > bytes && waiting.messages > 1);
+        while drops_oldest && is_full(self.waiting) {
+            let is_message = |entry: &Entry<M>| !matches!(entry, Entry::News(_));
+            let Some(at) = self.entries.iter().position(is_message) else { return };
+            let Entry::Frame { source, is_headed, bytes, at: from, rights, .. } = &mut self.entries[at]
+            else {
+                let removed = self.entries.remove(at);
+                self.moved -= 1;
+                self.waiting.messages -= 1;
+                if let Some(Entry::Moved { message, .. }) = removed {
+                    self.dropped.push(Dropped::Moved(message));
+                }
+                continue;
+            };
+            let mut strings = ByteStrings::new(&bytes[*from..]);
+            let message = strings.next().and_then(Result::ok).unwrap_or_default();
+            let head = if *is_headed { Head::read(message) } else { None };
+            let (key, len) = (*source, message.len() as u64);
+            *from += strings.position();
+            *rights = Rights::default();
+            let is_last = *from >= bytes.len();
+            self.dropped.push(Dropped::Encoded(head.map(|(head, _)| head.replies).unwrap_or_default()));
+            if is_last {
+                self.entries.remove(at);
+            }
+            self.taken(key, len);
+        }
     }
 
     /// Nobody waits for room by `hook` any more. If it was notified already, another is in its place.
@@ -174,17 +261,29 @@ impl<M> Mailbox<M> {
         let source = &mut self.sources[key];
         source.waiting.messages += load.messages;
         source.waiting.bytes += load.bytes;
-        if source.waiting.messages + source.handled.messages > capacity.messages.max(wire::FIRST_MESSAGES) {
+        // What has come needs no room any more where the oldest make it.
+        let untold = if capacity.drops_oldest { load } else { source.waiting };
+        if untold.messages + source.handled.messages > capacity.messages.max(wire::FIRST_MESSAGES) {
             return Err("a node sent more messages to an actor than there is room for".to_owned());
         }
         // The last one may be of any size.
-        if source.waiting.bytes + source.handled.bytes - last > capacity.bytes {
+        if untold.bytes + source.handled.bytes - last > capacity.bytes {
             return Err("a node sent more bytes to an actor than there is room for".to_owned());
         }
-        self.entries.push_back(Entry::Frame { source: key, is_headed, bytes: body.to_vec(), at: 0, rights });
+        self.waiting.messages += load.messages;
+        self.waiting.bytes += load.bytes;
+        let (bytes, since) = (body.to_vec(), coarse_nanos());
+        self.entries.push_back(Entry::Frame { source: key, is_headed, bytes, at: 0, rights, since });
+        let room = if capacity.drops_oldest { self.settled(key, load) } else { None };
+        self.make_room();
         // The first message came without asking, and is counted.
         let first = Load { messages: capacity.messages - wire::FIRST_MESSAGES, bytes: capacity.bytes };
-        Ok(is_new.then(|| Room { peer: Arc::clone(peer), slot, load: first }))
+        let first = is_new.then(|| Room { peer: Arc::clone(peer), slot, load: first });
+        Ok(first.into_iter().chain(room).reduce(|first, more| {
+            let (one, other) = (first.load, more.load);
+            let load = Load { messages: one.messages + other.messages, bytes: one.bytes + other.bytes };
+            Room { load, ..first }
+        }))
     }
 
     /// A node has ended; what it had sent is handled still.
@@ -209,49 +308,59 @@ impl<M> Mailbox<M> {
     /// Takes the next message, an encoded one into `into`; with it those who wait for room here, and the room that a sender
     /// elsewhere is to be told of.
     pub(super) fn pop(&mut self, into: &mut Vec<u8>) -> Option<(Next<M>, Vec<Hook>, Option<Room>)> {
-        match self.entries.front_mut()? {
-            Entry::Moved { .. } => {
-                let Some(Entry::Moved { message, deadline }) = self.entries.pop_front() else { return None };
-                self.moved -= 1;
-                Some((Next::Moved { message, deadline }, self.room.take(), None))
-            }
-            Entry::Frame { source, is_headed, bytes, at, rights } => {
-                let mut strings = ByteStrings::new(&bytes[*at..]);
-                let message = strings.next().and_then(Result::ok).unwrap_or_default();
-                let (head, content) = match is_headed {
-                    true => Head::read(message).unwrap_or_default(),
-                    false => (Head::default(), message),
-                };
-                into.clear();
-                into.extend_from_slice(content);
-                let (key, len) = (*source, message.len() as u64);
-                *at += strings.position();
-                let rights = std::mem::take(rights);
-                if *at >= bytes.len() {
-                    self.entries.pop_front();
+        let Some(Entry::Frame { source, is_headed, bytes, at, rights, .. }) = self.entries.front_mut() else {
+            return match self.entries.pop_front()? {
+                Entry::Moved { message, deadline, .. } => {
+                    self.moved -= 1;
+                    self.waiting.messages -= 1;
+                    Some((Next::Moved { message, deadline }, self.room.take(), None))
                 }
-                let room = self.handled(key, len);
-                Some((Next::Encoded { head, rights }, Vec::new(), room))
-            }
+                Entry::News(news) => Some((Next::News(news), Vec::new(), None)),
+                Entry::Frame { .. } => None,
+            };
+        };
+        let mut strings = ByteStrings::new(&bytes[*at..]);
+        let message = strings.next().and_then(Result::ok).unwrap_or_default();
+        let (head, content) = match is_headed {
+            true => Head::read(message).unwrap_or_default(),
+            false => (Head::default(), message),
+        };
+        into.clear();
+        into.extend_from_slice(content);
+        let (key, len) = (*source, message.len() as u64);
+        *at += strings.position();
+        let rights = std::mem::take(rights);
+        if *at >= bytes.len() {
+            self.entries.pop_front();
         }
+        let load = Load { messages: 1, bytes: len };
+        let room = if self.capacity.drops_oldest { None } else { self.settled(key, load) };
+        self.taken(key, len);
+        Some((Next::Encoded { head, rights }, Vec::new(), room))
     }
 
-    /// Counts a message that has been taken out. Its sender is told of half its room at a time.
-    fn handled(&mut self, key: usize, bytes: u64) -> Option<Room> {
-        let capacity = self.capacity;
+    /// A message from elsewhere has been taken out.
+    fn taken(&mut self, key: usize, bytes: u64) {
+        self.waiting.messages -= 1;
+        self.waiting.bytes -= bytes;
         let source = &mut self.sources[key];
         source.waiting.messages -= 1;
         source.waiting.bytes -= bytes;
-        source.handled.messages += 1;
-        source.handled.bytes += bytes;
+        self.remove_if_done(key);
+    }
+
+    /// Counts messages whose room is free for others. Their sender is told of half its room at a time.
+    fn settled(&mut self, key: usize, load: Load) -> Option<Room> {
+        let capacity = self.capacity;
+        let source = &mut self.sources[key];
+        source.handled.messages += load.messages;
+        source.handled.bytes += load.bytes;
         let handled = source.handled;
         let is_much = 2 * handled.messages >= capacity.messages || 2 * handled.bytes >= capacity.bytes;
-        let room = (is_much && !source.has_left).then(|| {
+        (is_much && !source.has_left).then(|| {
             let load = std::mem::take(&mut source.handled);
             Room { peer: Arc::clone(&source.peer), slot: source.slot, load }
-        });
-        self.remove_if_done(key);
-        room
+        })
     }
 
     /// Takes everything out: what is dropped, whom to tell elsewhere, and whom here.
@@ -268,9 +377,10 @@ impl<M> Mailbox<M> {
                         }
                     }
                 }
-                Entry::Frame { .. } => {}
+                Entry::Frame { .. } | Entry::News(_) => {}
             }
         }
+        (self.moved, self.waiting) = (0, Load::default());
         dropped.senders.extend(self.sources.drain().map(|source| (source.peer, source.slot)));
         dropped
     }

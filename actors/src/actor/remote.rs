@@ -9,7 +9,7 @@ use std::sync::Arc;
 use callboard_core::{Address, Flags, NodeId, Slot, decode};
 use parking_lot::Mutex;
 
-use super::wire::{Ending, FIRST_MESSAGES, HEADED, Head, ToSender};
+use super::wire::{Ending, FIRST_MESSAGES, HEADED, Head, NoRoom, ToActor, ToSender};
 use crate::cell::{Cell, Face, Incoming, Violation};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Rights;
@@ -37,6 +37,10 @@ struct State {
     /// May be less than nothing: a message of any size leaves while there is a byte.
     bytes: i64,
     end: Option<End>,
+    /// What to do without room.
+    no_room: NoRoom,
+    /// Messages that were lost so, and that the actor's node has not been told of.
+    dropped: u64,
     room: Hooks,
     /// Keeps what references find, as long as something can be sent.
     remote: Option<Arc<Remote>>,
@@ -69,7 +73,7 @@ impl Remote {
 
     pub(super) fn end(&self, ending: Ending) {
         if let Some(sender) = &self.sender {
-            sender.peer.cast(&self.runtime, sender.actor, &encoded(&ending));
+            sender.peer.cast(&self.runtime, sender.actor, &encoded(&ToActor::End(ending)));
             sender.peer.flush(&self.runtime);
         }
     }
@@ -99,8 +103,15 @@ impl Drop for Remote {
 impl Sender {
     fn new(runtime: &Arc<Runtime>, peer: Arc<Peer>, actor: Slot) -> Arc<Self> {
         let sender = runtime.add_cell(|slot| {
-            let state =
-                State { messages: FIRST_MESSAGES, bytes: 1, end: None, room: Hooks::default(), remote: None };
+            let state = State {
+                messages: FIRST_MESSAGES,
+                bytes: 1,
+                end: None,
+                no_room: NoRoom::Wait,
+                dropped: 0,
+                room: Hooks::default(),
+                remote: None,
+            };
             Arc::new(Self { slot, peer, actor, state: Mutex::new(state) })
         });
         sender.peer.interests(sender.slot);
@@ -113,6 +124,15 @@ impl Sender {
 
     pub(super) fn end(&self) -> Option<End> {
         self.state.lock().end
+    }
+
+    pub(super) fn no_room(&self) -> NoRoom {
+        self.state.lock().no_room
+    }
+
+    /// Counts a message that is lost. The actor's node is told when there is room again.
+    pub(super) fn count_dropped(&self) {
+        self.state.lock().dropped += 1;
     }
 
     fn ended(&self, end: End) {
@@ -165,20 +185,37 @@ impl Cell for Sender {
         self
     }
 
-    fn receive(&self, _: &Arc<Runtime>, from: &Arc<Peer>, incoming: Incoming<'_>) -> Result<(), Violation> {
+    fn receive(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        incoming: Incoming<'_>,
+    ) -> Result<(), Violation> {
         if from.id != self.peer.id {
             return Err("another node than an actor's tells of its room".to_owned());
         }
         let told = decode(incoming.body).map_err(|error| format!("what an actor's cell tells: {error}"))?;
         match told {
             ToSender::Ended => self.ended(End::Gone),
-            ToSender::Room { messages, bytes } => {
+            ToSender::NoRoom(no_room) => {
                 let hooks = {
+                    let mut state = self.state.lock();
+                    state.no_room = no_room;
+                    state.room.take()
+                };
+                hooks.iter().for_each(|hook| hook.notify());
+            }
+            ToSender::Room { messages, bytes } => {
+                let (hooks, dropped) = {
                     let mut state = self.state.lock();
                     state.messages = state.messages.saturating_add(messages);
                     state.bytes = state.bytes.saturating_add_unsigned(bytes);
-                    state.room.take()
+                    (state.room.take(), std::mem::take(&mut state.dropped))
                 };
+                if dropped > 0 {
+                    let told = encoded(&ToActor::Dropped { messages: dropped });
+                    self.peer.cast(runtime, self.actor, &told);
+                }
                 hooks.iter().for_each(|hook| hook.notify());
             }
         }
@@ -196,7 +233,8 @@ pub(super) struct RoomThere<'a>(pub(super) &'a Sender);
 impl Poll for RoomThere<'_> {
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.0.state.lock();
-        let is_ready = state.end.is_some() || (state.messages > 0 && state.bytes > 0);
+        let has_room = state.messages > 0 && state.bytes > 0;
+        let is_ready = state.end.is_some() || has_room || state.no_room != NoRoom::Wait;
         if !is_ready {
             state.room.add(hook);
         }

@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use callboard_core::{Flags, NodeId};
+use callboard_core::{Address, Flags, NodeId, Slot};
 use serde::{Deserialize, Serialize};
+
+use super::exit::Exit;
 
 /// The mark of messages with heads.
 pub(crate) const HEADED: Flags = Flags::TAGGED_AND_MARKED;
@@ -71,6 +73,58 @@ fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_le_bytes(*number), rest))
 }
 
+/// To an actor's cell, beside messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ToActor {
+    End(Ending),
+    /// Call: answered with [`Over`] when it has ended.
+    Watch,
+    /// The watch that came as that call is over.
+    Unwatch {
+        word: u64,
+    },
+    /// Call: the sender's actor is linked to it from now on.
+    Link {
+        from: Slot,
+    },
+    Unlink {
+        from: Slot,
+    },
+    /// An actor that is linked to it has ended; or, from nobody, it is to exit.
+    Exited {
+        from: Option<Slot>,
+        exit: Exit,
+    },
+    /// A sender had no room for so many messages, which are lost.
+    Dropped {
+        messages: u64,
+    },
+    /// Call: answered with its figures.
+    Stats,
+}
+
+/// How an actor ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Over {
+    pub(super) exit: Exit,
+    /// It lives on at the same address, from its start.
+    pub(super) restarts: bool,
+}
+
+/// What a sender does when there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum NoRoom {
+    /// It waits.
+    #[default]
+    Wait,
+    /// It is told.
+    Fail,
+    /// The message is lost.
+    Drop,
+    /// That actor gets it.
+    Divert(Address),
+}
+
 /// How an actor is asked to end; to its cell, beside messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Ending {
@@ -78,6 +132,10 @@ pub(crate) enum Ending {
     Drain,
     /// After the message in hand.
     Stop,
+    /// The same, as its supervisor wants it.
+    Shutdown,
+    /// The same, for a reason; never sent.
+    Exit,
     /// The same, and nothing of its own code runs any more.
     Kill,
 }
@@ -89,6 +147,8 @@ pub(super) enum ToSender {
         messages: u64,
         bytes: u64,
     },
+    /// What to do without room, if it is not to wait. Comes after the first room.
+    NoRoom(NoRoom),
     /// The actor has ended.
     Ended,
 }

@@ -23,6 +23,9 @@ const CORE_IS_TAKEN: Duration = Duration::from_micros(15);
 pub(crate) trait Run: Send + Sync {
     /// Handles some of them.
     fn run(self: Arc<Self>, runtime: &Arc<Runtime>);
+
+    /// Whether it will never have any more.
+    fn has_ended(&self) -> bool;
 }
 
 pub(crate) struct Workers {

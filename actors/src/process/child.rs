@@ -290,7 +290,7 @@ impl Cell for ChildCell {
         Ok(())
     }
 
-    fn peer_gone(&self, runtime: &Arc<Runtime>) {
+    fn peer_gone(&self, runtime: &Arc<Runtime>, _: NodeId) {
         // At the root all of it has been forgotten by now. Elsewhere the root says when; if it is gone too, nobody will.
         match runtime.peer(runtime.root) {
             Some(root) if !self.has_ended() => {

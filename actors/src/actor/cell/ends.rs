@@ -1,0 +1,266 @@
+//! How an actor's life ends, and who is told: senders, callers, those who watch it, and those to whom it is linked.
+//!
+//! First nothing more comes in, then its name is free, then its end is announced. Lock order as in `cell.rs`; nobody is told
+//! anything with the state locked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::{Address, NodeId};
+
+use super::{ActorCell, Body};
+use crate::actor::exit::Exit;
+use crate::actor::handle::Message;
+use crate::actor::news::News;
+use crate::actor::reply;
+use crate::actor::watch::{Watcher, once_names_are_free, tell_exited};
+use crate::actor::wire::{Ending, Over, ToSender};
+use crate::names;
+use crate::peer::encoded;
+use crate::runtime::Runtime;
+
+/// How many requests to exit wait at an actor that traps them; more are dropped, and counted.
+const MAX_EXITS_WAITING: u64 = 1024;
+
+impl<M: Message> ActorCell<M> {
+    /// Its life is over. One that is kept may get another; for any other nothing more comes in, its name is free, and whoever
+    /// sent to it, or waits, is told.
+    pub(super) fn finish(
+        &self,
+        runtime: &Arc<Runtime>,
+        body: &mut Option<Box<dyn Body<M>>>,
+        exit: Exit,
+        worked: Duration,
+    ) {
+        let keeper = self.keeper.as_ref().filter(|_| !runtime.workers.has_ended());
+        {
+            let mut state = self.state.lock();
+            state.busy += worked;
+            state.is_closed |= keeper.is_none();
+            state.ending = None;
+            state.traps_exits = false;
+            if let Some(bonds) = &mut state.bonds {
+                bonds.timers = Default::default();
+            }
+        }
+        if let Some(mut body) = body.take() {
+            let ends = || {
+                if !matches!(exit, Exit::Killed) {
+                    body.stopped(&exit);
+                }
+                drop(body);
+            };
+            // What its state does as it is dropped changes nothing for others.
+            let _ = catch_unwind(AssertUnwindSafe(ends));
+        }
+        match keeper {
+            Some(keeper) => keeper.ended(runtime, exit),
+            None => self.close(runtime, exit),
+        }
+    }
+
+    /// It never began, or will not live again.
+    pub(in crate::actor) fn close(&self, runtime: &Arc<Runtime>, exit: Exit) {
+        let closed = {
+            let mut state = self.state.lock();
+            state.is_closed = true;
+            if std::mem::replace(&mut state.has_ended, true) {
+                return;
+            }
+            state.mailbox.close()
+        };
+        closed.replies.into_iter().for_each(|right| reply::fail(runtime, right));
+        for (peer, slot) in &closed.senders {
+            peer.cast(runtime, *slot, &encoded(&ToSender::Ended));
+            peer.forgets_interest(self.address.slot);
+        }
+        closed.hooks.iter().for_each(|hook| hook.notify());
+        for message in closed.moved {
+            // Rights to reply in it say so as they go.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
+        }
+        runtime.flush_listed_by_need();
+        if let Some(own) = &self.own_thread {
+            own.wake();
+        }
+        self.free_name(runtime, exit);
+    }
+
+    /// Announces the end once the name is free.
+    fn free_name(&self, runtime: &Arc<Runtime>, exit: Exit) {
+        let Some(name) = &self.name else { return self.announce(runtime, exit, false) };
+        let me = self.me.upgrade();
+        let is_ending = runtime.workers.has_ended();
+        let released = move |runtime: &Arc<Runtime>| {
+            if let Some(me) = me {
+                me.announce(runtime, exit, false);
+            }
+        };
+        if is_ending {
+            // Nobody waits for the root's word any more. Those elsewhere hear of it by the end of the connection.
+            names::release(runtime, name, self.address);
+            released(runtime);
+        } else {
+            names::release_then(runtime, name, self.address, released);
+        }
+    }
+
+    /// Tells all who watch it, and all to whom it is linked. `restarts`: it lives on, from its start.
+    pub(in crate::actor) fn announce(&self, runtime: &Arc<Runtime>, exit: Exit, restarts: bool) {
+        let (watchers, links) = {
+            let mut state = self.state.lock();
+            state.is_announced = !restarts;
+            let bonds = state.bonds();
+            bonds.last_exit = Some(exit.clone());
+            (std::mem::take(&mut bonds.watchers), std::mem::take(&mut bonds.links))
+        };
+        if !restarts {
+            runtime.remove_cell(self.address.slot);
+        }
+        for address in links {
+            tell_exited(runtime, self.address, address, &exit);
+        }
+        let over = Over { exit, restarts };
+        for watcher in watchers {
+            watcher.tell(runtime, self.address.slot, &over);
+        }
+        runtime.flush_listed_by_need();
+    }
+
+    /// It begins anew, with its messages, at the same address and under the same name.
+    #[expect(dead_code, reason = "supervisors and the tree of a job come next")]
+    pub(in crate::actor) fn restarts(&self, runtime: &Arc<Runtime>, exit: Exit) {
+        self.state.lock().restarts += 1;
+        self.announce(runtime, exit, true);
+    }
+
+    // ---- those who watch it ----------------------------------------------------------------------
+
+    /// Tells `watcher` of the end; at once if that has been announced.
+    pub(in crate::actor) fn watch(&self, runtime: &Arc<Runtime>, watcher: Watcher) {
+        {
+            let mut state = self.state.lock();
+            if !state.is_announced {
+                state.bonds().watchers.push(watcher);
+                return;
+            }
+        }
+        let over = Over { exit: Exit::NotThere, restarts: false };
+        watcher.tell(runtime, self.address.slot, &over);
+    }
+
+    pub(in crate::actor) fn unwatch_here(&self, number: u64) {
+        let removed = {
+            let mut state = self.state.lock();
+            let Some(bonds) = &mut state.bonds else { return };
+            let at = bonds.watchers.iter().position(|watcher| watcher.is_here(number));
+            at.map(|at| bonds.watchers.swap_remove(at))
+        };
+        drop(removed);
+    }
+
+    pub(super) fn unwatch_from(&self, node: NodeId, word: u64) {
+        if let Some(bonds) = &mut self.state.lock().bonds {
+            bonds.watchers.retain(|watcher| !watcher.is_there(node, word));
+        }
+    }
+
+    // ---- those to whom it is linked --------------------------------------------------------------
+
+    /// Another has linked itself to it; false if it has ended.
+    pub(in crate::actor) fn linked(&self, other: Address) -> bool {
+        let mut state = self.state.lock();
+        if state.is_announced {
+            return false;
+        }
+        state.bonds().links.insert(other);
+        true
+    }
+
+    pub(in crate::actor) fn unlinked(&self, other: Address) {
+        if let Some(bonds) = &mut self.state.lock().bonds {
+            bonds.links.remove(&other);
+        }
+    }
+
+    /// One to which it is linked has ended; or, from nobody, it has been asked to exit.
+    pub(in crate::actor) fn exited(&self, runtime: &Arc<Runtime>, from: Option<Address>, exit: Exit) {
+        let must_schedule = {
+            let mut state = self.state.lock();
+            if state.has_ended || from.is_some_and(|from| !state.bonds().links.remove(&from)) {
+                return;
+            }
+            if state.traps_exits {
+                if from.is_none() {
+                    if state.bonds().exits_waiting >= MAX_EXITS_WAITING {
+                        state.dropped += 1;
+                        return;
+                    }
+                    state.bonds().exits_waiting += 1;
+                }
+                state.mailbox.tell(News::Exited { from, exit });
+            } else if from.is_some() && exit.is_normal() {
+                return;
+            } else {
+                let why = from.map_or(exit.clone(), |from| exit.of_linked(from));
+                state.bonds().why.get_or_insert(why);
+                state.ending = state.ending.max(Some(Ending::Exit));
+                state.is_closed |= self.keeper.is_none();
+            }
+            !std::mem::replace(&mut state.is_scheduled, true)
+        };
+        if must_schedule {
+            self.schedule(runtime);
+        }
+    }
+
+    /// A node has ended, and with it those there to whom it is linked.
+    pub(super) fn linked_node_ended(&self, runtime: &Arc<Runtime>, node: NodeId) {
+        let linked: Vec<Address> = {
+            let state = self.state.lock();
+            let links = state.bonds.iter().flat_map(|bonds| &bonds.links);
+            links.filter(|address| address.node == node).copied().collect()
+        };
+        let Some(me) = self.me.upgrade().filter(|_| !linked.is_empty()) else { return };
+        once_names_are_free(runtime, node, move |runtime| {
+            linked.iter().for_each(|from| me.exited(runtime, Some(*from), Exit::Disconnected));
+        });
+    }
+
+    // ---- timers ----------------------------------------------------------------------------------
+
+    /// Has the loop look at its timers when the first is due.
+    pub(in crate::actor) fn tick_when_due(&self, runtime: &Arc<Runtime>) {
+        let at = {
+            let mut state = self.state.lock();
+            let bonds = state.bonds();
+            let Some(next) = bonds.timers.next_at() else { return };
+            if bonds.ticks_at.is_some_and(|at| at <= next) {
+                return;
+            }
+            bonds.ticks_at = Some(next);
+            next
+        };
+        runtime.tick_at(at, self.address.slot);
+    }
+
+    pub(super) fn timers_due(&self, runtime: &Arc<Runtime>) {
+        let must_schedule = {
+            let mut state = self.state.lock();
+            let bonds = state.bonds();
+            let now = Instant::now();
+            if bonds.ticks_at.is_some_and(|at| at <= now) {
+                bonds.ticks_at = None;
+            }
+            let due = bonds.due(now);
+            let is_new = !due.is_empty() && !std::mem::replace(&mut state.is_scheduled, true);
+            due.into_iter().for_each(|timer| state.mailbox.tell(News::Timer(timer)));
+            is_new
+        };
+        if must_schedule {
+            self.schedule(runtime);
+        }
+        self.tick_when_due(runtime);
+    }
+}

@@ -1,0 +1,121 @@
+//! An actor in a process of its own: a child that hosts it and nothing else, and ends with it.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Actor;
+use super::error::StartActorError;
+use super::handle::{ActorRef, Message};
+use super::start::StartActor;
+use super::when_full::WhenFull;
+use super::wire::Ending;
+use crate::failure::Failure;
+use crate::names::NameError;
+use crate::node::Node;
+use crate::process::{JoinError, Process};
+use crate::protocol::pipe::PipeSender;
+use crate::wait_any::WaitAny;
+
+/// What the process is given.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "A: Serialize", deserialize = "A: DeserializeOwned, M: Message"))]
+struct Given<A, M: Message> {
+    args: A,
+    name: Option<String>,
+    capacity: u64,
+    capacity_bytes: u64,
+    when_full: WhenFull<M>,
+    stash_capacity: u64,
+    started: PipeSender<Result<ActorRef<M>, NotStarted>>,
+}
+
+/// Why it did not start there.
+#[derive(Serialize, Deserialize)]
+enum NotStarted {
+    Failed(Failure),
+    Panicked(String),
+    Name(NameError),
+}
+
+impl From<NotStarted> for StartActorError {
+    fn from(error: NotStarted) -> Self {
+        match error {
+            NotStarted::Failed(failure) => StartActorError::Failed(failure),
+            NotStarted::Panicked(text) => StartActorError::Panicked(text),
+            NotStarted::Name(error) => StartActorError::Name(error),
+        }
+    }
+}
+
+/// Starts an actor in a process of its own, and waits until it has started there.
+pub(super) fn start<A: Actor>(plan: StartActor<'_, A>) -> Result<ActorRef<A::Message>, StartActorError>
+where
+    A::Args: Serialize + DeserializeOwned,
+{
+    start_process(plan).map(|(actor, _)| actor)
+}
+
+/// The same, with its process.
+pub(super) fn start_process<A: Actor>(
+    plan: StartActor<'_, A>,
+) -> Result<(ActorRef<A::Message>, Process<()>), StartActorError>
+where
+    A::Args: Serialize + DeserializeOwned,
+{
+    let StartActor { node, args, name, capacity, when_full, stash_capacity, .. } = plan;
+    let (started, is_started) = node.one_way_pipe().map_err(crate::SpawnError::Start)?;
+    let process_name = name.clone().unwrap_or_else(|| std::any::type_name::<A>().to_owned());
+    let given = Given {
+        args,
+        name,
+        capacity: capacity.messages,
+        capacity_bytes: capacity.bytes,
+        when_full,
+        stash_capacity: stash_capacity as u64,
+        started,
+    };
+    let process = node.spawn(&process_name, hosts::<A>, given)?;
+    match is_started.recv() {
+        Ok(Ok(actor)) => Ok((actor, process)),
+        Ok(Err(error)) => Err(error.into()),
+        // It ended without a word.
+        Err(_) => match process.join() {
+            Ok(()) => Err(StartActorError::Process(JoinError::Vanished)),
+            Err(error) => Err(StartActorError::Process(error)),
+        },
+    }
+}
+
+/// The process's function: until the actor has ended, or the process is asked to.
+fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>)
+where
+    A::Args: Serialize + DeserializeOwned,
+{
+    let Given { args, name, capacity, capacity_bytes, when_full, stash_capacity, started } = given;
+    let mut plan = node.actor::<A>(args).capacity(capacity).capacity_bytes(capacity_bytes);
+    plan = plan.when_full(when_full).stash_capacity(stash_capacity as usize);
+    if let Some(name) = name {
+        plan = plan.name(name);
+    }
+    let (actor, told) = match plan.start() {
+        Ok(actor) => (Some(actor.clone()), Ok(actor)),
+        Err(StartActorError::Failed(failure)) => (None, Err(NotStarted::Failed(failure))),
+        Err(StartActorError::Panicked(text)) => (None, Err(NotStarted::Panicked(text))),
+        Err(StartActorError::Name(error)) => (None, Err(NotStarted::Name(error))),
+        Err(error) => (None, Err(NotStarted::Failed(Failure::from(error)))),
+    };
+    // Whoever was to know it may have ended.
+    let _ = started.send(told);
+    drop(started);
+    let Some(actor) = actor else { return };
+    let monitor = actor.monitor();
+    let mut any = WaitAny::new(node);
+    any.add(&monitor);
+    let stop = any.add(node);
+    while monitor.down().is_none() {
+        if any.wait() == Some(stop) {
+            actor.end(Ending::Shutdown);
+            any.remove(stop);
+        }
+    }
+}

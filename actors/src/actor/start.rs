@@ -1,0 +1,242 @@
+//! How an actor is started: what it is given, and where it runs.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use callboard_core::Address;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Actor;
+use super::cell::{ActorCell, Body, Plan};
+use super::context::{Context, run_as};
+use super::error::StartActorError;
+use super::exit::Exit;
+use super::handle::ActorRef;
+use super::mailbox::Capacity;
+use super::news::News;
+use super::place;
+use super::when_full::WhenFull;
+use super::wire::Ending;
+use crate::names::{self, Object};
+use crate::node::{Node, WeakNode};
+use crate::protocol::panic_text;
+use crate::runtime::Runtime;
+
+/// How many messages of each sending node may wait, unless it is set.
+const CAPACITY: u64 = 1024;
+/// How many bytes of them, if they come encoded.
+const CAPACITY_BYTES: u64 = 1024 * 1024;
+/// How many messages an actor may put aside.
+const STASH_CAPACITY: usize = 1024;
+
+/// An actor to be started.
+#[must_use = "nothing happens before `start`"]
+pub struct StartActor<'a, A: Actor> {
+    pub(super) node: &'a Node,
+    pub(super) args: A::Args,
+    pub(super) name: Option<String>,
+    pub(super) capacity: Capacity,
+    pub(super) when_full: WhenFull<A::Message>,
+    pub(super) stash_capacity: usize,
+    has_own_thread: bool,
+    launch: fn(Self) -> Result<ActorRef<A::Message>, StartActorError>,
+}
+
+impl<A: Actor> fmt::Debug for StartActor<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StartActor<{}>({:?})", std::any::type_name::<A>(), self.name)
+    }
+}
+
+impl Node {
+    /// An actor that lives on this node until it ends, or the node does. It runs from [`StartActor::start`] on.
+    pub fn actor<A: Actor>(&self, args: A::Args) -> StartActor<'_, A> {
+        StartActor {
+            node: self,
+            args,
+            name: None,
+            capacity: Capacity { messages: CAPACITY, bytes: CAPACITY_BYTES, drops_oldest: false },
+            when_full: WhenFull::Wait,
+            stash_capacity: STASH_CAPACITY,
+            has_own_thread: false,
+            launch: StartActor::start_here,
+        }
+    }
+}
+
+impl<A: Actor> StartActor<'_, A> {
+    /// Gives it a name, under which [`Node::open`] finds its `ActorRef<A::Message>` from anywhere in the job, until it ends.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How many messages of each sending node may wait in its mailbox: 1,024 by default, at least 1. Each node has that
+    /// room for itself, so that none keeps another from sending.
+    pub fn capacity(mut self, messages: u64) -> Self {
+        self.capacity.messages = messages.max(1);
+        self
+    }
+
+    /// How many bytes of them, for those that come from other nodes: 1 MiB by default, at least 1. A single one may be
+    /// larger.
+    pub fn capacity_bytes(mut self, bytes: u64) -> Self {
+        self.capacity.bytes = bytes.max(1);
+        self
+    }
+
+    /// What becomes of messages for which there is no room: their senders wait, by default.
+    pub fn when_full(mut self, what: WhenFull<A::Message>) -> Self {
+        self.when_full = what;
+        self
+    }
+
+    /// How many messages it may [put aside](Context::stash): 1,024 by default. Zero means none.
+    pub fn stash_capacity(mut self, messages: usize) -> Self {
+        self.stash_capacity = messages;
+        self
+    }
+
+    /// Gives it a thread of its own, on which nothing else runs: for one that computes long, or waits in what is none of this
+    /// crate's verbs. Its `start` runs on the thread that starts it all the same.
+    pub fn own_thread(mut self) -> Self {
+        self.has_own_thread = true;
+        self
+    }
+
+    /// Gives it a process of its own, named like it: its `start` runs there, and the process ends with it. When that process is killed,
+    /// it has ended with [`Exit::Disconnected`], and nobody else.
+    ///
+    /// Its arguments travel, its messages do as to any other process. The process is a child of this node, and ends with it at the
+    /// latest.
+    pub fn own_process(mut self) -> Self
+    where
+        A::Args: Serialize + DeserializeOwned,
+    {
+        self.launch = place::start;
+        self
+    }
+
+    /// Starts it. Its `start` runs on this thread, or in its own process; this waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// [`StartActorError`]. Then nothing is left of it.
+    pub fn start(self) -> Result<ActorRef<A::Message>, StartActorError> {
+        (self.launch)(self)
+    }
+
+    fn start_here(self) -> Result<ActorRef<A::Message>, StartActorError> {
+        let runtime = self.node.runtime();
+        let plan = Plan {
+            capacity: self.capacity,
+            name: self.name,
+            when_full: self.when_full,
+            has_own_thread: self.has_own_thread,
+            keeper: None,
+        };
+        let cell = ActorCell::<A::Message>::create(runtime, plan);
+        if let Some(name) = &cell.name {
+            let type_name = <ActorRef<A::Message> as Object>::type_name();
+            if let Err(error) = names::claim(runtime, name, cell.address, type_name) {
+                cell.close(runtime, Exit::NotThere);
+                return Err(error.into());
+            }
+        }
+        let begun = cell
+            .start_thread(runtime)
+            .map_err(StartActorError::Thread)
+            .and_then(|()| live::<A>(runtime, &cell, self.node.downgrade(), self.args, self.stash_capacity));
+        match begun {
+            Ok(()) => Ok(ActorRef::here(runtime, cell)),
+            Err(error) => {
+                cell.close(runtime, Exit::NotThere);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Begins a life of the actor in `cell`: runs its `start`, on this thread.
+pub(super) fn live<A: Actor>(
+    runtime: &Arc<Runtime>,
+    cell: &Arc<ActorCell<A::Message>>,
+    node: WeakNode,
+    args: A::Args,
+    stash_capacity: usize,
+) -> Result<(), StartActorError> {
+    let mut context = Context::new(runtime, cell, node, stash_capacity);
+    let start = || run_as(cell.address, || A::start(&mut context, args));
+    match catch_unwind(AssertUnwindSafe(start)) {
+        Ok(Ok(state)) => {
+            if context.is_stopping() {
+                cell.end(runtime, Ending::Stop);
+            }
+            let running = Running { state, context, address: cell.address };
+            cell.begin(runtime, Box::new(running));
+            Ok(())
+        }
+        Ok(Err(failure)) => Err(StartActorError::Failed(failure)),
+        Err(panic) => Err(StartActorError::Panicked(panic_text(panic))),
+    }
+}
+
+/// An actor's state, and its own view of its life.
+struct Running<A: Actor> {
+    state: A,
+    context: Context<A::Message>,
+    address: Address,
+}
+
+impl<A: Actor> Running<A> {
+    /// Runs some of its code; some if its life ends so.
+    fn run(
+        &mut self,
+        with: impl FnOnce(&mut A, &mut Context<A::Message>) -> Result<(), crate::Failure>,
+    ) -> Option<Exit> {
+        let Self { state, context, address } = self;
+        match catch_unwind(AssertUnwindSafe(|| run_as(*address, || with(state, context)))) {
+            Ok(Ok(())) => self.context.is_stopping().then_some(Exit::Normal),
+            Ok(Err(failure)) => Some(Exit::Failed(failure)),
+            Err(panic) => Some(Exit::Panicked(panic_text(panic))),
+        }
+    }
+}
+
+impl<A: Actor> Body<A::Message> for Running<A> {
+    fn handle(&mut self, message: A::Message) -> Option<Exit> {
+        self.run(|state, context| state.handle(context, message))
+    }
+
+    fn news(&mut self, news: News) -> Option<Exit> {
+        self.run(|state, context| match news {
+            News::Timer(number) => match context.timer_message(number) {
+                Some(message) => state.handle(context, message),
+                None => Ok(()),
+            },
+            News::Down { monitor, exit, restarts } => match context.is_down(monitor, exit, restarts) {
+                Some((monitor, down)) => state.down(context, monitor, down),
+                None => Ok(()),
+            },
+            News::Exited { from, exit } => state.exited(context, from, exit),
+        })
+    }
+
+    fn unstashed(&mut self) -> Option<A::Message> {
+        self.context.next_unstashed()
+    }
+
+    fn has_unstashed(&self) -> bool {
+        self.context.has_unstashed()
+    }
+
+    fn stopped(&mut self, exit: &Exit) {
+        // A panic here changes nothing: its life is over.
+        let _ = self.run(|state, context| {
+            state.stopped(context, exit);
+            Ok(())
+        });
+    }
+}
