@@ -23,6 +23,8 @@ mod spec;
 mod window;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 pub use self::backoff::{Backoff, BackoffError};
