@@ -13,6 +13,14 @@
 //!   No child is started before its former life has been told as ended.
 //! - **Names.** A life that is over is told as `Restarting` (another follows: the name is held) or as `Final`.
 //! - **Nothing is stuck.** At any time a start, an end or a point in time is awaited, or all children that are wanted run.
+//!
+//! Where OTP waits inside of a start or a stop, something else may be going on here:
+//!
+//! - With `OneForOne` and `SimpleOneForOne` a slow start holds up nobody once the supervisor has begun.
+//! - A child that a command stops is being stopped by itself, beside a group that goes down. The group waits for it in
+//!   its turn, and brings it back as it brings back those that were down before.
+//! - Failures in a group that is going down anyway are no further failures. One before the group makes it larger.
+//! - A child that is terminated while its group waits is left out, and the others go on.
 
 mod backoff;
 mod child;

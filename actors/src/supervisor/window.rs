@@ -14,7 +14,7 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(max_restarts: u32, within: Duration) -> Self {
-        // On no machine does so much memory exist that the other value would be reached.
+        // Where it does not fit, memory ends before so many are counted.
         let max = usize::try_from(max_restarts).unwrap_or(usize::MAX);
         Self { max, within, restarts: VecDeque::new() }
     }

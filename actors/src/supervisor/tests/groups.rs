@@ -111,6 +111,19 @@ fn a_restart_of_the_group_brings_back_children_that_were_down() {
 }
 
 #[test]
+fn a_restart_of_the_group_brings_back_a_child_that_is_just_being_terminated() {
+    for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+        let mut scene = Scene::running(of(strategy), vec![permanent("a"), permanent("b"), temporary("c")]);
+        assert_eq!(scene.terminate("b"), "stop b");
+        assert_eq!(scene.terminate("c"), "stop c");
+        assert_eq!(scene.fails("a"), "restarting a", "they are waited for like all others");
+        assert_eq!(scene.is_gone("c"), "final c, forget c, 2 is done");
+        assert_eq!(scene.is_gone("b"), "restarting b, 1 is done, restart a");
+        assert_eq!(scene.started("a"), "restart b", "as if it had been down a moment before");
+    }
+}
+
+#[test]
 fn the_others_run_on_while_a_child_of_one_for_one_hangs_at_its_restart() {
     let mut scene = Scene::running(of(Strategy::OneForOne), all_permanent("a b"));
     assert_eq!(scene.fails("a"), "restarting a, restart a");
