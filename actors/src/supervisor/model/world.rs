@@ -224,7 +224,7 @@ impl World {
                 assert!(person.body.is_none() && !person.is_held);
             }
             Effect::Answer { ticket, .. } => {
-                assert!(self.tickets.remove(&ticket), "{ticket:?} answered twice")
+                assert!(self.tickets.remove(&ticket), "{ticket:?} answered twice");
             }
             Effect::WakeAt(at) => {
                 assert!(at > now, "what is due is done at once");
