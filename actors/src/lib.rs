@@ -27,7 +27,6 @@ mod router;
 mod runtime;
 mod scope;
 mod scratch;
-#[cfg_attr(not(test), expect(dead_code, reason = "the machine is complete, and no actor runs it yet"))]
 mod supervisor;
 mod wait;
 mod wait_any;
@@ -60,7 +59,10 @@ pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOp
 pub use protocol::served::{Reply, Serve, Served, ServedError};
 pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
 pub use protocol::{FunctionError, ObjectError, Swap};
-pub use supervisor::{AutoShutdown, Backoff, BackoffError, Restart, Shutdown, Strategy};
+pub use supervisor::{
+    AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
+    Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
+};
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]

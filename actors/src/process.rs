@@ -191,6 +191,11 @@ impl<R: DeserializeOwned> Process<R> {
         self.value()
     }
 
+    /// What it returned, or how it ended. To be asked after its end, once.
+    pub(crate) fn ended(&self) -> Result<R, JoinError> {
+        self.value()
+    }
+
     fn value(&self) -> Result<R, JoinError> {
         let value = self.cell.value()?;
         value.unpack(&self.runtime).map_err(|error| JoinError::BadValue(error.to_string()))
@@ -238,6 +243,21 @@ impl<R> Process<R> {
     /// What the kernel says, for instance when the child has changed its user.
     pub fn kill(&self) -> io::Result<()> {
         self.cell.kill()
+    }
+
+    /// Asks the child to end, and leaves it the time it takes.
+    pub(crate) fn ask_to_end(&self) {
+        self.cell.terminate(&self.runtime, Duration::MAX);
+    }
+
+    /// Somebody else tells of its end.
+    pub(crate) fn is_watched(&self) {
+        self.cell.is_watched();
+    }
+
+    /// Has `what` run when the child has ended, on whichever thread hears of it; now if it has.
+    pub(crate) fn on_end(&self, what: impl FnOnce() + Send + 'static) {
+        self.cell.on_end(Box::new(what));
     }
 
     /// Asks the child to end, and kills it if it has not after `grace`. Returns at once.

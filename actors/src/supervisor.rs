@@ -23,9 +23,15 @@
 //! - A child that is terminated while its group waits is left out, and the others go on.
 
 mod backoff;
+mod cell;
 mod child;
+mod child_spec;
 mod effect;
+mod handle;
+mod kid;
 mod machine;
+mod nested;
+mod processes;
 mod roster;
 mod spec;
 mod window;
@@ -36,4 +42,7 @@ mod model;
 mod tests;
 
 pub use self::backoff::{Backoff, BackoffError};
+pub use self::child_spec::{ChildSpec, SupervisorSpec};
+pub use self::handle::{ChildInfo, ChildState, Supervisor, SupervisorEnd, SupervisorError};
+pub(crate) use self::kid::{Kid, Told};
 pub use self::spec::{AutoShutdown, Restart, Shutdown, Strategy};

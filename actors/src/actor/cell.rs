@@ -6,6 +6,7 @@
 
 mod ends;
 mod frames;
+mod room;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
@@ -18,21 +19,20 @@ use super::bonds::Bonds;
 use super::exit::Exit;
 use super::handle::Message;
 use super::keeper::Keeper;
-use super::mailbox::{Capacity, Dropped, Mailbox, Next, Room};
+use super::mailbox::{Capacity, Mailbox, Next};
 use super::news::News;
-use super::reply;
 use super::stats::{ActorStats, since};
 use super::thread::OwnThread;
 use super::when_full::WhenFull;
-use super::wire::{Ending, ToSender};
+use super::wire::Ending;
 use super::workers::Run;
 use crate::hook::Hook;
-use crate::peer::encoded;
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::scratch::with_scratch;
 
 pub(crate) use self::frames::refuse;
+use self::room::{drop_all, take_dropped, tell_room};
 
 /// How many messages an actor handles before another has its turn.
 const TURN: usize = 64;
@@ -159,7 +159,14 @@ impl<M: Message> ActorCell<M> {
 
     /// Its life begins: messages that came before are handled now.
     pub(super) fn begin(&self, runtime: &Arc<Runtime>, body: Box<dyn Body<M>>) {
-        *self.body.lock() = Some(body);
+        {
+            let mut place = self.body.lock();
+            *place = Some(body);
+            if self.state.lock().has_ended {
+                // It was given up meanwhile.
+                return self.finish(runtime, &mut place, Exit::Killed, Duration::ZERO);
+            }
+        }
         self.rest(runtime, Duration::ZERO, false);
     }
 
@@ -211,6 +218,14 @@ impl<M: Message> ActorCell<M> {
 
     pub(super) fn has_ended(&self) -> bool {
         self.state.lock().has_ended
+    }
+
+    /// Ends its life on this thread; false if its code runs just now.
+    pub(super) fn kill_now(&self, runtime: &Arc<Runtime>) -> bool {
+        let Some(mut body) = self.body.try_lock() else { return false };
+        self.state.lock().is_scheduled = true;
+        self.finish(runtime, &mut body, Exit::Killed, Duration::ZERO);
+        true
     }
 
     /// Adds news, behind the messages that have come.
@@ -337,30 +352,6 @@ impl<M: Message> ActorCell<M> {
             }
             None
         })
-    }
-}
-
-pub(super) fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
-    let load = room.load;
-    let told = ToSender::Room { messages: load.messages, bytes: load.bytes };
-    room.peer.cast(runtime, room.slot, &encoded(&told));
-    room.peer.flush_by_need(runtime);
-}
-
-/// Counts those that made room for others, and takes them out.
-fn take_dropped<M>(state: &mut State<M>) -> Vec<Dropped<M>> {
-    let dropped = state.mailbox.take_dropped();
-    state.dropped += dropped.len() as u64;
-    dropped
-}
-
-/// Rights to reply in them say so as they go.
-fn drop_all<M>(runtime: &Arc<Runtime>, dropped: Vec<Dropped<M>>) {
-    for dropped in dropped {
-        match dropped {
-            Dropped::Moved(message) => _ = catch_unwind(AssertUnwindSafe(|| drop(message))),
-            Dropped::Encoded(replies) => replies.into_iter().for_each(|right| reply::fail(runtime, right)),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use callboard_core::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::process::JoinError;
 
 /// Why an actor ended.
 ///
@@ -38,9 +39,26 @@ pub enum Exit {
     /// There was no actor any more when it was to be watched; how it had ended is not known.
     #[error("there was no such actor any more")]
     NotThere,
+    /// A process that a supervisor keeps was ended by this signal.
+    #[error("its process was ended by signal {0}")]
+    Signalled(i32),
+    /// A process that a supervisor keeps ended by itself with this exit code, before its function returned.
+    #[error("its process ended with exit code {0}")]
+    Exited(i32),
     /// The actor's node has ended, or the connection to it broke.
     #[error("its node has ended")]
     Disconnected,
+}
+
+impl From<JoinError> for Exit {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Signalled { signal, .. } => Exit::Signalled(signal),
+            JoinError::Exited(code) => Exit::Exited(code),
+            JoinError::Panicked(panic) => Exit::Panicked(format!("{} at {}", panic.message, panic.place)),
+            error => Exit::Failed(Failure::from(error)),
+        }
+    }
 }
 
 impl Exit {

@@ -1,12 +1,15 @@
 //! An actor in a process of its own: a child that hosts it and nothing else, and ends with it.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use super::error::StartActorError;
+use super::exit::Exit;
 use super::handle::{ActorRef, Message};
-use super::start::StartActor;
+use super::start::{ProcessStarted, StartActor};
 use super::when_full::WhenFull;
 use super::wire::Ending;
 use crate::failure::Failure;
@@ -47,18 +50,15 @@ impl From<NotStarted> for StartActorError {
     }
 }
 
-/// Starts an actor in a process of its own, and waits until it has started there.
-pub(super) fn start<A: Actor>(plan: StartActor<'_, A>) -> Result<ActorRef<A::Message>, StartActorError>
-where
-    A::Args: Serialize + DeserializeOwned,
-{
-    start_process(plan).map(|(actor, _)| actor)
-}
-
-/// The same, with its process.
-pub(super) fn start_process<A: Actor>(
+/// Starts an actor in a process of its own, and waits until it has started there. `spawned` is told of the process before.
+///
+/// # Errors
+///
+/// Then the process has ended.
+pub(super) fn start<A: Actor>(
     plan: StartActor<'_, A>,
-) -> Result<(ActorRef<A::Message>, Process<()>), StartActorError>
+    spawned: &dyn Fn(&Arc<Process<Exit>>),
+) -> ProcessStarted<A>
 where
     A::Args: Serialize + DeserializeOwned,
 {
@@ -74,20 +74,22 @@ where
         stash_capacity: stash_capacity as u64,
         started,
     };
-    let process = node.spawn(&process_name, hosts::<A>, given)?;
-    match is_started.recv() {
-        Ok(Ok(actor)) => Ok((actor, process)),
-        Ok(Err(error)) => Err(error.into()),
+    let process = Arc::new(node.spawn(&process_name, hosts::<A>, given)?);
+    spawned(&process);
+    let told = is_started.recv();
+    if let Ok(Ok(actor)) = told {
+        return Ok((actor, process));
+    }
+    match (told, process.join()) {
+        (Ok(Err(error)), _) => Err(error.into()),
         // It ended without a word.
-        Err(_) => match process.join() {
-            Ok(()) => Err(StartActorError::Process(JoinError::Vanished)),
-            Err(error) => Err(StartActorError::Process(error)),
-        },
+        (_, Err(error)) => Err(StartActorError::Process(error)),
+        (_, Ok(_)) => Err(StartActorError::Process(JoinError::Vanished)),
     }
 }
 
-/// The process's function: until the actor has ended, or the process is asked to.
-fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>)
+/// The process's function: until the actor has ended, or the process is asked to. How the actor ended.
+fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>) -> Exit
 where
     A::Args: Serialize + DeserializeOwned,
 {
@@ -107,12 +109,15 @@ where
     // Whoever was to know it may have ended.
     let _ = started.send(told);
     drop(started);
-    let Some(actor) = actor else { return };
+    let Some(actor) = actor else { return Exit::NotThere };
     let monitor = actor.monitor();
     let mut any = WaitAny::new(node);
     any.add(&monitor);
     let stop = any.add(node);
-    while monitor.down().is_none() {
+    loop {
+        if let Some(down) = monitor.down() {
+            return down.exit;
+        }
         if any.wait() == Some(stop) {
             actor.end(Ending::Shutdown);
             any.remove(stop);

@@ -13,7 +13,8 @@ use super::cell::{ActorCell, Body, Plan};
 use super::context::{Context, run_as};
 use super::error::StartActorError;
 use super::exit::Exit;
-use super::handle::ActorRef;
+use super::handle::{ActorRef, Message};
+use super::keeper::Keeper;
 use super::mailbox::Capacity;
 use super::news::News;
 use super::place;
@@ -21,6 +22,7 @@ use super::when_full::WhenFull;
 use super::wire::Ending;
 use crate::names::{self, Object};
 use crate::node::{Node, WeakNode};
+use crate::process::Process;
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 
@@ -40,9 +42,16 @@ pub struct StartActor<'a, A: Actor> {
     pub(super) capacity: Capacity,
     pub(super) when_full: WhenFull<A::Message>,
     pub(super) stash_capacity: usize,
-    has_own_thread: bool,
-    launch: fn(Self) -> Result<ActorRef<A::Message>, StartActorError>,
+    pub(super) has_own_thread: bool,
+    /// Starts it in a process of its own.
+    pub(super) process: Option<StartProcess<'a, A>>,
 }
+
+/// Starts an actor in a process, which is told of before it has started there.
+pub(super) type StartProcess<'a, A> =
+    fn(StartActor<'a, A>, &dyn Fn(&Arc<Process<Exit>>)) -> ProcessStarted<A>;
+pub(super) type ProcessStarted<A> =
+    Result<(ActorRef<<A as Actor>::Message>, Arc<Process<Exit>>), StartActorError>;
 
 impl<A: Actor> fmt::Debug for StartActor<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +70,7 @@ impl Node {
             when_full: WhenFull::Wait,
             stash_capacity: STASH_CAPACITY,
             has_own_thread: false,
-            launch: StartActor::start_here,
+            process: None,
         }
     }
 }
@@ -115,7 +124,7 @@ impl<A: Actor> StartActor<'_, A> {
     where
         A::Args: Serialize + DeserializeOwned,
     {
-        self.launch = place::start;
+        self.process = Some(place::start::<A>);
         self
     }
 
@@ -125,37 +134,46 @@ impl<A: Actor> StartActor<'_, A> {
     ///
     /// [`StartActorError`]. Then nothing is left of it.
     pub fn start(self) -> Result<ActorRef<A::Message>, StartActorError> {
-        (self.launch)(self)
-    }
-
-    fn start_here(self) -> Result<ActorRef<A::Message>, StartActorError> {
-        let runtime = self.node.runtime();
-        let plan = Plan {
-            capacity: self.capacity,
-            name: self.name,
-            when_full: self.when_full,
-            has_own_thread: self.has_own_thread,
-            keeper: None,
-        };
-        let cell = ActorCell::<A::Message>::create(runtime, plan);
-        if let Some(name) = &cell.name {
-            let type_name = <ActorRef<A::Message> as Object>::type_name();
-            if let Err(error) = names::claim(runtime, name, cell.address, type_name) {
-                cell.close(runtime, Exit::NotThere);
-                return Err(error.into());
-            }
+        if let Some(start) = self.process {
+            return start(self, &|_| {}).map(|(actor, _)| actor);
         }
-        let begun = cell
-            .start_thread(runtime)
-            .map_err(StartActorError::Thread)
-            .and_then(|()| live::<A>(runtime, &cell, self.node.downgrade(), self.args, self.stash_capacity));
-        match begun {
+        let runtime = self.node.runtime();
+        let parts = (self.capacity, self.name, self.when_full, self.has_own_thread);
+        let cell = ActorCell::create_named(runtime, parts, None)?;
+        match live::<A>(runtime, &cell, self.node.downgrade(), self.args, self.stash_capacity) {
             Ok(()) => Ok(ActorRef::here(runtime, cell)),
             Err(error) => {
                 cell.close(runtime, Exit::NotThere);
                 Err(error)
             }
         }
+    }
+}
+
+/// What a cell is made with: capacity, name, what to do without room, and whether it has its own thread.
+pub(super) type Parts<M> = (Capacity, Option<String>, WhenFull<M>, bool);
+
+impl<M: Message> ActorCell<M> {
+    /// A cell with its name and its thread, without a life. After an error nothing is left of it.
+    pub(super) fn create_named(
+        runtime: &Arc<Runtime>,
+        (capacity, name, when_full, has_own_thread): Parts<M>,
+        keeper: Option<Arc<dyn Keeper>>,
+    ) -> Result<Arc<Self>, StartActorError> {
+        let cell = Self::create(runtime, Plan { capacity, name, when_full, has_own_thread, keeper });
+        let type_name = <ActorRef<M> as Object>::type_name();
+        let claimed = match &cell.name {
+            Some(name) => names::claim(runtime, name, cell.address, type_name),
+            None => Ok(()),
+        };
+        let ready = claimed
+            .map_err(StartActorError::from)
+            .and_then(|()| cell.start_thread(runtime).map_err(StartActorError::Thread));
+        if let Err(error) = ready {
+            cell.close(runtime, Exit::NotThere);
+            return Err(error);
+        }
+        Ok(cell)
     }
 }
 

@@ -36,6 +36,16 @@ pub(crate) struct ChildCell {
     state: Mutex<State>,
 }
 
+/// What is to be done when a child has ended.
+#[derive(Default)]
+struct OnEnd(Vec<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for OnEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to be done", self.0.len())
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
@@ -45,6 +55,7 @@ struct State {
     /// The end was asked for, so it needs no line on standard error.
     asked: bool,
     hooks: Hooks,
+    on_end: OnEnd,
     /// The child as a peer, until its end.
     peer: Option<Arc<Peer>>,
     /// It had begun before it ended.
@@ -209,13 +220,13 @@ impl ChildCell {
 
     /// Wakes those who wait once the end is known whole.
     fn announce(&self, runtime: &Arc<Runtime>) {
-        let (hooks, unexpected) = {
+        let (hooks, on_end, unexpected) = {
             let mut state = self.state.lock();
             if !state.has_ended() {
                 return;
             }
             let unexpected = !std::mem::replace(&mut state.asked, true);
-            (state.hooks.take(), unexpected)
+            (state.hooks.take(), std::mem::take(&mut state.on_end), unexpected)
         };
         if unexpected
             && !runtime.is_ending()
@@ -228,6 +239,22 @@ impl ChildCell {
         }
         runtime.remove_cell(self.slot);
         runtime.remove_child(self.slot);
+        on_end.0.into_iter().for_each(|what| what());
+    }
+
+    pub(crate) fn on_end(&self, what: Box<dyn FnOnce() + Send>) {
+        {
+            let mut state = self.state.lock();
+            if !state.has_ended() {
+                return state.on_end.0.push(what);
+            }
+        }
+        what();
+    }
+
+    /// Its end needs no line on standard error.
+    pub(crate) fn is_watched(&self) {
+        self.state.lock().asked = true;
     }
 }
 

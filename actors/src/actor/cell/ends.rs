@@ -129,7 +129,6 @@ impl<M: Message> ActorCell<M> {
     }
 
     /// It begins anew, with its messages, at the same address and under the same name.
-    #[expect(dead_code, reason = "supervisors and the tree of a job come next")]
     pub(in crate::actor) fn restarts(&self, runtime: &Arc<Runtime>, exit: Exit) {
         self.state.lock().restarts += 1;
         self.announce(runtime, exit, true);

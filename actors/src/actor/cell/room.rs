@@ -1,0 +1,35 @@
+//! Room in a mailbox: who is told of it, and what was dropped to make it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::State;
+use crate::actor::mailbox::{Dropped, Room};
+use crate::actor::reply;
+use crate::actor::wire::ToSender;
+use crate::peer::encoded;
+use crate::runtime::Runtime;
+
+pub(super) fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
+    let load = room.load;
+    let told = ToSender::Room { messages: load.messages, bytes: load.bytes };
+    room.peer.cast(runtime, room.slot, &encoded(&told));
+    room.peer.flush_by_need(runtime);
+}
+
+/// Counts those that made room for others, and takes them out.
+pub(super) fn take_dropped<M>(state: &mut State<M>) -> Vec<Dropped<M>> {
+    let dropped = state.mailbox.take_dropped();
+    state.dropped += dropped.len() as u64;
+    dropped
+}
+
+/// Rights to reply in them say so as they go.
+pub(super) fn drop_all<M>(runtime: &Arc<Runtime>, dropped: Vec<Dropped<M>>) {
+    for dropped in dropped {
+        match dropped {
+            Dropped::Moved(message) => _ = catch_unwind(AssertUnwindSafe(|| drop(message))),
+            Dropped::Encoded(replies) => replies.into_iter().for_each(|right| reply::fail(runtime, right)),
+        }
+    }
+}

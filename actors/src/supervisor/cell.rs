@@ -1,0 +1,377 @@
+//! A supervisor on its node: the machine, its children, and the one place where what it decides is carried out.
+//!
+//! News and commands come on any thread. Effects are carried out in order, by one thread at a time: whoever finds another at it leaves
+//! its own to that one. Starts and kills run users' code and have threads of their own. No lock is held meanwhile.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use callboard_core::Slot;
+use parking_lot::Mutex;
+
+use super::child_spec::{ChildSpec, SupervisorSpec};
+use super::effect::{ChildId, Conclusion, Effect, Refusal, State, Ticket};
+use super::kid::{Kid, Told};
+use super::machine::Machine;
+use super::spec::{Faulty, Plan};
+use crate::actor::Exit;
+use crate::cell::{Cell, Incoming, Violation};
+use crate::hook::{Hook, Hooks, Poll};
+use crate::node::{Node, WeakNode};
+use crate::peer::Peer;
+use crate::runtime::Runtime;
+
+pub(crate) struct SupervisorCell {
+    runtime: Weak<Runtime>,
+    node: WeakNode,
+    slot: Slot,
+    me: Weak<Self>,
+    name: String,
+    is_quiet: bool,
+    above: Option<Above>,
+    state: Mutex<Inner>,
+}
+
+/// Who supervises a supervisor.
+pub(super) struct Above {
+    pub(super) told: Told,
+    /// Which of its lives this is.
+    pub(super) attempt: u64,
+}
+
+struct Inner {
+    machine: Machine<Exit>,
+    kids: HashMap<ChildId, Arc<dyn Kid>>,
+    effects: VecDeque<Effect<Exit>>,
+    /// A thread carries them out.
+    is_at_it: bool,
+    answers: HashMap<Ticket, Arc<Answer>>,
+    next_ticket: u64,
+    has_begun: bool,
+    over: Option<Conclusion<Exit>>,
+    hooks: Hooks,
+}
+
+/// What came of a command.
+pub(super) type Answered = Result<ChildId, Refusal<Exit>>;
+
+#[derive(Default)]
+pub(super) struct Answer {
+    state: Mutex<(Option<Answered>, Hooks)>,
+}
+
+impl Answer {
+    fn fill(&self, answer: Answered) {
+        let mut state = self.state.lock();
+        state.0 = Some(answer);
+        state.1.notify_all();
+    }
+
+    pub(super) fn take(&self) -> Option<Answered> {
+        self.state.lock().0.take()
+    }
+}
+
+impl Poll for Answer {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.state.lock();
+        if state.0.is_none() {
+            state.1.add(hook);
+        }
+        state.0.is_some()
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.state.lock().1.remove(hook);
+    }
+}
+
+impl SupervisorCell {
+    /// One that has not begun.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the plan.
+    pub(super) fn create(
+        node: &Node,
+        spec: &SupervisorSpec,
+        above: Option<Above>,
+    ) -> Result<Arc<Self>, Faulty> {
+        let plans = spec.children.iter().map(|child| child.plan.clone()).collect();
+        let seed = callboard_ipc::random_u64();
+        let machine = Machine::new(spec.settings, plans, seed, Instant::now())?;
+        let ids: Vec<ChildId> = machine.children().map(|(id, ..)| id).collect();
+        let runtime = node.runtime();
+        Ok(runtime.add_cell(|slot| {
+            Arc::new_cyclic(|me: &Weak<Self>| {
+                let kids = ids
+                    .into_iter()
+                    .zip(&spec.children)
+                    .map(|(id, child)| (id, (child.make)(node.downgrade(), Told::new(Weak::clone(me), id))));
+                let inner = Inner {
+                    machine,
+                    kids: kids.collect(),
+                    effects: VecDeque::new(),
+                    is_at_it: false,
+                    answers: HashMap::new(),
+                    next_ticket: 0,
+                    has_begun: false,
+                    over: None,
+                    hooks: Hooks::default(),
+                };
+                Self {
+                    runtime: Arc::downgrade(runtime),
+                    node: node.downgrade(),
+                    slot,
+                    me: Weak::clone(me),
+                    name: spec.name.clone(),
+                    is_quiet: spec.is_quiet,
+                    above,
+                    state: Mutex::new(inner),
+                }
+            })
+        }))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells the machine something, and has done what follows from it.
+    pub(super) fn input(&self, with: impl FnOnce(&mut Machine<Exit>, Instant) -> Vec<Effect<Exit>>) {
+        self.change(|inner| {
+            let effects = with(&mut inner.machine, Instant::now());
+            inner.effects.extend(effects);
+        });
+    }
+
+    fn change(&self, with: impl FnOnce(&mut Inner)) {
+        let Some(runtime) = self.runtime.upgrade() else { return };
+        let mut inner = self.state.lock();
+        with(&mut inner);
+        if std::mem::replace(&mut inner.is_at_it, true) {
+            return;
+        }
+        while let Some(effect) = inner.effects.pop_front() {
+            drop(inner);
+            self.carry_out(&runtime, effect);
+            inner = self.state.lock();
+        }
+        inner.is_at_it = false;
+    }
+
+    /// Gives a command; its answer is to be waited for.
+    pub(super) fn command(
+        &self,
+        with: impl FnOnce(&mut Machine<Exit>, Ticket, Instant) -> Vec<Effect<Exit>>,
+    ) -> Arc<Answer> {
+        let answer = Arc::new(Answer::default());
+        self.change(|inner| {
+            let ticket = inner.ticket(&answer);
+            let effects = with(&mut inner.machine, ticket, Instant::now());
+            inner.effects.extend(effects);
+        });
+        answer
+    }
+
+    /// Adds a child; the answer is to be waited for.
+    pub(super) fn add(&self, spec: &ChildSpec) -> Arc<Answer> {
+        let answer = Arc::new(Answer::default());
+        self.change(|inner| {
+            let ticket = inner.ticket(&answer);
+            let (id, effects) = inner.machine.add(spec.plan.clone(), ticket, Instant::now());
+            if let Some(id) = id {
+                let kid = (spec.make)(self.node.clone(), Told::new(Weak::clone(&self.me), id));
+                inner.kids.insert(id, kid);
+            }
+            inner.effects.extend(effects);
+        });
+        answer
+    }
+
+    fn kid(&self, child: ChildId) -> Option<Arc<dyn Kid>> {
+        self.state.lock().kids.get(&child).map(Arc::clone)
+    }
+
+    fn carry_out(&self, runtime: &Arc<Runtime>, effect: Effect<Exit>) {
+        match effect {
+            Effect::Start { child, attempt, .. } => {
+                let Some(kid) = self.kid(child) else { return };
+                kid.is_to_start(attempt);
+                aside(runtime, move |runtime| kid.start(runtime, attempt));
+            }
+            Effect::Kill { child, attempt } => {
+                let Some(kid) = self.kid(child) else { return };
+                aside(runtime, move |runtime| kid.kill(runtime, attempt));
+            }
+            Effect::Stop { child, attempt } => {
+                self.kid(child).iter().for_each(|kid| kid.stop(runtime, attempt));
+            }
+            Effect::Restarting { child, attempt } => {
+                self.kid(child).iter().for_each(|kid| kid.restarts(runtime, attempt));
+            }
+            Effect::Final { child, attempt } => {
+                self.kid(child).iter().for_each(|kid| kid.is_over(runtime, attempt));
+            }
+            Effect::Forget { child } => {
+                let forgotten = self.state.lock().kids.remove(&child);
+                drop(forgotten);
+            }
+            Effect::WakeAt(at) => runtime.tick_at(at, self.slot),
+            Effect::Answer { ticket, result } => {
+                let answer = self.state.lock().answers.remove(&ticket);
+                answer.iter().for_each(|answer| answer.fill(result.clone()));
+            }
+            Effect::Report(report) if self.is_quiet => drop(report),
+            Effect::Report(report) => runtime.complain(&format!("{}: {report}", self.name)),
+            Effect::Begun => {
+                self.notify(|inner| inner.has_begun = true);
+                self.above.iter().for_each(|above| above.told.started(above.attempt));
+            }
+            Effect::Ended { why } => self.ended(runtime, why),
+        }
+    }
+
+    fn notify(&self, with: impl FnOnce(&mut Inner)) {
+        let hooks = {
+            let mut inner = self.state.lock();
+            with(&mut inner);
+            inner.hooks.take()
+        };
+        hooks.iter().for_each(|hook| hook.notify());
+    }
+
+    fn ended(&self, runtime: &Arc<Runtime>, why: Conclusion<Exit>) {
+        let has_begun = self.state.lock().has_begun;
+        self.notify(|inner| {
+            inner.over.get_or_insert(why.clone());
+            inner.kids.clear();
+        });
+        runtime.remove_cell(self.slot);
+        let Some(Above { told, attempt }) = &self.above else { return };
+        match why {
+            Conclusion::StartFailed { why, .. } if !has_begun => told.start_failed(*attempt, why),
+            why => told.ended_so(*attempt, why.how(), exit_of(&why)),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn over(&self) -> Option<Conclusion<Exit>> {
+        self.state.lock().over.clone()
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.state.lock().has_begun
+    }
+
+    /// Its children in the order of their starts, each with what is below it.
+    pub(super) fn children(&self) -> Vec<(Plan, State, Option<Arc<SupervisorCell>>)> {
+        let inner = self.state.lock();
+        let below = |id| inner.kids.get(&id).and_then(|kid| kid.below());
+        inner.machine.children().map(|(id, plan, state)| (plan.clone(), state, below(id))).collect()
+    }
+}
+
+impl Inner {
+    fn ticket(&mut self, answer: &Arc<Answer>) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.answers.insert(ticket, Arc::clone(answer));
+        ticket
+    }
+}
+
+/// A supervisor's end as its own supervisor sees it. Too many restarts are in order there, as with OTP: whoever is permanent is started
+/// again all the same.
+pub(super) fn exit_of(why: &Conclusion<Exit>) -> Exit {
+    match why {
+        Conclusion::Asked | Conclusion::TooManyRestarts | Conclusion::Significant { .. } => Exit::Shutdown,
+        Conclusion::Killed => Exit::Killed,
+        Conclusion::StartFailed { why, .. } => why.clone(),
+    }
+}
+
+/// Runs users' code beside the threads of actors, which may all be in use.
+fn aside(runtime: &Arc<Runtime>, with: impl FnOnce(&Arc<Runtime>) + Send + 'static) {
+    // Kept in a place of its own, so that it is still there if no thread can be had.
+    let job = Arc::new(Mutex::new(Some(with)));
+    let (of, first) = (Arc::clone(runtime), Arc::clone(&job));
+    let run = move || {
+        let taken = first.lock().take();
+        if let Some(with) = taken {
+            with(&of);
+            of.flush_listed_by_need();
+        }
+    };
+    if std::thread::Builder::new().name("supervisor".to_owned()).spawn(run).is_err() {
+        let taken = job.lock().take();
+        if let Some(with) = taken {
+            with(runtime);
+        }
+    }
+}
+
+impl Poll for SupervisorCell {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut inner = self.state.lock();
+        if inner.over.is_none() {
+            inner.hooks.add(hook);
+        }
+        inner.over.is_some()
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.state.lock().hooks.remove(hook);
+    }
+}
+
+/// That a supervisor has begun, or ended.
+pub(super) struct Beginning<'a>(pub(super) &'a SupervisorCell);
+
+impl Poll for Beginning<'_> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut inner = self.0.state.lock();
+        let is_ready = inner.has_begun || inner.over.is_some();
+        if !is_ready {
+            inner.hooks.add(hook);
+        }
+        is_ready
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.state.lock().hooks.remove(hook);
+    }
+}
+
+impl Cell for SupervisorCell {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+
+    fn receive(&self, _: &Arc<Runtime>, _: &Arc<Peer>, _: Incoming<'_>) -> Result<(), Violation> {
+        Err("a message to a supervisor, which takes none".to_owned())
+    }
+
+    fn tick(&self, _: &Arc<Runtime>) {
+        self.input(|machine, now| machine.tick(now));
+    }
+
+    /// Its children end with the node, and nobody is started any more.
+    fn node_ends(&self, _: &Arc<Runtime>) {
+        let answers: Vec<_> = self.state.lock().answers.drain().map(|(_, answer)| answer).collect();
+        self.notify(|inner| {
+            inner.over.get_or_insert(Conclusion::Killed);
+            inner.effects.clear();
+            inner.is_at_it = true;
+        });
+        answers.iter().for_each(|answer| answer.fill(Err(Refusal::Ending)));
+    }
+}
+
+impl fmt::Debug for SupervisorCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Supervisor({})", self.name)
+    }
+}

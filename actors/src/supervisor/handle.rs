@@ -1,0 +1,345 @@
+//! A supervisor as its users hold it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::BackoffError;
+use super::cell::{Answered, Beginning, SupervisorCell, exit_of};
+use super::child_spec::{ChildSpec, SupervisorSpec};
+use super::effect::{Conclusion, Refusal, State, Which};
+use super::spec::{Faulty, Restart};
+use crate::actor::Exit;
+use crate::hook::Poll;
+use crate::node::Node;
+use crate::runtime::Runtime;
+use crate::wait_any::{Pollable, Sealed, WaitAny, Waitable};
+
+/// Why a supervisor did not begin, or did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupervisorError {
+    /// There is no child of that name.
+    #[error("there is no child {0:?}")]
+    NotFound(String),
+    /// Two children would have one name.
+    #[error("there is a child {0:?} already")]
+    NameTaken(String),
+    /// It can't be done in the state the child is in.
+    #[error("child {name:?} is {state}")]
+    InState {
+        /// The child.
+        name: String,
+        /// What it does.
+        state: ChildState,
+    },
+    /// The child did not start.
+    #[error("child {name:?} did not start: {why}")]
+    StartFailed {
+        /// The child.
+        name: String,
+        /// Why.
+        why: Exit,
+    },
+    /// The child was stopped before it had started.
+    #[error("child {0:?} was stopped before it had started")]
+    Stopped(String),
+    /// The supervisor is about to end, or has.
+    #[error("the supervisor is ending")]
+    Ending,
+    /// It began, and failed before all its children had started.
+    #[error("the supervisor ended before it had begun: {0}")]
+    NotBegun(Exit),
+    /// The plan can't be carried out.
+    #[error("{0}")]
+    BadSpec(String),
+    /// The back-off of a child can't be.
+    #[error("the back-off of child {name:?} can't be: {error}")]
+    Backoff {
+        /// The child.
+        name: String,
+        /// What is wrong with it.
+        error: BackoffError,
+    },
+}
+
+/// What a supervisor's child does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChildState {
+    /// Its first start, or one that was asked for, is under way or about to be.
+    Starting,
+    /// It runs.
+    Running,
+    /// It has failed, or was stopped because of another, and is to be started again.
+    Restarting,
+    /// It was asked to end.
+    Stopping,
+    /// It has ended, and is not to be started again.
+    Down,
+}
+
+impl fmt::Display for ChildState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChildState::Starting => "starting",
+            ChildState::Running => "running",
+            ChildState::Restarting => "restarting",
+            ChildState::Stopping => "stopping",
+            ChildState::Down => "down",
+        })
+    }
+}
+
+impl From<State> for ChildState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Starting => ChildState::Starting,
+            State::Running => ChildState::Running,
+            State::Restarting => ChildState::Restarting,
+            State::Stopping => ChildState::Stopping,
+            State::Down => ChildState::Down,
+        }
+    }
+}
+
+/// A child as its supervisor sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ChildInfo {
+    /// Its name among its siblings.
+    pub name: String,
+    /// What it does.
+    pub state: ChildState,
+    /// Whether it is started again.
+    pub restart: Restart,
+}
+
+/// How a supervisor ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupervisorEnd {
+    /// It was asked to.
+    #[error("it was asked to end")]
+    Asked,
+    /// More restarts than are allowed.
+    #[error("there were too many restarts")]
+    TooManyRestarts,
+    /// Its significant children have ended by themselves.
+    #[error("its significant children have ended")]
+    Significant,
+    /// It was killed, or its node ended.
+    #[error("it was killed")]
+    Killed,
+    /// A child did not start when it began.
+    #[error("child {name:?} did not start: {why}")]
+    StartFailed {
+        /// The child.
+        name: String,
+        /// Why.
+        why: Exit,
+    },
+}
+
+impl From<Conclusion<Exit>> for SupervisorEnd {
+    fn from(why: Conclusion<Exit>) -> Self {
+        match why {
+            Conclusion::Asked => SupervisorEnd::Asked,
+            Conclusion::TooManyRestarts => SupervisorEnd::TooManyRestarts,
+            Conclusion::Significant { .. } => SupervisorEnd::Significant,
+            Conclusion::Killed => SupervisorEnd::Killed,
+            Conclusion::StartFailed { name, why, .. } => SupervisorEnd::StartFailed { name, why },
+        }
+    }
+}
+
+impl From<Faulty> for SupervisorError {
+    fn from(faulty: Faulty) -> Self {
+        match faulty {
+            Faulty::NameTaken { child } => SupervisorError::NameTaken(child),
+            Faulty::Backoff { child, error } => SupervisorError::Backoff { name: child, error },
+            other => SupervisorError::BadSpec(other.to_string()),
+        }
+    }
+}
+
+fn refused(refusal: Refusal<Exit>, name: &str) -> SupervisorError {
+    let name = name.to_owned();
+    match refusal {
+        Refusal::NotFound => SupervisorError::NotFound(name),
+        Refusal::Faulty(faulty) => faulty.into(),
+        Refusal::Running => SupervisorError::InState { name, state: ChildState::Running },
+        Refusal::Starting => SupervisorError::InState { name, state: ChildState::Starting },
+        Refusal::Restarting => SupervisorError::InState { name, state: ChildState::Restarting },
+        Refusal::Stopping => SupervisorError::InState { name, state: ChildState::Stopping },
+        Refusal::StartFailed(why) => SupervisorError::StartFailed { name, why },
+        Refusal::Stopped => SupervisorError::Stopped(name),
+        Refusal::Ending => SupervisorError::Ending,
+    }
+}
+
+impl Node {
+    /// Starts a supervisor and its children, one after the other, and waits until all have started.
+    ///
+    /// It lives until it is [stopped](Supervisor::stop), ends by itself, or this node ends; dropping the handle changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError`]: the plan can't be carried out, or a child did not start. Then those that had are stopped again.
+    ///
+    /// Source: `supervisor:start_link` of Erlang.
+    pub fn supervise(&self, spec: &SupervisorSpec) -> Result<Supervisor, SupervisorError> {
+        let cell = SupervisorCell::create(self, spec, None)?;
+        let runtime = self.runtime();
+        cell.input(|machine, now| machine.begin(now));
+        runtime.wait_until(&Beginning(&cell), None);
+        if !cell.has_begun() {
+            runtime.wait_until(&*cell, None);
+            return Err(match cell.over() {
+                Some(Conclusion::StartFailed { name, why, .. }) => SupervisorError::StartFailed { name, why },
+                Some(why) => SupervisorError::NotBegun(exit_of(&why)),
+                None => SupervisorError::Ending,
+            });
+        }
+        Ok(Supervisor { runtime: Arc::clone(runtime), node: self.downgrade(), cell })
+    }
+}
+
+/// A supervisor that runs on this node.
+///
+/// Made by [`Node::supervise`]. Clones are the same supervisor.
+#[derive(Clone)]
+pub struct Supervisor {
+    runtime: Arc<Runtime>,
+    node: crate::node::WeakNode,
+    cell: Arc<SupervisorCell>,
+}
+
+impl Supervisor {
+    /// Its children in the order of their starts.
+    pub fn children(&self) -> Vec<ChildInfo> {
+        let info = |(plan, state, _): (super::spec::Plan, State, _)| ChildInfo {
+            name: plan.name,
+            state: state.into(),
+            restart: plan.restart,
+        };
+        self.cell.children().into_iter().map(info).collect()
+    }
+
+    /// Adds a child, and waits until it has started.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError`]. A child that did not start is not kept.
+    pub fn add(&self, child: &ChildSpec) -> Result<(), SupervisorError> {
+        self.answered(&self.cell.add(child), &child.plan.name)
+    }
+
+    /// Stops a child for good, and waits until it has ended. It stays known, unless it is temporary: it may be [started](Self::restart)
+    /// or [deleted](Self::delete).
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError::NotFound`], [`SupervisorError::Ending`].
+    pub fn terminate(&self, name: &str) -> Result<(), SupervisorError> {
+        let asked =
+            self.cell.command(|machine, ticket, now| machine.terminate(Which::Name(name), ticket, now));
+        self.answered(&asked, name)
+    }
+
+    /// Starts a child that is down, and waits until it has started.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError::NotFound`], [`SupervisorError::InState`], [`SupervisorError::StartFailed`], [`SupervisorError::Stopped`],
+    /// [`SupervisorError::Ending`].
+    pub fn restart(&self, name: &str) -> Result<(), SupervisorError> {
+        let asked = self.cell.command(|machine, ticket, now| machine.restart(Which::Name(name), ticket, now));
+        self.answered(&asked, name)
+    }
+
+    /// Forgets a child that is down.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError::NotFound`], [`SupervisorError::InState`], [`SupervisorError::Ending`].
+    pub fn delete(&self, name: &str) -> Result<(), SupervisorError> {
+        let asked = self.cell.command(|machine, ticket, now| machine.delete(Which::Name(name), ticket, now));
+        self.answered(&asked, name)
+    }
+
+    fn answered(&self, answer: &super::cell::Answer, name: &str) -> Result<(), SupervisorError> {
+        self.runtime.wait_until(answer, None);
+        let answer: Answered = answer.take().unwrap_or(Err(Refusal::Ending));
+        answer.map(drop).map_err(|refusal| refused(refusal, name))
+    }
+
+    /// Has it stop its children in order, the last started first, each as its child spec says, and end. Returns at once.
+    pub fn stop(&self) {
+        self.cell.input(|machine, now| machine.stop(now));
+    }
+
+    /// Has it kill its children and end. Returns at once.
+    pub fn kill(&self) {
+        self.cell.input(|machine, now| machine.kill(now));
+    }
+
+    /// Waits until it has ended, as long as that takes.
+    pub fn wait(&self) -> SupervisorEnd {
+        self.runtime.wait_until(&*self.cell, None);
+        self.end().unwrap_or(SupervisorEnd::Killed)
+    }
+
+    /// Waits up to `timeout` until it has ended; none if it has not by then. Zero does not wait.
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<SupervisorEnd> {
+        self.runtime.wait_until(&*self.cell, Instant::now().checked_add(timeout));
+        self.end()
+    }
+
+    /// How it ended; none if it has not.
+    pub fn end(&self) -> Option<SupervisorEnd> {
+        self.cell.over().map(SupervisorEnd::from)
+    }
+
+    /// Runs until it has ended, or its process is asked to ([`Node::stopping`]): then it stops its children in order and ends. For the end of `main`, and
+    /// of the function of a process that hosts a subtree.
+    ///
+    /// With [`Node::stop_on_signals`] a SIGTERM or Ctrl-C ends a whole job so, and a second one at once.
+    ///
+    /// # Errors
+    ///
+    /// How it ended, unless it was asked to or its significant children have ended.
+    pub fn run(&self) -> Result<(), SupervisorEnd> {
+        if let Some(node) = self.node.upgrade() {
+            let mut any = WaitAny::new(&node);
+            any.add(self);
+            let stop = any.add(&node);
+            drop(node);
+            while self.end().is_none() {
+                if any.wait() == Some(stop) {
+                    self.stop();
+                    any.remove(stop);
+                }
+            }
+        }
+        match self.wait() {
+            SupervisorEnd::Asked | SupervisorEnd::Significant => Ok(()),
+            end => Err(end),
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Supervisor({})", self.cell.name())
+    }
+}
+
+impl Sealed for Supervisor {
+    fn pollable(&self) -> Pollable {
+        Pollable::new(&self.runtime, Arc::clone(&self.cell) as Arc<dyn Poll>)
+    }
+}
+
+/// Ready once it has ended.
+impl Waitable for Supervisor {}

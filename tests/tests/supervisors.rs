@@ -1,0 +1,293 @@
+//! Supervisors of actors, processes and supervisors: who is started again, in which order, and how all end.
+
+#[path = "supervisors/ends.rs"]
+mod ends;
+#[path = "supervisors/tree.rs"]
+mod tree;
+#[path = "supervisors/worker.rs"]
+mod worker;
+
+use std::time::Duration;
+
+use callboard::{
+    ActorRef, AutoShutdown, Backoff, ChildSpec, ChildState, Event, EventOptions, Exit, Failure, Node,
+    Restart, Strategy, Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
+};
+use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, send_signal};
+
+use self::worker::{Work, apart, find, here, job, lines, pid, process};
+
+callboard::test_door!();
+
+fn quiet() -> SupervisorSpec {
+    SupervisorSpec::new().quiet().max_restarts(1000, Duration::from_secs(60))
+}
+
+fn state(supervisor: &Supervisor, name: &str) -> Option<ChildState> {
+    supervisor.children().into_iter().find(|child| child.name == name).map(|child| child.state)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Normal,
+    Error,
+    Panic,
+    Sigkill,
+    StopThenSigkill,
+    Code,
+}
+
+impl End {
+    fn of(self, node: &Node, name: &str) {
+        let worker = find(node, name);
+        let _ = match self {
+            End::Normal => worker.cast(Work::Stop),
+            End::Error => worker.cast(Work::Fail),
+            End::Panic => worker.cast(Work::Panic),
+            End::Code => worker.cast(Work::Exit(3)),
+            End::Sigkill | End::StopThenSigkill => {
+                let pid = worker.call_timeout(Work::Pid, PATIENCE).unwrap();
+                if self == End::StopThenSigkill {
+                    send_signal(pid, 19);
+                }
+                send_signal(pid, 9);
+                Ok(())
+            }
+        };
+    }
+}
+
+/// > A child that ends is started again as its kind and the way it ended say: an actor here, one in its own process, and a process.
+#[test]
+fn a_child_is_started_again_as_its_kind_and_its_end_say() {
+    let check = LeakCheck::new();
+    {
+        type Kind = (fn(&'static str) -> ChildSpec, bool);
+        let kinds: [Kind; 3] = [(here, false), (apart, true), (process, true)];
+        for (kind, has_process) in kinds {
+            for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
+                let ends =
+                    [End::Normal, End::Error, End::Panic, End::Sigkill, End::StopThenSigkill, End::Code];
+                for end in ends.into_iter().filter(|end| has_process || (*end as u32) < 3) {
+                    let (node, log) = job();
+                    let supervisor =
+                        node.supervise(&quiet().child(here("first")).child(kind("second").restart(restart)));
+                    let supervisor = supervisor.unwrap();
+                    let before = find(&node, "second");
+                    let monitor = before.monitor();
+                    end.of(&node, "second");
+                    let down = monitor.wait_timeout(PATIENCE).unwrap();
+                    let is_again = match restart {
+                        Restart::Permanent => true,
+                        Restart::Transient => end != End::Normal,
+                        _ => false,
+                    };
+                    let starts = || lines(&log).iter().filter(|line| *line == "second starts").count();
+                    if is_again {
+                        eventually("it is started again", || starts() == 2);
+                        eventually("it answers", || pid(&node, "second").is_some());
+                        assert_eq!(state(&supervisor, "second"), Some(ChildState::Running));
+                        assert_eq!(down.restarts, !has_process, "{end:?}");
+                        let is_same = find(&node, "second") == before;
+                        assert_eq!(is_same, !has_process);
+                    } else {
+                        let expected = (restart != Restart::Temporary).then_some(ChildState::Down);
+                        eventually("it stays down", || state(&supervisor, "second") == expected);
+                        assert_eq!(starts(), 1);
+                        assert!(!down.restarts && node.open::<ActorRef<Work>>("/second").is_err());
+                    }
+                    assert_eq!(lines(&log).iter().filter(|line| *line == "first starts").count(), 1);
+                    supervisor.stop();
+                    assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
+                }
+            }
+        }
+    }
+    check.check();
+}
+
+/// > Who else is started again follows the strategy, the last started stopped first, also when processes are killed.
+#[test]
+fn who_else_is_started_again_follows_the_strategy() {
+    let check = LeakCheck::new();
+    {
+        let strategies = [
+            (Strategy::OneForOne, ["b"].as_slice()),
+            (Strategy::OneForAll, ["a", "b", "c", "d"].as_slice()),
+            (Strategy::RestForOne, ["b", "c", "d"].as_slice()),
+        ];
+        for (strategy, again) in strategies {
+            let (node, log) = job();
+            let spec = quiet().strategy(strategy).child(here("a")).child(apart("b"));
+            let supervisor = node.supervise(&spec.child(apart("c")).child(here("d"))).unwrap();
+            assert_eq!(lines(&log), ["a starts", "b starts", "c starts", "d starts"]);
+            let names = ["a", "b", "c", "d"];
+            for _ in 0..3 {
+                log.clear().unwrap();
+                let before = names.map(|name| pid(&node, name));
+                send_signal(before[1].unwrap(), 9);
+                eventually("they are started again", || {
+                    let lines = lines(&log);
+                    again.iter().all(|name| lines.contains(&format!("{name} starts")))
+                });
+                eventually("all answer", || names.iter().all(|name| pid(&node, name).is_some()));
+                let lines = lines(&log);
+                let ends = names.iter().rev().filter(|name| **name != "b" && again.contains(name));
+                let starts = again.iter().map(|name| format!("{name} starts"));
+                let expected: Vec<String> = ends.map(|name| format!("{name} ends")).chain(starts).collect();
+                assert_eq!(lines, expected, "{strategy:?}");
+                assert!(before.into_iter().flatten().any(|pid| !is_running(pid)));
+            }
+            log.clear().unwrap();
+            supervisor.stop();
+            supervisor.wait_timeout(PATIENCE).unwrap();
+            assert_eq!(lines(&log), ["d ends", "c ends", "b ends", "a ends"]);
+        }
+    }
+    check.check();
+}
+
+/// > References and mailboxes survive a restart on a living node: what was sent meanwhile is handled by the next life.
+#[test]
+fn references_and_mailboxes_survive_a_restart() {
+    let (node, log) = job();
+    let supervisor = node.supervise(&quiet().child(here("lives"))).unwrap();
+    let worker = find(&node, "lives");
+    fn calls(_: &Node, worker: ActorRef<Work>) -> u64 {
+        (0..300).map(|n| worker.call_timeout(|reply| Work::Add(n, reply), PATIENCE).unwrap() - n).sum()
+    }
+    let other = node.spawn("calls", calls, worker.clone()).unwrap();
+    for round in 0..50 {
+        let (begun, go): (Event, Event) =
+            (node.anonymous(EventOptions::new()), node.anonymous(EventOptions::new()));
+        worker.cast(Work::Block(begun.clone(), go.clone())).unwrap();
+        begun.wait_timeout(PATIENCE).unwrap();
+        worker.cast(if round % 2 == 0 { Work::Panic } else { Work::Fail }).unwrap();
+        worker.cast(Work::Note(round)).unwrap();
+        go.set().unwrap();
+        assert_eq!(worker.call_timeout(|reply| Work::Add(round, reply), PATIENCE), Ok(round + 1));
+    }
+    assert_eq!(other.join().unwrap(), 300);
+    let notes: Vec<String> = lines(&log).into_iter().filter(|line| line.contains("notes")).collect();
+    assert_eq!(notes, (0..50).map(|n| format!("lives notes {n}")).collect::<Vec<_>>());
+    let stats = worker.stats(PATIENCE).unwrap();
+    assert_eq!(stats.restarts, 50);
+    assert!(matches!(stats.last_exit, Some(Exit::Failed(_))));
+    let monitor = worker.monitor();
+    supervisor.stop();
+    let down = monitor.wait_timeout(PATIENCE).unwrap();
+    assert_eq!((down.exit, down.restarts), (Exit::Shutdown, false));
+    assert!(worker.cast(Work::Note(1)).is_err());
+}
+
+/// > Too many restarts end a supervisor, and that is counted by its own supervisor; back-off delays a restart.
+#[test]
+fn too_many_restarts_end_a_supervisor() {
+    let check = LeakCheck::new();
+    {
+        let (node, log) = job();
+        let minute = Duration::from_secs(60);
+        let few = SupervisorSpec::new().quiet().max_restarts(2, minute);
+        let below = few.clone().child(apart("child")).child(process("beside"));
+        let top =
+            node.supervise(&few.child(ChildSpec::supervisor("below", below)).child(here("top"))).unwrap();
+        // 2 restarts below and one end, three times.
+        for round in 0..9 {
+            eventually("it is there", || pid(&node, "child").is_some());
+            send_signal(pid(&node, "child").unwrap(), 9);
+            let starts = || lines(&log).iter().filter(|line| *line == "child starts").count();
+            if round < 8 {
+                eventually("it comes again", || starts() == round + 2);
+            }
+        }
+        assert_eq!(top.wait_timeout(PATIENCE), Some(SupervisorEnd::TooManyRestarts));
+        assert_eq!(lines(&log).iter().filter(|line| *line == "top starts").count(), 1);
+        let last: Vec<String> = lines(&log).into_iter().rev().take(2).collect();
+        assert_eq!(last, ["top ends", "beside ends"]);
+
+        log.clear().unwrap();
+        let backoff = Backoff::new(Duration::from_millis(60), minute).jitter(0.0);
+        let slow = node.supervise(&quiet().child(here("slow").backoff(backoff))).unwrap();
+        for expected in [60, 120] {
+            let begun = std::time::Instant::now();
+            let starts = lines(&log).len();
+            find(&node, "slow").cast(Work::Panic).unwrap();
+            eventually("it comes again", || {
+                lines(&log).iter().filter(|line| line.ends_with("starts")).count() > starts.div_ceil(2)
+            });
+            assert!(begun.elapsed() >= Duration::from_millis(expected));
+        }
+        slow.stop();
+        assert_eq!(slow.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
+    }
+    check.check();
+}
+
+/// > Children are added, stopped, started again and deleted by name; what can't be done is an error that says why.
+#[test]
+fn children_are_added_stopped_and_deleted_by_name() {
+    let check = LeakCheck::new();
+    {
+        let (node, _log) = job();
+        let supervisor = node.supervise(&quiet().child(here("a"))).unwrap();
+        let in_state = |name: &str, state| Err(SupervisorError::InState { name: name.to_owned(), state });
+        for child in [here("b"), apart("b"), process("b")] {
+            supervisor.add(&child).unwrap();
+            eventually("it answers", || pid(&node, "b").is_some());
+            assert_eq!(supervisor.add(&child), Err(SupervisorError::NameTaken("b".to_owned())));
+            assert_eq!(supervisor.delete("b"), in_state("b", ChildState::Running));
+            assert_eq!(supervisor.restart("b"), in_state("b", ChildState::Running));
+            supervisor.terminate("b").unwrap();
+            assert_eq!(state(&supervisor, "b"), Some(ChildState::Down));
+            assert!(node.open::<ActorRef<Work>>("/b").is_err());
+            supervisor.restart("b").unwrap();
+            eventually("it answers again", || pid(&node, "b").is_some());
+            supervisor.terminate("b").unwrap();
+            supervisor.delete("b").unwrap();
+            assert_eq!(supervisor.terminate("b"), Err(SupervisorError::NotFound("b".to_owned())));
+            assert_eq!(state(&supervisor, "b"), None);
+        }
+        // Its name is taken by another.
+        let taken = supervisor
+            .add(&ChildSpec::actor("c", |node| node.actor::<worker::Worker>("c".to_owned()).name("/a")));
+        assert!(matches!(taken, Err(SupervisorError::StartFailed { why: Exit::Failed(_), .. })), "{taken:?}");
+        assert_eq!(state(&supervisor, "c"), None);
+        let refused = node.supervise(&quiet().child(here("d")).child(here("a")));
+        assert!(matches!(refused, Err(SupervisorError::StartFailed { name, .. }) if name == "a"));
+        assert!(node.open::<ActorRef<Work>>("/d").is_err(), "what had started is stopped again");
+        let twice = node.supervise(&quiet().child(here("d")).child(here("d")));
+        assert_eq!(twice.unwrap_err(), SupervisorError::NameTaken("d".to_owned()));
+        assert!(matches!(
+            node.supervise(&quiet().child(here("d").significant())),
+            Err(SupervisorError::BadSpec(_))
+        ));
+        supervisor.kill();
+        assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Killed));
+        assert_eq!(supervisor.add(&here("e")), Err(SupervisorError::Ending));
+        assert!(node.open::<ActorRef<Work>>("/a").is_err());
+    }
+    check.check();
+}
+
+/// > A supervisor whose significant children have ended by themselves ends too.
+#[test]
+fn a_supervisor_ends_with_its_significant_children() {
+    let check = LeakCheck::new();
+    {
+        fn quick(_: &Node, fails: bool) -> Result<(), Failure> {
+            if fails { Err(Failure::new("this time")) } else { Ok(()) }
+        }
+        let (node, _log) = job();
+        for (when, count) in [(AutoShutdown::AnySignificant, 1), (AutoShutdown::AllSignificant, 3)] {
+            let mut spec = quiet().auto_shutdown(when).child(apart("stays"));
+            for n in 0..count {
+                let task = ChildSpec::process(format!("task {n}"), quick, n == 1);
+                spec = spec.child(task.restart(Restart::Temporary).significant());
+            }
+            let supervisor = node.supervise(&spec).unwrap();
+            assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Significant));
+            assert!(supervisor.run().is_ok() && pid(&node, "stays").is_none());
+        }
+    }
+    check.check();
+}
