@@ -197,6 +197,12 @@ impl<M: Message> ActorCell<M> {
         self.state.lock().mailbox.forget(hook);
     }
 
+    /// Whether half of this node's room is free, or none is needed any more.
+    pub(super) fn has_much_room(&self) -> bool {
+        let state = self.state.lock();
+        state.is_closed || 2 * state.mailbox.moved <= state.mailbox.capacity.messages
+    }
+
     /// Counts messages that were lost, as there was no room and it wants it so.
     pub(super) fn count_dropped(&self, messages: u64) {
         let mut state = self.state.lock();

@@ -96,9 +96,9 @@ pub(super) struct Room {
 
 pub(super) struct Mailbox<M> {
     entries: VecDeque<Entry<M>>,
-    capacity: Capacity,
+    pub(super) capacity: Capacity,
     /// Messages of this node.
-    moved: u64,
+    pub(super) moved: u64,
     /// All that wait. Bytes are those of encoded ones.
     waiting: Load,
     room: Hooks,

@@ -80,6 +80,8 @@ impl<M: Message> ActorRef<M> {
                 return Ok(());
             }
         }
+        // Woken for each single place, it would wake and sleep as often as the actor handles a few messages.
+        self.runtime.try_for_a_moment(until, || cell.has_much_room().then_some(()));
         let waiter = Waiter::new();
         let hook: Hook = Arc::clone(&waiter) as Hook;
         loop {
