@@ -128,7 +128,8 @@ fn remote_cast() -> Row {
         about: "a number to an actor of another process, found by name",
         unit: Unit::Rate,
         contestants: vec![
-            ours("cast", |b| remote::cast(b, b.size(5_000_000, 20_000))),
+            ours("cast", |b| remote::cast(b, b.size(5_000_000, 20_000), 1024)),
+            ours("mailbox of 16,384", |b| remote::cast(b, b.size(5_000_000, 20_000), 16_384)),
             limit("prototype of a queue", |b| frames::one_way::<u64>(b.size(20_000_000, 20_000))),
             peer("Erlang", |b| erlang::run(&["oneway", b.pick("200000", "500"), "u64"])),
         ],

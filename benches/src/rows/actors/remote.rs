@@ -57,20 +57,23 @@ impl Actor for Sink {
     }
 }
 
+/// How many messages its mailbox has room for, unless that is what a round is about.
+const CAPACITY: u64 = 1024;
+
 /// An actor in a process of its own, that expects so many numbers.
-fn hosted(node: &Node, count: u64) -> Result<(Manager, ActorRef<Say>), Trouble> {
-    fn begin(node: &Node, count: u64) -> bool {
-        node.actor::<Sink>(count).name(NAME).start().is_ok()
+fn hosted(node: &Node, count: u64, capacity: u64) -> Result<(Manager, ActorRef<Say>), Trouble> {
+    fn begin(node: &Node, (count, capacity): (u64, u64)) -> bool {
+        node.actor::<Sink>(count).capacity(capacity).name(NAME).start().is_ok()
     }
     let manager = Manager::start(node, "/actors")?;
-    check("whether the actor has started", &manager.host().run(begin, count)?, &true)?;
+    check("whether the actor has started", &manager.host().run(begin, (count, capacity))?, &true)?;
     let sink = node.open(NAME)?;
     Ok((manager, sink))
 }
 
 /// Numbers to an actor.
-pub(super) fn cast(bench: &Bench, count: u64) -> Outcome {
-    let (manager, sink) = hosted(&bench.node, WARM_UP + count)?;
+pub(super) fn cast(bench: &Bench, count: u64, capacity: u64) -> Outcome {
+    let (manager, sink) = hosted(&bench.node, WARM_UP + count, capacity)?;
     for _ in 0..WARM_UP {
         sink.cast(Say::Add(0))?;
     }
@@ -87,7 +90,7 @@ pub(super) fn cast(bench: &Bench, count: u64) -> Outcome {
 
 /// One number after the other there and back, each after a pause.
 pub(super) fn call(bench: &Bench, count: u64, pause: Duration) -> Outcome {
-    let (manager, sink) = hosted(&bench.node, 0)?;
+    let (manager, sink) = hosted(&bench.node, 0, CAPACITY)?;
     let measured = timed(count, pause, |number| Ok(sink.call(|reply| Say::Echo(number, reply))?))?;
     manager.shutdown(SOON)?;
     Ok(measured)
@@ -95,7 +98,7 @@ pub(super) fn call(bench: &Bench, count: u64, pause: Duration) -> Outcome {
 
 /// The same, and each time the actor is looked up.
 pub(super) fn open_and_call(bench: &Bench, count: u64) -> Outcome {
-    let (manager, _sink) = hosted(&bench.node, 0)?;
+    let (manager, _sink) = hosted(&bench.node, 0, CAPACITY)?;
     let measured = timed(count, Duration::ZERO, |number| {
         let sink: ActorRef<Say> = bench.node.open(NAME)?;
         Ok(sink.call(|reply| Say::Echo(number, reply))?)
@@ -123,7 +126,7 @@ fn timed(count: u64, pause: Duration, mut ask: impl FnMut(u64) -> Result<u64, Tr
 
 /// Numbers there and back, so many at a time.
 pub(super) fn call_many(bench: &Bench, count: u64, in_flight: usize) -> Outcome {
-    let (manager, sink) = hosted(&bench.node, 0)?;
+    let (manager, sink) = hosted(&bench.node, 0, CAPACITY)?;
     let measured = many(
         count,
         in_flight,
