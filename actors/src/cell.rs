@@ -51,6 +51,9 @@ pub(crate) trait Cell: Send + Sync {
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
 
+    /// Its code is about to wait in the middle of a message, or goes on.
+    fn code_waits(&self, _runtime: &Arc<Runtime>, _waits: bool) {}
+
     /// Hears that an actor to which it may be linked has ended.
     fn linked_ended(&self, _runtime: &Arc<Runtime>, _from: Address, _exit: &Exit) {}
 }

@@ -125,7 +125,7 @@ enum Registered<O> {
 /// Registers `object`, and discards it unless that went well.
 fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<Registered<O>, NameError> {
     let entry = Entry { address: object.address(), type_name: O::type_name() };
-    let request = Ask::Register { name: name.to_owned(), entry };
+    let request = Ask::Register { name: name.to_owned(), entry, key: 0 };
     match ask(node.runtime(), request, REGISTRY_WITHIN) {
         Ok(Answer::Registered | Answer::Unknown | Answer::Released) => Ok(Registered::Ours(object)),
         Ok(Answer::Stands(entry)) => {
@@ -145,13 +145,31 @@ pub(crate) fn claim(
     name: &str,
     address: Address,
     type_name: String,
+    key: u64,
 ) -> Result<(), NameError> {
     check(name)?;
-    let request = Ask::Register { name: name.to_owned(), entry: Entry { address, type_name } };
-    match ask(runtime, request, REGISTRY_WITHIN)? {
+    let entry = Entry { address, type_name };
+    taken(name, ask(runtime, Ask::Register { name: name.to_owned(), entry, key }, REGISTRY_WITHIN)?)
+}
+
+fn taken(name: &str, answer: Answer) -> Result<(), NameError> {
+    match answer {
         Answer::Stands(entry) => Err(NameError::Taken { name: name.to_owned(), found: entry.type_name }),
         _ => Ok(()),
     }
+}
+
+/// Keeps a name for those who know `key`, until it is [let go](unhold) or this node ends.
+pub(crate) fn hold(runtime: &Arc<Runtime>, name: &str, key: u64) -> Result<(), NameError> {
+    check(name)?;
+    let address = Address { node: runtime.id, slot: Default::default() };
+    let entry =
+        Entry { address, type_name: "child of a supervisor, which is being started again".to_owned() };
+    taken(name, ask(runtime, Ask::Hold { name: name.to_owned(), entry, key }, REGISTRY_WITHIN)?)
+}
+
+pub(crate) fn unhold(runtime: &Arc<Runtime>, name: &str, key: u64) {
+    tell(runtime, Ask::Unhold { name: name.to_owned(), key });
 }
 
 /// Takes the name back from what lived at `address`.
@@ -209,8 +227,9 @@ impl From<CallError> for NameError {
 fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, CallError> {
     let taken_back = match &ask {
         Ask::Lookup { name, .. } => Some(TakenBack::Lookup(name.clone())),
-        Ask::Register { name, entry } => Some(TakenBack::Register(name.clone(), entry.address)),
-        Ask::Forget { .. } | Ask::Unregister { .. } | Ask::Release { .. } => None,
+        Ask::Register { name, entry, .. } => Some(TakenBack::Register(name.clone(), entry.address)),
+        Ask::Hold { name, key, .. } => Some(TakenBack::Hold(name.clone(), *key)),
+        Ask::Forget { .. } | Ask::Unregister { .. } | Ask::Release { .. } | Ask::Unhold { .. } => None,
     };
     let peer = runtime.peer(runtime.root);
     let pending = match (&peer, runtime.registry()) {
@@ -228,6 +247,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
             Some(TakenBack::Lookup(name)) => tell(runtime, Ask::Forget { name, word: pending.word() }),
             // The root may come to it later, when the object is no more.
             Some(TakenBack::Register(name, address)) => tell(runtime, Ask::Unregister { name, address }),
+            Some(TakenBack::Hold(name, key)) => unhold(runtime, &name, key),
             None => {}
         }
     }
@@ -238,6 +258,7 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
 enum TakenBack {
     Lookup(String),
     Register(String, Address),
+    Hold(String, u64),
 }
 
 /// Tells the registry something that has no answer.

@@ -30,12 +30,24 @@ pub(crate) struct Entry {
     pub(crate) type_name: String,
 }
 
-/// What nodes ask of the registry. All but `Forget` and `Unregister` are answered.
+/// What nodes ask of the registry. All but `Forget`, `Unregister` and `Unhold` are answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
+    /// `key`: that of who holds the name, if somebody does; otherwise zero.
     Register {
         name: String,
         entry: Entry,
+        key: u64,
+    },
+    /// Keeps a name for those who know the key, also while it stands for nothing, until `Unhold` or the end of the asker's node.
+    Hold {
+        name: String,
+        entry: Entry,
+        key: u64,
+    },
+    Unhold {
+        name: String,
+        key: u64,
     },
     /// `wait`: answer when the name is there, however long that takes.
     Lookup {
@@ -71,9 +83,18 @@ pub(crate) enum Answer {
 /// Somebody who waits for an answer: a node and the number of its call.
 type Asker = (NodeId, u64);
 
+/// A name that is kept for some.
+#[derive(Debug)]
+struct Hold {
+    key: u64,
+    /// Who keeps it, to be told to others.
+    by: Entry,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     names: HashMap<String, Entry>,
+    holds: HashMap<String, Hold>,
     waiting: HashMap<String, Vec<Asker>>,
 }
 
@@ -81,7 +102,24 @@ impl Registry {
     /// Handles one request; the answers to give now, in order.
     pub(crate) fn ask(&mut self, asker: Asker, ask: Ask) -> Vec<(Asker, Answer)> {
         match ask {
-            Ask::Register { name, entry } => self.register(asker, name, entry),
+            Ask::Register { name, entry, key } => self.register(asker, name, entry, key),
+            Ask::Hold { name, entry, key } => {
+                let answer = match (self.names.get(&name), self.holds.get(&name)) {
+                    (Some(stands), _) => Answer::Stands(stands.clone()),
+                    (None, Some(hold)) => Answer::Stands(hold.by.clone()),
+                    (None, None) => {
+                        self.holds.insert(name, Hold { key, by: entry });
+                        Answer::Registered
+                    }
+                };
+                vec![(asker, answer)]
+            }
+            Ask::Unhold { name, key } => {
+                if self.holds.get(&name).is_some_and(|hold| hold.key == key) {
+                    self.holds.remove(&name);
+                }
+                Vec::new()
+            }
             Ask::Lookup { name, wait } => match self.names.get(&name) {
                 Some(entry) => vec![(asker, Answer::Stands(entry.clone()))],
                 None if wait => {
@@ -111,9 +149,12 @@ impl Registry {
         }
     }
 
-    fn register(&mut self, asker: Asker, name: String, entry: Entry) -> Vec<(Asker, Answer)> {
+    fn register(&mut self, asker: Asker, name: String, entry: Entry, key: u64) -> Vec<(Asker, Answer)> {
         if let Some(stands) = self.names.get(&name) {
             return vec![(asker, Answer::Stands(stands.clone()))];
+        }
+        if let Some(hold) = self.holds.get(&name).filter(|hold| hold.key != key) {
+            return vec![(asker, Answer::Stands(hold.by.clone()))];
         }
         let waiting = self.waiting.remove(&name).unwrap_or_default();
         let news = waiting.into_iter().map(|who| (who, Answer::Stands(entry.clone())));
@@ -125,6 +166,7 @@ impl Registry {
     /// Frees the names of a node that has ended and forgets whom it made wait.
     pub(crate) fn node_ended(&mut self, node: NodeId) {
         self.names.retain(|_, entry| entry.address.node != node);
+        self.holds.retain(|_, hold| hold.by.address.node != node);
         let names: Vec<String> = self.waiting.keys().cloned().collect();
         for name in names {
             self.forget(&name, |(waiting, _)| *waiting == node);
@@ -179,7 +221,8 @@ impl Cell for RegistryCell {
         incoming: Incoming<'_>,
     ) -> Result<(), Violation> {
         let ask: Ask = decode(incoming.body).map_err(|e| format!("a registry message: {e}"))?;
-        let answered = matches!(ask, Ask::Register { .. } | Ask::Lookup { .. } | Ask::Release { .. });
+        let answered =
+            matches!(ask, Ask::Register { .. } | Ask::Hold { .. } | Ask::Lookup { .. } | Ask::Release { .. });
         if answered != (incoming.kind == Kind::Call) {
             return Err("a registry message of the wrong kind".to_owned());
         }
@@ -211,7 +254,7 @@ mod tests {
     }
 
     fn register(registry: &mut Registry, id: u64, name: &str) -> Vec<(Asker, Answer)> {
-        registry.ask((node(id), 1), Ask::Register { name: name.into(), entry: entry(id) })
+        registry.ask((node(id), 1), Ask::Register { name: name.into(), entry: entry(id), key: 0 })
     }
 
     /// > The first to register a name wins, the second learns who did.
@@ -253,6 +296,29 @@ mod tests {
         let look = |name: &str| Ask::Lookup { name: name.into(), wait: false };
         assert_eq!(registry.ask((node(2), 1), look("/a"))[0].1, Answer::Unknown);
         assert_eq!(registry.ask((node(2), 1), look("/b"))[0].1, Answer::Stands(entry(2)));
+    }
+
+    #[test]
+    fn a_name_that_is_held_is_free_for_who_knows_the_key_until_it_is_let_go() {
+        let mut registry = Registry::default();
+        let hold = |id, key| Ask::Hold { name: "/a".into(), entry: entry(id), key };
+        assert_eq!(registry.ask((node(1), 1), hold(1, 7)), [((node(1), 1), Answer::Registered)]);
+        assert_eq!(registry.ask((node(2), 1), hold(2, 8)), [((node(2), 1), Answer::Stands(entry(1)))]);
+        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
+        for _ in 0..2 {
+            let known = Ask::Register { name: "/a".into(), entry: entry(3), key: 7 };
+            assert_eq!(registry.ask((node(3), 1), known), [((node(3), 1), Answer::Registered)]);
+            registry.node_ended(node(3));
+            assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
+        }
+        registry.ask((node(1), 0), Ask::Unhold { name: "/a".into(), key: 8 });
+        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
+        registry.ask((node(1), 0), Ask::Unhold { name: "/a".into(), key: 7 });
+        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Registered)]);
+        registry.node_ended(node(2));
+        registry.ask((node(1), 1), hold(1, 7));
+        registry.node_ended(node(1));
+        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Registered)]);
     }
 
     #[test]

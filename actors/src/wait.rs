@@ -251,7 +251,7 @@ impl Runtime {
             peer.fetch_what_is_held_back(self);
         }
         // One of the threads of this node's actors is replaced while it sleeps.
-        let _waits = actor::waits();
+        let _waits = actor::waits(self);
         if !self.seat.take(waiter) {
             return waiter.park(deadline);
         }

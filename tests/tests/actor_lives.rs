@@ -108,6 +108,35 @@ fn a_message_without_room_does_what_was_asked() {
     check.check();
 }
 
+/// > An actor that waits for a sender does not keep that one waiting for room there is, in one process and between two.
+#[test]
+fn an_actor_that_waits_for_a_sender_leaves_it_the_room_there_is() {
+    fn keeps_small(node: &Node, (): ()) {
+        let _small = node.actor::<Scribe>(()).name("/small").capacity(16).start().unwrap();
+        node.wait_stopping(PATIENCE * 10);
+    }
+    let node = Node::start().unwrap();
+    let here = node.actor::<Scribe>(()).capacity(16).start().unwrap();
+    let child = node.spawn("small", keeps_small, ()).unwrap();
+    let there = node.open_timeout("/small", PATIENCE).unwrap();
+    for actor in [&here, &there] {
+        for handled in 1..8 {
+            let (begun, go) = events(&node);
+            (0..handled).for_each(|n| tell(actor, Do::Note(n)));
+            tell(actor, Do::Block(begun.clone(), go.clone()));
+            begun.wait_timeout(PATIENCE).unwrap();
+            // It goes on when 16 more are there; of their room what was handled so far is a part.
+            for n in 0..16 {
+                actor.cast_timeout(Tell::Do(Do::Note(n)), PATIENCE).unwrap();
+            }
+            go.set().unwrap();
+        }
+        assert_eq!(seen(actor).len(), (1..8).map(|handled| handled + 16).sum::<usize>());
+    }
+    child.terminate(PATIENCE);
+    child.join().unwrap();
+}
+
 /// > What an actor puts aside is handled when it wants, in order, before what waits; the stash has an end.
 #[test]
 fn what_is_put_aside_is_handled_in_order_before_what_waits() {

@@ -10,10 +10,10 @@ mod worker;
 use std::time::Duration;
 
 use callboard::{
-    ActorRef, AutoShutdown, Backoff, ChildSpec, ChildState, Event, EventOptions, Exit, Failure, Node,
-    Restart, Strategy, Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
+    ActorRef, AutoShutdown, Backoff, ChildSpec, ChildState, Event, EventOptions, Exit, Failure, NameError,
+    Node, Restart, StartActorError, Strategy, Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
 };
-use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, send_signal};
+use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, rounds, send_signal};
 
 use self::worker::{Work, apart, find, here, job, lines, pid, process};
 
@@ -178,6 +178,39 @@ fn references_and_mailboxes_survive_a_restart() {
     let down = monitor.wait_timeout(PATIENCE).unwrap();
     assert_eq!((down.exit, down.restarts), (Exit::Shutdown, false));
     assert!(worker.cast(Work::Note(1)).is_err());
+}
+
+/// > The name of an actor in its own process is kept between its lives: nobody else gets it, and a lookup finds the next.
+#[test]
+fn the_name_of_an_actor_in_its_own_process_is_kept_between_its_lives() {
+    let check = LeakCheck::new();
+    {
+        let (node, _log) = job();
+        let backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(50)).jitter(0.0);
+        let supervisor = node.supervise(&quiet().child(apart("kept").backoff(backoff))).unwrap();
+        let takes = || node.actor::<worker::Worker>("taker".to_owned()).name("/kept").start();
+        for _ in 0..rounds(10) {
+            let before = find(&node, "kept");
+            let monitor = before.monitor();
+            send_signal(before.call_timeout(Work::Pid, PATIENCE).unwrap(), 9);
+            monitor.wait_timeout(PATIENCE).unwrap();
+            assert!(matches!(takes(), Err(StartActorError::Name(NameError::Taken { .. }))));
+            let next = find(&node, "kept");
+            assert!(next != before && next.call_timeout(Work::Pid, PATIENCE).is_ok());
+            eventually("it runs", || state(&supervisor, "kept") == Some(ChildState::Running));
+        }
+        supervisor.terminate("kept").unwrap();
+        let taker = takes().unwrap();
+        assert!(matches!(supervisor.restart("kept"), Err(SupervisorError::StartFailed { .. })));
+        let ended = taker.monitor();
+        taker.stop();
+        ended.wait_timeout(PATIENCE).unwrap();
+        supervisor.restart("kept").unwrap();
+        supervisor.stop();
+        assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
+        takes().unwrap();
+    }
+    check.check();
 }
 
 /// > Too many restarts end a supervisor, and that is counted by its own supervisor; back-off delays a restart.

@@ -63,6 +63,8 @@ pub(super) struct State<M> {
     pub(super) is_announced: bool,
     /// It is told when those end to whom it is linked, and does not end with them.
     pub(super) traps_exits: bool,
+    /// Its code waits in the middle of a message.
+    is_waiting: bool,
     restarts: u32,
     handled: u64,
     pub(super) dropped: u64,
@@ -131,6 +133,7 @@ impl<M: Message> ActorCell<M> {
                     has_ended: false,
                     is_announced: false,
                     traps_exits: false,
+                    is_waiting: false,
                     restarts: 0,
                     handled: 0,
                     dropped: 0,

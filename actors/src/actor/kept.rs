@@ -14,6 +14,7 @@ use super::keeper::Keeper;
 use super::start::{StartActor, live};
 use super::wire::Ending;
 use crate::failure::Failure;
+use crate::names;
 use crate::node::{Node, WeakNode};
 use crate::process::Process;
 use crate::protocol::panic_text;
@@ -37,6 +38,8 @@ struct State<M> {
     asked: Option<Ending>,
     /// How many cells it has had.
     cells: u64,
+    /// The name that is kept for its processes, and the key to it.
+    held: Option<(String, u64)>,
 }
 
 enum Life<M> {
@@ -76,7 +79,7 @@ where
     F: for<'n> Fn(&'n Node) -> StartActor<'n, A> + Send + Sync + 'static,
 {
     pub(crate) fn create(make: F, node: WeakNode, told: Told) -> Arc<dyn Kid> {
-        let state = State { attempt: 0, life: Life::None, asked: None, cells: 0 };
+        let state = State { attempt: 0, life: Life::None, asked: None, cells: 0, held: None };
         Arc::new_cyclic(|me| Self { make, node, told, me: Weak::clone(me), state: Mutex::new(state) })
     }
 
@@ -112,7 +115,7 @@ where
                 };
                 let keeper = Arc::new(Hears { kept: Weak::clone(&self.me), number });
                 let parts = (plan.capacity, plan.name, plan.when_full, plan.has_own_thread);
-                (ActorCell::create_named(runtime, parts, Some(keeper))?, number)
+                (ActorCell::create_named(runtime, parts, 0, Some(keeper))?, number)
             }
         };
         let asked = {
@@ -152,8 +155,31 @@ where
         is_it
     }
 
-    fn start_process(&self, plan: StartActor<'_, A>, attempt: u64) -> Result<(), StartActorError> {
+    /// Keeps the name of one in a process of its own, so that nobody else has it between two lives; the key to it.
+    fn hold(&self, runtime: &Arc<Runtime>, name: Option<&str>) -> Result<u64, StartActorError> {
+        let held = self.state.lock().held.clone();
+        match (held, name) {
+            (Some((held, key)), Some(name)) if held == name => return Ok(key),
+            (Some((held, key)), _) => names::unhold(runtime, &held, key),
+            (None, _) => {}
+        }
+        let Some(name) = name else { return Ok(0) };
+        let key = callboard_ipc::random_u64();
+        names::hold(runtime, name, key)?;
+        self.state.lock().held = Some((name.to_owned(), key));
+        Ok(key)
+    }
+
+    fn let_go(&self, runtime: &Arc<Runtime>) {
+        let held = self.state.lock().held.take();
+        if let Some((name, key)) = held {
+            names::unhold(runtime, &name, key);
+        }
+    }
+
+    fn start_process(&self, mut plan: StartActor<'_, A>, attempt: u64) -> Result<(), StartActorError> {
         let Some(start) = plan.process else { return Ok(()) };
+        plan.key = self.hold(plan.node.runtime(), plan.name.as_deref())?;
         let publish = |process: &Arc<Process<Exit>>| {
             process.is_watched();
             let asked = {
@@ -261,5 +287,6 @@ where
         if let Life::Here { cell, exit, .. } = life {
             cell.close(runtime, exit.unwrap_or(Exit::Shutdown));
         }
+        self.let_go(runtime);
     }
 }

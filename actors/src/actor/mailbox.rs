@@ -4,6 +4,8 @@
 //! sending, and what a node may have under way is known without asking. Only a mailbox that drops the oldest has one room for
 //! all, and tells senders of room as soon as their messages have come. Nothing here decodes a message.
 
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,22 +20,7 @@ use crate::hook::{Hook, Hooks};
 use crate::parcel::Rights;
 use crate::peer::Peer;
 
-/// What a mailbox holds of one sending node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-}
-
-/// The most that may wait, of each sending node.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Capacity {
-    pub(super) messages: u64,
-    /// For those that come encoded.
-    pub(super) bytes: u64,
-    /// Of all nodes together, and the oldest make room for the newest.
-    pub(super) drops_oldest: bool,
-}
+pub(super) use self::parts::{Capacity, Closed, Dropped, Load, Next, Room};
 
 enum Entry<M> {
     Moved {
@@ -64,34 +51,8 @@ struct Source {
     handled: Load,
     /// Its node has ended: it goes with its last message.
     has_left: bool,
-}
-
-/// The next message.
-pub(super) enum Next<M> {
-    Moved {
-        message: M,
-        deadline: Option<Instant>,
-    },
-    /// Its bytes are in the buffer that was given.
-    Encoded {
-        head: Head,
-        rights: Rights,
-    },
-    News(News),
-}
-
-/// A message that had to make room for another.
-pub(super) enum Dropped<M> {
-    Moved(M),
-    /// With those rights to reply in it.
-    Encoded(Vec<wire::Right>),
-}
-
-/// Room that a sender on another node is to be told of.
-pub(super) struct Room {
-    pub(super) peer: Arc<Peer>,
-    pub(super) slot: Slot,
-    pub(super) load: Load,
+    /// It waits for room, be it little.
+    wants_room: bool,
 }
 
 pub(super) struct Mailbox<M> {
@@ -222,6 +183,7 @@ impl<M> Mailbox<M> {
             waiting: Load::default(),
             handled: Load::default(),
             has_left: false,
+            wants_room: false,
         };
         Ok((self.sources.insert(source), true))
     }
@@ -339,6 +301,26 @@ impl<M> Mailbox<M> {
         Some((Next::Encoded { head, rights }, Vec::new(), room))
     }
 
+    /// A sender waits for room.
+    pub(super) fn wants_room(&mut self, peer: NodeId, slot: Slot) {
+        for (_, source) in &mut self.sources {
+            source.wants_room |= source.peer.id == peer && source.slot == slot;
+        }
+    }
+
+    /// The room of those senders who wait for it, be it little.
+    pub(super) fn wanted_room(&mut self) -> Vec<Room> {
+        let mut rooms = Vec::new();
+        for (_, source) in &mut self.sources {
+            if source.wants_room && source.handled.messages > 0 && !source.has_left {
+                source.wants_room = false;
+                let load = std::mem::take(&mut source.handled);
+                rooms.push(Room { peer: Arc::clone(&source.peer), slot: source.slot, load });
+            }
+        }
+        rooms
+    }
+
     /// A message from elsewhere has been taken out.
     fn taken(&mut self, key: usize, bytes: u64) {
         self.waiting.messages -= 1;
@@ -359,6 +341,7 @@ impl<M> Mailbox<M> {
         let is_much = 2 * handled.messages >= capacity.messages || 2 * handled.bytes >= capacity.bytes;
         (is_much && !source.has_left).then(|| {
             let load = std::mem::take(&mut source.handled);
+            source.wants_room = false;
             Room { peer: Arc::clone(&source.peer), slot: source.slot, load }
         })
     }
@@ -384,13 +367,4 @@ impl<M> Mailbox<M> {
         dropped.senders.extend(self.sources.drain().map(|source| (source.peer, source.slot)));
         dropped
     }
-}
-
-/// What was in a mailbox when its actor ended.
-pub(super) struct Closed<M> {
-    pub(super) moved: Vec<M>,
-    /// Rights to reply in messages that nobody will decode.
-    pub(super) replies: Vec<wire::Right>,
-    pub(super) senders: Vec<(Arc<Peer>, Slot)>,
-    pub(super) hooks: Vec<Hook>,
 }

@@ -25,6 +25,8 @@ use crate::wait_any::WaitAny;
 struct Given<A, M: Message> {
     args: A,
     name: Option<String>,
+    /// To the name, if a supervisor keeps it.
+    key: u64,
     capacity: u64,
     capacity_bytes: u64,
     when_full: WhenFull<M>,
@@ -62,12 +64,13 @@ pub(super) fn start<A: Actor>(
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let StartActor { node, args, name, capacity, when_full, stash_capacity, .. } = plan;
+    let StartActor { node, args, name, key, capacity, when_full, stash_capacity, .. } = plan;
     let (started, is_started) = node.one_way_pipe().map_err(crate::SpawnError::Start)?;
     let process_name = name.clone().unwrap_or_else(|| std::any::type_name::<A>().to_owned());
     let given = Given {
         args,
         name,
+        key,
         capacity: capacity.messages,
         capacity_bytes: capacity.bytes,
         when_full,
@@ -93,12 +96,10 @@ fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>) -> Exit
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let Given { args, name, capacity, capacity_bytes, when_full, stash_capacity, started } = given;
+    let Given { args, name, key, capacity, capacity_bytes, when_full, stash_capacity, started } = given;
     let mut plan = node.actor::<A>(args).capacity(capacity).capacity_bytes(capacity_bytes);
     plan = plan.when_full(when_full).stash_capacity(stash_capacity as usize);
-    if let Some(name) = name {
-        plan = plan.name(name);
-    }
+    (plan.name, plan.key) = (name, key);
     let (actor, told) = match plan.start() {
         Ok(actor) => (Some(actor.clone()), Ok(actor)),
         Err(StartActorError::Failed(failure)) => (None, Err(NotStarted::Failed(failure))),

@@ -41,6 +41,8 @@ struct State {
     no_room: NoRoom,
     /// Messages that were lost so, and that the actor's node has not been told of.
     dropped: u64,
+    /// The actor's node knows that somebody here waits for room.
+    has_asked: bool,
     room: Hooks,
     /// Keeps what references find, as long as something can be sent.
     remote: Option<Arc<Remote>>,
@@ -109,6 +111,7 @@ impl Sender {
                 end: None,
                 no_room: NoRoom::Wait,
                 dropped: 0,
+                has_asked: false,
                 room: Hooks::default(),
                 remote: None,
             };
@@ -133,6 +136,14 @@ impl Sender {
     /// Counts a message that is lost. The actor's node is told when there is room again.
     pub(super) fn count_dropped(&self) {
         self.state.lock().dropped += 1;
+    }
+
+    /// Says that somebody here waits for room: told of by halves, they might wait for an actor that waits for them.
+    pub(super) fn wants_room(&self, runtime: &Arc<Runtime>) {
+        if !std::mem::replace(&mut self.state.lock().has_asked, true) {
+            self.peer.cast(runtime, self.actor, &encoded(&ToActor::WantsRoom { sender: self.slot }));
+            self.peer.flush_by_need(runtime);
+        }
     }
 
     fn ended(&self, end: End) {
@@ -208,6 +219,7 @@ impl Cell for Sender {
             ToSender::Room { messages, bytes } => {
                 let (hooks, dropped) = {
                     let mut state = self.state.lock();
+                    state.has_asked = false;
                     state.messages = state.messages.saturating_add(messages);
                     state.bytes = state.bytes.saturating_add_unsigned(bytes);
                     (state.room.take(), std::mem::take(&mut state.dropped))

@@ -164,6 +164,7 @@ impl<M: Message> ActorRef<M> {
                 }
                 NoRoom::Divert(to) => return Err(NotCast::Divert(to)),
             }
+            sender.wants_room(&self.runtime);
             if !self.runtime.wait_until(&RoomThere(sender), until) {
                 return Err(NotCast::NotSent(NotSent::Full));
             }

@@ -43,6 +43,8 @@ pub struct StartActor<'a, A: Actor> {
     pub(super) when_full: WhenFull<A::Message>,
     pub(super) stash_capacity: usize,
     pub(super) has_own_thread: bool,
+    /// The key to its name, if a supervisor keeps that.
+    pub(super) key: u64,
     /// Starts it in a process of its own.
     pub(super) process: Option<StartProcess<'a, A>>,
 }
@@ -70,6 +72,7 @@ impl Node {
             when_full: WhenFull::Wait,
             stash_capacity: STASH_CAPACITY,
             has_own_thread: false,
+            key: 0,
             process: None,
         }
     }
@@ -139,7 +142,7 @@ impl<A: Actor> StartActor<'_, A> {
         }
         let runtime = self.node.runtime();
         let parts = (self.capacity, self.name, self.when_full, self.has_own_thread);
-        let cell = ActorCell::create_named(runtime, parts, None)?;
+        let cell = ActorCell::create_named(runtime, parts, self.key, None)?;
         match live::<A>(runtime, &cell, self.node.downgrade(), self.args, self.stash_capacity) {
             Ok(()) => Ok(ActorRef::here(runtime, cell)),
             Err(error) => {
@@ -158,12 +161,13 @@ impl<M: Message> ActorCell<M> {
     pub(super) fn create_named(
         runtime: &Arc<Runtime>,
         (capacity, name, when_full, has_own_thread): Parts<M>,
+        key: u64,
         keeper: Option<Arc<dyn Keeper>>,
     ) -> Result<Arc<Self>, StartActorError> {
         let cell = Self::create(runtime, Plan { capacity, name, when_full, has_own_thread, keeper });
         let type_name = <ActorRef<M> as Object>::type_name();
         let claimed = match &cell.name {
-            Some(name) => names::claim(runtime, name, cell.address, type_name),
+            Some(name) => names::claim(runtime, name, cell.address, type_name, key),
             None => Ok(()),
         };
         let ready = claimed

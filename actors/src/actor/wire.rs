@@ -99,6 +99,10 @@ pub(super) enum ToActor {
     Dropped {
         messages: u64,
     },
+    /// A sender waits for room, told in this slot.
+    WantsRoom {
+        sender: Slot,
+    },
     /// Call: answered with its figures.
     Stats,
 }

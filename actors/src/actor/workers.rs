@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::context::current;
+use crate::cell::Cell;
 use crate::runtime::Runtime;
 
 /// The most threads that wait and are replaced by spares; with more, actors wait for a thread.
@@ -199,22 +201,33 @@ fn work(of: &Weak<Runtime>) {
     }
 }
 
-/// A worker that waits: another takes its place until this is dropped.
-pub(crate) struct Waits(Option<Arc<Runtime>>);
+/// A thread that waits. If it is a worker another takes its place until this is dropped; if it runs an actor's code, that is told.
+pub(crate) struct Waits {
+    of: Option<Arc<Runtime>>,
+    actor: Option<(Arc<Runtime>, Arc<dyn Cell>)>,
+}
 
-/// Says that this thread is about to wait, if it is a worker.
-pub(crate) fn waits() -> Waits {
+/// Says that this thread is about to wait for something on `runtime`'s node.
+pub(crate) fn waits(runtime: &Arc<Runtime>) -> Waits {
     let of = OF.with_borrow(Clone::clone);
     if let Some(runtime) = &of {
         runtime.workers.waits(runtime);
     }
-    Waits(of)
+    let here = current().filter(|actor| actor.node == runtime.id);
+    let actor = here.and_then(|actor| runtime.cell(actor.slot)).map(|cell| (Arc::clone(runtime), cell));
+    if let Some((runtime, cell)) = &actor {
+        cell.code_waits(runtime, true);
+    }
+    Waits { of, actor }
 }
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        if let Some(runtime) = &self.0 {
+        if let Some(runtime) = &self.of {
             runtime.workers.goes_on();
+        }
+        if let Some((runtime, cell)) = &self.actor {
+            cell.code_waits(runtime, false);
         }
     }
 }

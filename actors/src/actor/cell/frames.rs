@@ -117,6 +117,7 @@ impl<M: Message> ActorCell<M> {
             ToActor::Unwatch { word } => self.unwatch_from(from.id, word),
             ToActor::Unlink { from: slot } => self.unlinked(at(slot)),
             ToActor::Exited { from: slot, exit } => self.exited(runtime, slot.map(at), exit),
+            ToActor::WantsRoom { sender } => self.wants_room(runtime, from.id, sender),
             ToActor::Dropped { messages } => self.count_dropped(messages),
         }
         Ok(())
@@ -164,6 +165,10 @@ impl<M: Message> Cell for ActorCell<M> {
 
     fn tick(&self, runtime: &Arc<Runtime>) {
         self.timers_due(runtime);
+    }
+
+    fn code_waits(&self, runtime: &Arc<Runtime>, waits: bool) {
+        self.is_waiting(runtime, waits);
     }
 
     fn linked_ended(&self, runtime: &Arc<Runtime>, from: Address, exit: &Exit) {

@@ -3,12 +3,37 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::State;
+use callboard_core::{NodeId, Slot};
+
+use super::{ActorCell, State};
+use crate::actor::handle::Message;
 use crate::actor::mailbox::{Dropped, Room};
 use crate::actor::reply;
 use crate::actor::wire::ToSender;
 use crate::peer::encoded;
 use crate::runtime::Runtime;
+
+impl<M: Message> ActorCell<M> {
+    /// A sender elsewhere waits for room. While the actor's code runs it is told of half its room at a time; while that waits,
+    /// perhaps for this very sender, of whatever there is.
+    pub(super) fn wants_room(&self, runtime: &Arc<Runtime>, peer: NodeId, sender: Slot) {
+        let rooms = {
+            let mut state = self.state.lock();
+            state.mailbox.wants_room(peer, sender);
+            if state.is_waiting { state.mailbox.wanted_room() } else { Vec::new() }
+        };
+        rooms.iter().for_each(|room| tell_room(runtime, room));
+    }
+
+    pub(super) fn is_waiting(&self, runtime: &Arc<Runtime>, waits: bool) {
+        let rooms = {
+            let mut state = self.state.lock();
+            state.is_waiting = waits;
+            if waits { state.mailbox.wanted_room() } else { Vec::new() }
+        };
+        rooms.iter().for_each(|room| tell_room(runtime, room));
+    }
+}
 
 pub(super) fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
     let load = room.load;
