@@ -11,6 +11,7 @@ use callboard_core::{Address, Flags, Kind, NodeId};
 use crate::actor::Exit;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::tree::Seen;
 
 /// A whole message as it came from a peer.
 pub(crate) struct Incoming<'a> {
@@ -50,6 +51,11 @@ pub(crate) trait Cell: Send + Sync {
 
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
+
+    /// What it is, to be seen from outside; none for most.
+    fn seen(&self) -> Option<Seen> {
+        None
+    }
 
     /// Its code is about to wait in the middle of a message, or goes on.
     fn code_waits(&self, _runtime: &Arc<Runtime>, _waits: bool) {}

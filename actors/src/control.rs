@@ -15,6 +15,7 @@ use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::{Peer, Reading, encoded, header};
 use crate::runtime::Runtime;
+use crate::tree;
 
 /// Where every node's control cell is.
 pub(crate) const CONTROL: Slot = Slot { index: 0, generation: 1 };
@@ -36,6 +37,8 @@ pub(crate) enum Control {
     Gone { slot: Slot },
     /// To the root, call: answered when that node has ended and its names are free.
     AwaitEnd { node: NodeId },
+    /// Call: what runs on this node?
+    Look,
     /// Call: answered when everything before it has been handled.
     Sync,
 }
@@ -146,7 +149,10 @@ impl Cell for ControlCell {
             Control::AwaitEnd { node } if incoming.kind == Kind::Call => {
                 self.await_end(runtime, from, incoming.word, node);
             }
-            Control::Introduce { .. } | Control::Sync | Control::AwaitEnd { .. } => {
+            Control::Look if incoming.kind == Kind::Call => {
+                call::reply(runtime, from, incoming.word, &tree::part(runtime));
+            }
+            Control::Introduce { .. } | Control::Sync | Control::Look | Control::AwaitEnd { .. } => {
                 return Err("a control message that must be a call was cast".to_owned());
             }
             Control::Stop => {

@@ -10,6 +10,7 @@ mod call;
 mod cell;
 mod control;
 mod failure;
+mod group;
 mod guests;
 mod hello;
 mod hook;
@@ -28,15 +29,17 @@ mod runtime;
 mod scope;
 mod scratch;
 mod supervisor;
+mod tree;
 mod wait;
 mod wait_any;
 
 pub use actor::{
-    Actor, ActorRef, ActorStats, AskError, Asked, CastError, Context, Down, Exit, Message, Monitor,
+    Actor, ActorRef, ActorStats, AskError, Asked, CastError, Context, Down, Exit, InHand, Message, Monitor,
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
+pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
 pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
@@ -63,6 +66,7 @@ pub use supervisor::{
     AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
     Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
 };
+pub use tree::Tree;
 pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]

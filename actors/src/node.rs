@@ -74,7 +74,7 @@ pub enum JoinJobError {
 pub struct Node(Arc<Inner>);
 
 /// A node as those know it who do not keep it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct WeakNode(Weak<Inner>);
 
 impl WeakNode {

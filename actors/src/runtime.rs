@@ -24,6 +24,7 @@ use crate::control::{CONTROL, Control, ControlCell};
 use crate::peer::{Peer, Reading};
 use crate::process::child::ChildCell;
 use crate::registry::{REGISTRY, RegistryCell};
+use crate::tree::Seen;
 use crate::wait::Seat;
 
 use self::stop::StopAsked;
@@ -326,6 +327,12 @@ impl Runtime {
 
     pub(crate) fn cell(&self, slot: Slot) -> Option<Arc<dyn Cell>> {
         self.cells.read().get(slot).cloned()
+    }
+
+    /// What of its cells is to be seen from outside.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
+        cells.iter().filter_map(|cell| cell.seen()).collect()
     }
 
     /// Gives a cell a slot of its own, which it learns before anybody can reach it.

@@ -2,6 +2,8 @@
 
 #[path = "supervisors/ends.rs"]
 mod ends;
+#[path = "supervisors/in_hand.rs"]
+mod in_hand;
 #[path = "supervisors/tree.rs"]
 mod tree;
 #[path = "supervisors/worker.rs"]
@@ -318,6 +320,56 @@ fn a_supervisor_ends_with_its_significant_children() {
             assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Significant));
             assert!(supervisor.run().is_ok() && pid(&node, "stays").is_none());
         }
+    }
+    check.check();
+}
+
+/// > The tree of a job names its processes, supervisors and actors with their figures, also those that are stuck or stopped.
+#[test]
+fn the_tree_of_a_job_names_all_that_runs() {
+    let check = LeakCheck::new();
+    {
+        let (node, _log) = job();
+        let below = quiet().strategy(Strategy::RestForOne).child(apart("b")).child(process("c"));
+        let spec = quiet().name("top").child(here("a")).child(ChildSpec::supervisor("below", below));
+        let supervisor = node.supervise(&spec).unwrap();
+        let alone = node.actor::<worker::Worker>("alone".to_owned()).start().unwrap();
+        eventually("all answer", || ["a", "b", "c"].iter().all(|name| pid(&node, name).is_some()));
+        let (begun, go): (Event, Event) =
+            (node.anonymous(EventOptions::new()), node.anonymous(EventOptions::new()));
+        alone.cast(Work::Block(begun.clone(), go.clone())).unwrap();
+        begun.wait_timeout(PATIENCE).unwrap();
+        (0..3).for_each(|n| alone.cast(Work::Note(n)).unwrap());
+        find(&node, "a").cast(Work::Panic).unwrap();
+        let pids = ["b", "c"].map(|name| pid(&node, name).unwrap());
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        eventually("the tree is whole", || {
+            let text = node.tree(PATIENCE).to_string();
+            let lines = lines(&text);
+            let has = |start: String, with: &str| {
+                lines.iter().any(|line| line.starts_with(&start) && line.contains(with))
+            };
+            has(format!("root (pid {})", std::process::id()), "")
+                && has("  supervisor top: one for one, 1000 restarts in 60s".to_owned(), "")
+                && has(
+                    "    actor a /a (running): 0 waiting".to_owned(),
+                    "1 restarts, before that it panicked",
+                )
+                && has("    supervisor below (running): rest for one".to_owned(), "")
+                && has(format!("      process /b (pid {}, running)", pids[0]), "")
+                && has("        actor /b: 0 waiting".to_owned(), "handled")
+                && has(format!("      process c (pid {}, running)", pids[1]), "")
+                && has("        actor /c: 0 waiting".to_owned(), "handled")
+                && has("  actor ".to_owned(), "3 waiting since")
+        });
+        go.set().unwrap();
+        send_signal(pids[1], 19);
+        let stopped = format!("process c (pid {}, running): does not answer", pids[1]);
+        eventually("it is stopped", || node.tree(Duration::from_millis(50)).to_string().contains(&stopped));
+        send_signal(pids[1], 18);
+        supervisor.stop();
+        supervisor.wait_timeout(PATIENCE).unwrap();
+        assert!(!node.tree(PATIENCE).to_string().contains("process"));
     }
     check.check();
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use callboard_core::{Address, NodeId, TimerKey, Timers};
 
 use super::exit::Exit;
+use super::in_hand::Held;
 use super::watch::Watcher;
 
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Bonds {
     /// How it is to end, if it is to exit.
     pub(super) why: Option<Exit>,
     pub(super) last_exit: Option<Exit>,
+    /// The message it had in hand when it failed.
+    pub(super) in_hand: Option<Held>,
     /// Requests to exit that wait, as it traps them.
     pub(super) exits_waiting: u64,
 }

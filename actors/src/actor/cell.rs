@@ -18,15 +18,16 @@ use parking_lot::Mutex;
 use super::bonds::Bonds;
 use super::exit::Exit;
 use super::handle::Message;
+use super::in_hand::{Held, InHand};
 use super::keeper::Keeper;
 use super::mailbox::{Capacity, Mailbox, Next};
 use super::news::News;
-use super::stats::{ActorStats, since};
 use super::thread::OwnThread;
 use super::when_full::WhenFull;
-use super::wire::Ending;
+use super::wire::{Ending, Head};
 use super::workers::Run;
 use crate::hook::Hook;
+use crate::parcel::Rights;
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::scratch::with_scratch;
@@ -87,6 +88,8 @@ pub(crate) struct ActorCell<M> {
     /// What it is registered as.
     pub(super) name: Option<Box<str>>,
     pub(super) when_full: WhenFull<M>,
+    /// What becomes of the message in hand when it fails; none: it is gone.
+    pub(super) in_hand: Option<InHand<M>>,
     /// A thread that runs nothing else.
     own_thread: Option<Arc<OwnThread>>,
     /// Who decides what becomes of it when it ends.
@@ -98,6 +101,7 @@ pub(super) struct Plan<M> {
     pub(super) capacity: Capacity,
     pub(super) name: Option<String>,
     pub(super) when_full: WhenFull<M>,
+    pub(super) in_hand: Option<InHand<M>>,
     pub(super) has_own_thread: bool,
     pub(super) keeper: Option<Arc<dyn Keeper>>,
 }
@@ -118,7 +122,7 @@ enum Turn<M> {
 
 impl<M: Message> ActorCell<M> {
     pub(super) fn create(runtime: &Arc<Runtime>, plan: Plan<M>) -> Arc<Self> {
-        let Plan { mut capacity, name, when_full, has_own_thread, keeper } = plan;
+        let Plan { mut capacity, name, when_full, in_hand, has_own_thread, keeper } = plan;
         capacity.drops_oldest = matches!(when_full, WhenFull::DropOldest);
         runtime.add_cell(|slot| {
             Arc::new_cyclic(|me| Self {
@@ -143,6 +147,7 @@ impl<M: Message> ActorCell<M> {
                 body: Mutex::new(None),
                 name: name.map(Box::from),
                 when_full,
+                in_hand,
                 own_thread: has_own_thread.then(Arc::default),
                 keeper,
             })
@@ -252,22 +257,6 @@ impl<M: Message> ActorCell<M> {
         }
     }
 
-    /// Its figures at this moment.
-    pub(super) fn stats(&self) -> ActorStats {
-        let state = self.state.lock();
-        let waiting = state.mailbox.waiting();
-        ActorStats {
-            waiting: waiting.messages,
-            waiting_bytes: waiting.bytes,
-            oldest: state.mailbox.oldest().map_or(Duration::ZERO, since),
-            handled: state.handled,
-            dropped: state.dropped,
-            busy: state.busy,
-            restarts: state.restarts,
-            last_exit: state.bonds.as_ref().and_then(|bonds| bonds.last_exit.clone()),
-        }
-    }
-
     fn schedule(&self, runtime: &Arc<Runtime>) {
         if let Some(own) = &self.own_thread {
             own.wake();
@@ -309,7 +298,7 @@ impl<M: Message> ActorCell<M> {
             match &popped.0 {
                 Next::News(News::Exited { from: None, .. }) => state.bonds().exits_waiting -= 1,
                 Next::News(_) => {}
-                Next::Moved { .. } | Next::Encoded { .. } => state.handled += 1,
+                Next::Moved { .. } | Next::Encoded { .. } | Next::Again(_) => state.handled += 1,
             }
             popped
         };
@@ -332,6 +321,10 @@ impl<M: Message> ActorCell<M> {
             Next::Moved { deadline: Some(at), .. } if at <= Instant::now() => return None,
             Next::Moved { message, .. } => message,
             Next::Encoded { head, rights } => self.decode(runtime, &head, rights, bytes)?,
+            Next::Again(held) => {
+                let bytes = held.bytes.unwrap_or_default();
+                self.decode(runtime, &Head::default(), Rights::default(), &bytes)?
+            }
             Next::News(news) => return body.news(news),
         };
         body.handle(message)
@@ -341,6 +334,7 @@ impl<M: Message> ActorCell<M> {
     fn turn(&self, runtime: &Arc<Runtime>, body: &mut dyn Body<M>) -> Option<Exit> {
         with_scratch(|bytes| {
             for _ in 0..TURN {
+                let mut held = None;
                 let handled = match self.next(runtime, body.has_unstashed(), bytes) {
                     Turn::Nothing => return None,
                     Turn::End(exit) => return Some(exit),
@@ -350,11 +344,15 @@ impl<M: Message> ActorCell<M> {
                         catch_unwind(AssertUnwindSafe(handle))
                     }
                     Turn::Message(next) => {
+                        held = self.in_hand.as_ref().and_then(|_| Held::keep(&next, bytes));
                         let handle = || self.handle(runtime, body, next, bytes);
                         catch_unwind(AssertUnwindSafe(handle))
                     }
                 };
                 let exit = handled.unwrap_or_else(|panic| Some(Exit::Panicked(panic_text(panic))));
+                if held.is_some() && matches!(exit, Some(Exit::Failed(_) | Exit::Panicked(_))) {
+                    self.state.lock().bonds().in_hand = held;
+                }
                 if exit.is_some() {
                     return exit;
                 }

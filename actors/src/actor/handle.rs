@@ -58,7 +58,7 @@ impl<M: Message> ActorRef<M> {
         Self { runtime: Arc::clone(runtime), address: cell.address, line: Line::Here(cell) }
     }
 
-    pub(super) fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
+    pub(crate) fn of(runtime: &Arc<Runtime>, address: Address) -> Self {
         let line = if address.node == runtime.id {
             let cell = runtime.cell(address.slot).and_then(|cell| cell.into_any().downcast().ok());
             cell.map_or(Line::Cut, Line::Here)

@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::supervisor::{Kid, Told};
+use crate::tree::KidIs;
 
 /// An actor that a supervisor keeps. `F` says how it is started, each time anew.
 pub(crate) struct Kept<A: Actor, F> {
@@ -99,14 +100,14 @@ where
 
     fn start_here(&self, node: &Node, plan: StartActor<'_, A>, attempt: u64) -> Result<(), StartActorError> {
         let runtime = node.runtime();
-        let (args, stash_capacity) = (plan.args, plan.stash_capacity);
+        let stash_capacity = plan.stash_capacity;
         let known = match &self.state.lock().life {
             Life::Here { cell, number, .. } if !cell.has_ended() => Some((Arc::clone(cell), *number)),
             _ => None,
         };
         let is_new = known.is_none();
-        let (cell, number) = match known {
-            Some(known) => known,
+        let (cell, number, args) = match known {
+            Some((cell, number)) => (cell, number, plan.args),
             None => {
                 let number = {
                     let mut state = self.state.lock();
@@ -114,8 +115,8 @@ where
                     state.cells
                 };
                 let keeper = Arc::new(Hears { kept: Weak::clone(&self.me), number });
-                let parts = (plan.capacity, plan.name, plan.when_full, plan.has_own_thread);
-                (ActorCell::create_named(runtime, parts, 0, Some(keeper))?, number)
+                let (plan, args) = plan.into_plan(Some(keeper));
+                (ActorCell::create_named(runtime, plan, 0)?, number, args)
             }
         };
         let asked = {
@@ -288,5 +289,13 @@ where
             cell.close(runtime, exit.unwrap_or(Exit::Shutdown));
         }
         self.let_go(runtime);
+    }
+
+    fn is(&self) -> KidIs {
+        match &self.state.lock().life {
+            Life::Here { cell, .. } => KidIs::Actor(cell.address.slot),
+            Life::Process(process) if process.is_alive() => KidIs::Process(process.pid()),
+            Life::Process(_) | Life::None => KidIs::Nothing,
+        }
     }
 }

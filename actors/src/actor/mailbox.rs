@@ -14,6 +14,7 @@ use callboard_core::{ByteStrings, NodeId, Slot};
 use callboard_ipc::coarse_nanos;
 use slab::Slab;
 
+use super::in_hand::Held;
 use super::news::News;
 use super::wire::{self, Head};
 use crate::hook::{Hook, Hooks};
@@ -37,6 +38,8 @@ enum Entry<M> {
         rights: Rights,
         since: u64,
     },
+    /// It was in hand when a former life failed.
+    Again(Held),
     /// News for the actor, which take no room: there is one for each watch, link and timer at most.
     News(News),
 }
@@ -90,13 +93,18 @@ impl<M> Mailbox<M> {
     pub(super) fn oldest(&self) -> Option<u64> {
         self.entries.iter().find_map(|entry| match entry {
             Entry::Moved { since, .. } | Entry::Frame { since, .. } => Some(*since),
-            Entry::News(_) => None,
+            Entry::Again(_) | Entry::News(_) => None,
         })
     }
 
     /// Adds news, behind the messages that have come.
     pub(super) fn tell(&mut self, news: News) {
         self.entries.push_back(Entry::News(news));
+    }
+
+    /// Has a message handled once more, before all others. It takes no room: there is one at most.
+    pub(super) fn again(&mut self, held: Held) {
+        self.entries.push_front(Entry::Again(held));
     }
 
     /// Those that made room since the last time.
@@ -136,7 +144,7 @@ impl<M> Mailbox<M> {
         let is_full =
             |waiting: Load| waiting.messages > messages || (waiting.bytes > bytes && waiting.messages > 1);
         while drops_oldest && is_full(self.waiting) {
-            let is_message = |entry: &Entry<M>| !matches!(entry, Entry::News(_));
+            let is_message = |entry: &Entry<M>| matches!(entry, Entry::Moved { .. } | Entry::Frame { .. });
             let Some(at) = self.entries.iter().position(is_message) else { return };
             let Entry::Frame { source, is_headed, bytes, at: from, rights, .. } = &mut self.entries[at]
             else {
@@ -278,6 +286,7 @@ impl<M> Mailbox<M> {
                     Some((Next::Moved { message, deadline }, self.room.take(), None))
                 }
                 Entry::News(news) => Some((Next::News(news), Vec::new(), None)),
+                Entry::Again(held) => Some((Next::Again(held), Vec::new(), None)),
                 Entry::Frame { .. } => None,
             };
         };
@@ -360,7 +369,7 @@ impl<M> Mailbox<M> {
                         }
                     }
                 }
-                Entry::Frame { .. } | Entry::News(_) => {}
+                Entry::Frame { .. } | Entry::Again(_) | Entry::News(_) => {}
             }
         }
         (self.moved, self.waiting) = (0, Load::default());

@@ -9,6 +9,7 @@ use super::Actor;
 use super::error::StartActorError;
 use super::exit::Exit;
 use super::handle::{ActorRef, Message};
+use super::in_hand::InHand;
 use super::start::{ProcessStarted, StartActor};
 use super::when_full::WhenFull;
 use super::wire::Ending;
@@ -30,6 +31,7 @@ struct Given<A, M: Message> {
     capacity: u64,
     capacity_bytes: u64,
     when_full: WhenFull<M>,
+    in_hand: Option<InHand<M>>,
     stash_capacity: u64,
     started: PipeSender<Result<ActorRef<M>, NotStarted>>,
 }
@@ -64,7 +66,7 @@ pub(super) fn start<A: Actor>(
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let StartActor { node, args, name, key, capacity, when_full, stash_capacity, .. } = plan;
+    let StartActor { node, args, name, key, capacity, when_full, in_hand, stash_capacity, .. } = plan;
     let (started, is_started) = node.one_way_pipe().map_err(crate::SpawnError::Start)?;
     let process_name = name.clone().unwrap_or_else(|| std::any::type_name::<A>().to_owned());
     let given = Given {
@@ -74,6 +76,7 @@ where
         capacity: capacity.messages,
         capacity_bytes: capacity.bytes,
         when_full,
+        in_hand,
         stash_capacity: stash_capacity as u64,
         started,
     };
@@ -96,10 +99,11 @@ fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>) -> Exit
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let Given { args, name, key, capacity, capacity_bytes, when_full, stash_capacity, started } = given;
+    let Given { args, name, key, capacity, capacity_bytes, when_full, in_hand, stash_capacity, started } =
+        given;
     let mut plan = node.actor::<A>(args).capacity(capacity).capacity_bytes(capacity_bytes);
     plan = plan.when_full(when_full).stash_capacity(stash_capacity as usize);
-    (plan.name, plan.key) = (name, key);
+    (plan.name, plan.key, plan.in_hand) = (name, key, in_hand);
     let (actor, told) = match plan.start() {
         Ok(actor) => (Some(actor.clone()), Ok(actor)),
         Err(StartActorError::Failed(failure)) => (None, Err(NotStarted::Failed(failure))),

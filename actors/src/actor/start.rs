@@ -14,6 +14,7 @@ use super::context::{Context, run_as};
 use super::error::StartActorError;
 use super::exit::Exit;
 use super::handle::{ActorRef, Message};
+use super::in_hand::InHand;
 use super::keeper::Keeper;
 use super::mailbox::Capacity;
 use super::news::News;
@@ -41,17 +42,18 @@ pub struct StartActor<'a, A: Actor> {
     pub(super) name: Option<String>,
     pub(super) capacity: Capacity,
     pub(super) when_full: WhenFull<A::Message>,
+    pub(super) in_hand: Option<InHand<A::Message>>,
     pub(super) stash_capacity: usize,
     pub(super) has_own_thread: bool,
     /// The key to its name, if a supervisor keeps that.
     pub(super) key: u64,
     /// Starts it in a process of its own.
-    pub(super) process: Option<StartProcess<'a, A>>,
+    pub(super) process: Option<StartProcess<A>>,
 }
 
 /// Starts an actor in a process, which is told of before it has started there.
-pub(super) type StartProcess<'a, A> =
-    fn(StartActor<'a, A>, &dyn Fn(&Arc<Process<Exit>>)) -> ProcessStarted<A>;
+pub(super) type StartProcess<A> =
+    for<'n> fn(StartActor<'n, A>, &dyn Fn(&Arc<Process<Exit>>)) -> ProcessStarted<A>;
 pub(super) type ProcessStarted<A> =
     Result<(ActorRef<<A as Actor>::Message>, Arc<Process<Exit>>), StartActorError>;
 
@@ -70,6 +72,7 @@ impl Node {
             name: None,
             capacity: Capacity { messages: CAPACITY, bytes: CAPACITY_BYTES, drops_oldest: false },
             when_full: WhenFull::Wait,
+            in_hand: None,
             stash_capacity: STASH_CAPACITY,
             has_own_thread: false,
             key: 0,
@@ -102,6 +105,12 @@ impl<A: Actor> StartActor<'_, A> {
     /// What becomes of messages for which there is no room: their senders wait, by default.
     pub fn when_full(mut self, what: WhenFull<A::Message>) -> Self {
         self.when_full = what;
+        self
+    }
+
+    /// What becomes of the message in hand when its code fails: it is gone, by default.
+    pub fn in_hand(mut self, what: InHand<A::Message>) -> Self {
+        self.in_hand = Some(what);
         self
     }
 
@@ -140,31 +149,60 @@ impl<A: Actor> StartActor<'_, A> {
         if let Some(start) = self.process {
             return start(self, &|_| {}).map(|(actor, _)| actor);
         }
-        let runtime = self.node.runtime();
-        let parts = (self.capacity, self.name, self.when_full, self.has_own_thread);
-        let cell = ActorCell::create_named(runtime, parts, self.key, None)?;
-        match live::<A>(runtime, &cell, self.node.downgrade(), self.args, self.stash_capacity) {
-            Ok(()) => Ok(ActorRef::here(runtime, cell)),
-            Err(error) => {
-                cell.close(runtime, Exit::NotThere);
-                Err(error)
-            }
+        let (runtime, node) = (self.node.runtime(), self.node.downgrade());
+        let (key, stash_capacity) = (self.key, self.stash_capacity);
+        let (plan, args) = self.into_plan(None);
+        let cell = ActorCell::create_named(runtime, plan, key)?;
+        begin_new::<A>(runtime, cell, node, args, stash_capacity)
+    }
+}
+
+impl<A: Actor> StartActor<'_, A> {
+    /// What its cell is made with, and its arguments.
+    pub(super) fn into_plan(self, keeper: Option<Arc<dyn Keeper>>) -> (Plan<A::Message>, A::Args) {
+        let Self { args, name, capacity, when_full, in_hand, has_own_thread, .. } = self;
+        (Plan { capacity, name, when_full, in_hand, has_own_thread, keeper }, args)
+    }
+}
+
+/// Begins the life of one that has a new cell. If it does not start nothing is left of it.
+fn begin_new<A: Actor>(
+    runtime: &Arc<Runtime>,
+    cell: Arc<ActorCell<A::Message>>,
+    node: WeakNode,
+    args: A::Args,
+    stash_capacity: usize,
+) -> Result<ActorRef<A::Message>, StartActorError> {
+    match live::<A>(runtime, &cell, node, args, stash_capacity) {
+        Ok(()) => Ok(ActorRef::here(runtime, cell)),
+        Err(error) => {
+            cell.close(runtime, Exit::NotThere);
+            Err(error)
         }
     }
 }
 
-/// What a cell is made with: capacity, name, what to do without room, and whether it has its own thread.
-pub(super) type Parts<M> = (Capacity, Option<String>, WhenFull<M>, bool);
+/// Starts an actor of this crate's own, which has a mailbox of that capacity and does not know its node.
+pub(crate) fn start_plain<A: Actor>(
+    runtime: &Arc<Runtime>,
+    args: A::Args,
+    messages: u64,
+) -> Result<ActorRef<A::Message>, StartActorError> {
+    let capacity = Capacity { messages, bytes: CAPACITY_BYTES, drops_oldest: false };
+    let when_full = WhenFull::Wait;
+    let plan = Plan { capacity, name: None, when_full, in_hand: None, has_own_thread: false, keeper: None };
+    let cell = ActorCell::create_named(runtime, plan, 0)?;
+    begin_new::<A>(runtime, cell, WeakNode::default(), args, STASH_CAPACITY)
+}
 
 impl<M: Message> ActorCell<M> {
     /// A cell with its name and its thread, without a life. After an error nothing is left of it.
     pub(super) fn create_named(
         runtime: &Arc<Runtime>,
-        (capacity, name, when_full, has_own_thread): Parts<M>,
+        plan: Plan<M>,
         key: u64,
-        keeper: Option<Arc<dyn Keeper>>,
     ) -> Result<Arc<Self>, StartActorError> {
-        let cell = Self::create(runtime, Plan { capacity, name, when_full, has_own_thread, keeper });
+        let cell = Self::create(runtime, plan);
         let type_name = <ActorRef<M> as Object>::type_name();
         let claimed = match &cell.name {
             Some(name) => names::claim(runtime, name, cell.address, type_name, key),

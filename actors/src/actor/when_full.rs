@@ -11,7 +11,7 @@ use super::wire::NoRoom;
 ///
 /// Each message that is dropped is counted, in the actor's [`ActorStats::dropped`](super::ActorStats::dropped); those dropped by senders on other nodes when there is room for
 /// them again. Whoever waits for its reply is told [`AskError::Gone`](super::AskError::Gone).
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(bound(serialize = "", deserialize = "M: Message"))]
 #[non_exhaustive]
 pub enum WhenFull<M> {
@@ -38,6 +38,18 @@ impl<M> WhenFull<M> {
             WhenFull::Fail => NoRoom::Fail,
             WhenFull::DropNewest => NoRoom::Drop,
             WhenFull::Divert(to) => NoRoom::Divert(to.at()),
+        }
+    }
+}
+
+impl<M> Clone for WhenFull<M> {
+    fn clone(&self) -> Self {
+        match self {
+            WhenFull::Wait => WhenFull::Wait,
+            WhenFull::Fail => WhenFull::Fail,
+            WhenFull::DropNewest => WhenFull::DropNewest,
+            WhenFull::DropOldest => WhenFull::DropOldest,
+            WhenFull::Divert(to) => WhenFull::Divert(to.clone()),
         }
     }
 }

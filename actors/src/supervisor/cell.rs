@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::child_spec::{ChildSpec, SupervisorSpec};
 use super::effect::{ChildId, Conclusion, Effect, Refusal, State, Ticket};
+use super::handle::ChildState;
 use super::kid::{Kid, Told};
 use super::machine::Machine;
 use super::spec::{Faulty, Plan};
@@ -22,6 +23,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::node::{Node, WeakNode};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::tree::{KidIs, KidPart, Seen, SupervisorPart};
 
 pub(crate) struct SupervisorCell {
     runtime: Weak<Runtime>,
@@ -29,6 +31,8 @@ pub(crate) struct SupervisorCell {
     slot: Slot,
     me: Weak<Self>,
     name: String,
+    /// Its strategy and limit, in words.
+    terms: String,
     is_quiet: bool,
     above: Option<Above>,
     state: Mutex<Inner>,
@@ -127,6 +131,7 @@ impl SupervisorCell {
                     slot,
                     me: Weak::clone(me),
                     name: spec.name.clone(),
+                    terms: spec.settings.to_string(),
                     is_quiet: spec.is_quiet,
                     above,
                     state: Mutex::new(inner),
@@ -266,11 +271,25 @@ impl SupervisorCell {
         self.state.lock().has_begun
     }
 
-    /// Its children in the order of their starts, each with what is below it.
-    pub(super) fn children(&self) -> Vec<(Plan, State, Option<Arc<SupervisorCell>>)> {
+    /// Its children in the order of their starts.
+    pub(super) fn children(&self) -> Vec<(Plan, State)> {
         let inner = self.state.lock();
-        let below = |id| inner.kids.get(&id).and_then(|kid| kid.below());
-        inner.machine.children().map(|(id, plan, state)| (plan.clone(), state, below(id))).collect()
+        inner.machine.children().map(|(_, plan, state)| (plan.clone(), state)).collect()
+    }
+
+    /// What is to be seen of it.
+    pub(super) fn part(&self) -> SupervisorPart {
+        let kids: Vec<_> = {
+            let inner = self.state.lock();
+            let kid = |id| inner.kids.get(&id).map(Arc::clone);
+            inner.machine.children().map(|(id, plan, state)| (plan.name.clone(), state, kid(id))).collect()
+        };
+        let children = kids.into_iter().map(|(name, state, kid)| KidPart {
+            name,
+            state: ChildState::from(state).to_string(),
+            is: kid.map_or(KidIs::Nothing, |kid| kid.is()),
+        });
+        SupervisorPart { name: self.name.clone(), terms: self.terms.clone(), children: children.collect() }
     }
 }
 
@@ -352,6 +371,10 @@ impl Cell for SupervisorCell {
 
     fn receive(&self, _: &Arc<Runtime>, _: &Arc<Peer>, _: Incoming<'_>) -> Result<(), Violation> {
         Err("a message to a supervisor, which takes none".to_owned())
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        self.above.is_none().then(|| Seen::Supervisor(self.part()))
     }
 
     fn tick(&self, _: &Arc<Runtime>) {

@@ -218,7 +218,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// Its children in the order of their starts.
     pub fn children(&self) -> Vec<ChildInfo> {
-        let info = |(plan, state, _): (super::spec::Plan, State, _)| ChildInfo {
+        let info = |(plan, state): (super::spec::Plan, State)| ChildInfo {
             name: plan.name,
             state: state.into(),
             restart: plan.restart,

@@ -6,6 +6,7 @@ use super::cell::SupervisorCell;
 use super::effect::{ChildId, How};
 use crate::actor::Exit;
 use crate::runtime::Runtime;
+use crate::tree::KidIs;
 
 /// A child, as its supervisor handles it. Each start has a number.
 pub(crate) trait Kid: Send + Sync {
@@ -27,10 +28,8 @@ pub(crate) trait Kid: Send + Sync {
     /// Its life is over, and none follows unless somebody asks.
     fn is_over(&self, _runtime: &Arc<Runtime>, _attempt: u64) {}
 
-    /// Its own children, if it is a supervisor.
-    fn below(&self) -> Option<Arc<SupervisorCell>> {
-        None
-    }
+    /// What it is just now.
+    fn is(&self) -> KidIs;
 }
 
 /// Where a child tells what becomes of it.

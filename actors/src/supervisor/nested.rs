@@ -11,6 +11,7 @@ use crate::actor::Exit;
 use crate::failure::Failure;
 use crate::node::WeakNode;
 use crate::runtime::Runtime;
+use crate::tree::KidIs;
 
 /// A supervisor that a supervisor keeps. Each of its lives is a cell of its own.
 pub(super) struct NestedKid {
@@ -97,7 +98,9 @@ impl Kid for NestedKid {
         self.ask(attempt, Asked::Kill);
     }
 
-    fn below(&self) -> Option<Arc<SupervisorCell>> {
-        self.state.lock().cell.clone()
+    fn is(&self) -> KidIs {
+        let cell = self.state.lock().cell.clone();
+        cell.filter(|cell| cell.over().is_none())
+            .map_or(KidIs::Nothing, |cell| KidIs::Supervisor(cell.part()))
     }
 }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::node::{Node, WeakNode};
 use crate::process::Process;
 use crate::runtime::Runtime;
+use crate::tree::KidIs;
 
 type Returns = Result<(), Failure>;
 
@@ -113,5 +114,11 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Kid for Pr
 
     fn kill(&self, _: &Arc<Runtime>, attempt: u64) {
         self.ask(attempt, Asked::Kill);
+    }
+
+    fn is(&self) -> KidIs {
+        let state = self.state.lock();
+        let process = state.process.as_ref().filter(|process| process.is_alive());
+        process.map_or(KidIs::Nothing, |process| KidIs::Process(process.pid()))
     }
 }

@@ -1,5 +1,6 @@
 //! What a supervisor is told of itself and of each child, and what is refused at once.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,18 @@ impl Default for Settings {
             within: WITHIN,
             auto_shutdown: AutoShutdown::default(),
         }
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strategy = match self.strategy {
+            Strategy::OneForOne => "one for one",
+            Strategy::OneForAll => "one for all",
+            Strategy::RestForOne => "rest for one",
+            Strategy::SimpleOneForOne => "simple one for one",
+        };
+        write!(f, "{strategy}, {} restarts in {:?}", self.max_restarts, self.within)
     }
 }
 

@@ -12,11 +12,13 @@ use callboard_core::{Address, NodeId};
 use super::{ActorCell, Body};
 use crate::actor::exit::Exit;
 use crate::actor::handle::Message;
+use crate::actor::in_hand::Held;
 use crate::actor::news::News;
 use crate::actor::reply;
 use crate::actor::watch::{Watcher, once_names_are_free, tell_exited};
-use crate::actor::wire::{Ending, Over, ToSender};
+use crate::actor::wire::{Ending, Head, Over, ToSender};
 use crate::names;
+use crate::parcel::Rights;
 use crate::peer::encoded;
 use crate::runtime::Runtime;
 
@@ -34,15 +36,19 @@ impl<M: Message> ActorCell<M> {
         worked: Duration,
     ) {
         let keeper = self.keeper.as_ref().filter(|_| !runtime.workers.has_ended());
-        {
+        let in_hand = {
             let mut state = self.state.lock();
             state.busy += worked;
             state.is_closed |= keeper.is_none();
             state.ending = None;
             state.traps_exits = false;
-            if let Some(bonds) = &mut state.bonds {
+            state.bonds.as_mut().and_then(|bonds| {
                 bonds.timers = Default::default();
-            }
+                bonds.in_hand.take()
+            })
+        };
+        if let Some(held) = in_hand {
+            self.settle(runtime, held, keeper.is_some());
         }
         if let Some(mut body) = body.take() {
             let ends = || {
@@ -58,6 +64,28 @@ impl<M: Message> ActorCell<M> {
             Some(keeper) => keeper.ended(runtime, exit),
             None => self.close(runtime, exit),
         }
+    }
+
+    /// What becomes of the message that was in hand.
+    fn settle(&self, runtime: &Arc<Runtime>, mut held: Held, is_kept: bool) {
+        let Some(in_hand) = &self.in_hand else { return };
+        held.times += 1;
+        if is_kept && held.bytes.is_some() && held.times <= in_hand.times() {
+            return self.state.lock().mailbox.again(held);
+        }
+        let why = match (held.bytes, in_hand.dead_letters()) {
+            (None, _) => "it holds what moves, and can't be kept",
+            (Some(_), None) => "it was handled often enough",
+            (Some(bytes), Some(to)) => {
+                let message = self.decode(runtime, &Head::default(), Rights::default(), &bytes);
+                if message.is_none_or(|message| to.try_cast(message).is_ok()) {
+                    return;
+                }
+                "whoever was to get it takes nothing"
+            }
+        };
+        let name = self.name.as_deref().unwrap_or("an actor");
+        runtime.complain(&format!("{name} failed, and the message in hand is gone: {why}"));
     }
 
     /// It never began, or will not live again.

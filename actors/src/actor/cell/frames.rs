@@ -19,6 +19,7 @@ use crate::peer::{Peer, encoded};
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::scope;
+use crate::tree::{ActorPart, Seen};
 
 impl<M: Message> ActorCell<M> {
     /// None if nobody waits for it any more, or if it can't be read, which its callers and a line on standard error tell.
@@ -165,6 +166,11 @@ impl<M: Message> Cell for ActorCell<M> {
 
     fn tick(&self, runtime: &Arc<Runtime>) {
         self.timers_due(runtime);
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        let name = self.name.as_deref().map(str::to_owned);
+        Some(Seen::Actor(ActorPart { slot: self.address.slot, name, stats: self.stats() }))
     }
 
     fn code_waits(&self, runtime: &Arc<Runtime>, waits: bool) {

@@ -1,7 +1,8 @@
-//! Room in a mailbox: who is told of it, and what was dropped to make it.
+//! Room in a mailbox: who is told of it, what was dropped to make it, and its figures.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use callboard_core::{NodeId, Slot};
 
@@ -9,6 +10,7 @@ use super::{ActorCell, State};
 use crate::actor::handle::Message;
 use crate::actor::mailbox::{Dropped, Room};
 use crate::actor::reply;
+use crate::actor::stats::{ActorStats, since};
 use crate::actor::wire::ToSender;
 use crate::peer::encoded;
 use crate::runtime::Runtime;
@@ -23,6 +25,22 @@ impl<M: Message> ActorCell<M> {
             if state.is_waiting { state.mailbox.wanted_room() } else { Vec::new() }
         };
         rooms.iter().for_each(|room| tell_room(runtime, room));
+    }
+
+    /// Its figures at this moment.
+    pub(in crate::actor) fn stats(&self) -> ActorStats {
+        let state = self.state.lock();
+        let waiting = state.mailbox.waiting();
+        ActorStats {
+            waiting: waiting.messages,
+            waiting_bytes: waiting.bytes,
+            oldest: state.mailbox.oldest().map_or(Duration::ZERO, since),
+            handled: state.handled,
+            dropped: state.dropped,
+            busy: state.busy,
+            restarts: state.restarts,
+            last_exit: state.bonds.as_ref().and_then(|bonds| bonds.last_exit.clone()),
+        }
     }
 
     pub(super) fn is_waiting(&self, runtime: &Arc<Runtime>, waits: bool) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use callboard_core::Slot;
 
+use crate::actor::in_hand::Held;
 use crate::actor::news::News;
 use crate::actor::wire::{self, Head};
 use crate::hook::Hook;
@@ -39,6 +40,8 @@ pub(in crate::actor) enum Next<M> {
         head: Head,
         rights: Rights,
     },
+    /// Its bytes are its own.
+    Again(Held),
     News(News),
 }
 

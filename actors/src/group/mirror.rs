@@ -1,0 +1,197 @@
+//! A group as one handle and its clones see it: a copy of its members that follows the owner's.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::wire::{Ask, Told};
+use super::{GroupChange, OWNER_WITHIN};
+use crate::actor::{Actor, ActorRef, Context, Down, Exit, Message, MonitorId};
+use crate::failure::Failure;
+use crate::hook::{Hook, Hooks, Poll};
+
+/// How many changes wait for a watch; one more, and it is told that it has missed some.
+const MAX_CHANGES: usize = 4096;
+
+/// What is known of a group here.
+pub(super) struct Shared<M> {
+    pub(super) state: Mutex<Known<M>>,
+}
+
+pub(super) struct Known<M> {
+    /// None until the owner has told it.
+    pub(super) version: Option<u64>,
+    pub(super) members: Vec<ActorRef<M>>,
+    /// The owner has ended.
+    pub(super) is_gone: bool,
+    pub(super) turn: usize,
+    watches: Vec<Weak<Changes<M>>>,
+    hooks: Hooks,
+}
+
+/// Changes that wait for a watch.
+pub(super) struct Changes<M> {
+    state: Mutex<(VecDeque<GroupChange<M>>, Hooks)>,
+}
+
+impl<M> Default for Shared<M> {
+    fn default() -> Self {
+        let known = Known {
+            version: None,
+            members: Vec::new(),
+            is_gone: false,
+            turn: 0,
+            watches: Vec::new(),
+            hooks: Hooks::default(),
+        };
+        Self { state: Mutex::new(known) }
+    }
+}
+
+impl<M: Message> Shared<M> {
+    /// A watch that begins with those who are there.
+    pub(super) fn watch(&self) -> Arc<Changes<M>> {
+        let mut known = self.state.lock();
+        let begin = known.members.iter().map(|member| GroupChange::Joined(member.clone())).collect();
+        let changes = Arc::new(Changes { state: Mutex::new((begin, Hooks::default())) });
+        known.watches.retain(|watch| watch.strong_count() > 0);
+        known.watches.push(Arc::downgrade(&changes));
+        changes
+    }
+
+    fn change(&self, with: impl FnOnce(&mut Known<M>) -> Vec<GroupChange<M>>) {
+        let (hooks, watches, changes) = {
+            let mut known = self.state.lock();
+            let changes = with(&mut known);
+            let watches: Vec<_> = known.watches.iter().filter_map(Weak::upgrade).collect();
+            (known.hooks.take(), watches, changes)
+        };
+        for watch in watches {
+            watch.add(&changes);
+        }
+        hooks.iter().for_each(|hook| hook.notify());
+    }
+}
+
+impl<M> Changes<M> {
+    pub(super) fn take(&self) -> Option<GroupChange<M>> {
+        self.state.lock().0.pop_front()
+    }
+
+    fn add(&self, changes: &[GroupChange<M>]) {
+        let hooks = {
+            let mut state = self.state.lock();
+            for change in changes {
+                if state.0.len() >= MAX_CHANGES {
+                    state.0.clear();
+                    state.0.push_back(GroupChange::Missed);
+                }
+                state.0.push_back(change.clone());
+            }
+            state.1.take()
+        };
+        hooks.iter().for_each(|hook| hook.notify());
+    }
+}
+
+impl<M: Send> Poll for Changes<M> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.state.lock();
+        let is_ready = !state.0.is_empty();
+        if !is_ready {
+            state.1.add(hook);
+        }
+        is_ready
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.state.lock().1.remove(hook);
+    }
+}
+
+/// That a version is known here, or that the owner has ended.
+pub(super) struct Until<'a, M>(pub(super) &'a Shared<M>, pub(super) u64);
+
+impl<M: Send> Poll for Until<'_, M> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut known = self.0.state.lock();
+        let is_ready = known.is_gone || known.version.is_some_and(|version| version >= self.1);
+        if !is_ready {
+            known.hooks.add(hook);
+        }
+        is_ready
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.state.lock().hooks.remove(hook);
+    }
+}
+
+/// The actor that follows the owner, for the handle in `Args` and its clones.
+pub(super) struct Mirror<M: Message> {
+    owner: ActorRef<Ask<M>>,
+    shared: Arc<Shared<M>>,
+}
+
+impl<M: Message> Actor for Mirror<M> {
+    type Message = Told<M>;
+    type Args = (ActorRef<Ask<M>>, Arc<Shared<M>>);
+
+    fn start(
+        context: &mut Context<Told<M>>,
+        (owner, shared): (ActorRef<Ask<M>>, Arc<Shared<M>>),
+    ) -> Result<Self, Failure> {
+        context.monitor(&owner);
+        let mirror = Self { owner, shared };
+        let asks = Ask::Mirror(context.me().clone());
+        if mirror.owner.cast_timeout(asks, OWNER_WITHIN).is_err() {
+            mirror.gone();
+        }
+        Ok(mirror)
+    }
+
+    fn handle(&mut self, _: &mut Context<Told<M>>, told: Told<M>) -> Result<(), Failure> {
+        self.shared.change(|known| match told {
+            Told::All { version, members } => {
+                known.version = Some(version);
+                let before = std::mem::replace(&mut known.members, members);
+                let joined = known.members.iter().filter(|member| !before.contains(member));
+                let joined: Vec<_> = joined.map(|member| GroupChange::Joined(member.clone())).collect();
+                let left = before.into_iter().filter(|member| !known.members.contains(member));
+                left.map(GroupChange::Left).chain(joined).collect()
+            }
+            Told::Joined { version, member } => {
+                known.version = Some(version);
+                known.members.push(member.clone());
+                vec![GroupChange::Joined(member)]
+            }
+            Told::Left { version, member } => {
+                known.version = Some(version);
+                let at = known.members.iter().position(|other| other.address() == member);
+                at.map(|at| GroupChange::Left(known.members.remove(at))).into_iter().collect()
+            }
+        });
+        Ok(())
+    }
+
+    fn down(&mut self, context: &mut Context<Told<M>>, _: MonitorId, _: Down) -> Result<(), Failure> {
+        self.gone();
+        context.stop();
+        Ok(())
+    }
+
+    fn stopped(&mut self, _: &mut Context<Told<M>>, _: &Exit) {
+        self.gone();
+    }
+}
+
+impl<M: Message> Mirror<M> {
+    /// The owner has ended.
+    fn gone(&self) {
+        self.shared.change(|known| {
+            known.is_gone = true;
+            known.members.drain(..).map(GroupChange::Left).collect()
+        });
+    }
+}
