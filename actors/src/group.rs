@@ -111,8 +111,11 @@ struct Inner<M: Message> {
     runtime: Arc<Runtime>,
     owner: ActorRef<Ask<M>>,
     /// Made when it is first looked at.
-    mirror: OnceLock<(Arc<Shared<M>>, Option<ActorRef<Told<M>>>)>,
+    mirror: OnceLock<Mirrored<M>>,
 }
+
+/// What is known here, and the actor that keeps it up to date; none if that could not be started.
+type Mirrored<M> = (Arc<Shared<M>>, Option<ActorRef<Told<M>>>);
 
 impl<M: Message> Drop for Inner<M> {
     fn drop(&mut self) {

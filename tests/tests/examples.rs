@@ -28,6 +28,7 @@ macro_rules! examples {
 
 examples! {
     actors_by_name [];
+    supervised_tree [];
     dict_counter [];
     dict_of_lists [];
     dict_results [];
