@@ -12,6 +12,7 @@ mod keeper;
 mod kept;
 mod link;
 mod mailbox;
+mod messages;
 mod news;
 mod place;
 mod remote;
@@ -35,6 +36,7 @@ pub use self::exit::Exit;
 pub use self::handle::{ActorRef, Message};
 pub use self::in_hand::InHand;
 pub(crate) use self::kept::Kept;
+pub use self::messages::{generated, messages};
 pub use self::reply::ReplyTo;
 pub use self::start::StartActor;
 pub(crate) use self::start::start_plain;
@@ -47,6 +49,8 @@ pub(crate) use self::workers::{Workers, waits};
 use crate::failure::Failure;
 
 /// State that handles one message at a time.
+///
+/// This is the plain form; [`messages`] writes the enum and `handle` of one whose messages are methods.
 ///
 /// ```
 /// # callboard::test_door!();

@@ -35,7 +35,7 @@ mod wait_any;
 
 pub use actor::{
     Actor, ActorRef, ActorStats, AskError, Asked, CastError, Context, Down, Exit, InHand, Message, Monitor,
-    MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull,
+    MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
@@ -71,6 +71,8 @@ pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]
 pub mod door;
+#[doc(hidden)]
+pub use actor::generated;
 
 /// The README's program, compiled and run.
 #[cfg(doctest)]

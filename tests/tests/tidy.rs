@@ -42,7 +42,7 @@ fn root() -> PathBuf {
 fn sources() -> Vec<(String, String)> {
     let root = root();
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ["core", "ipc", "actors", "examples", "tests", "benches"]
+    let mut folders: Vec<PathBuf> = ["core", "ipc", "macros", "actors", "examples", "tests", "benches"]
         .iter()
         .map(|name| root.join(name))
         .collect();
@@ -120,7 +120,8 @@ fn arrows_point_one_way() {
     };
     assert!(!depends("callboard-ipc", "core") && !depends("callboard", "core"));
     assert!(!depends("callboard", "ipc"));
-    for folder in ["core", "ipc", "actors", "examples", "tests"] {
+    assert!(["callboard-core", "callboard-ipc", "callboard"].iter().all(|on| !depends(on, "macros")));
+    for folder in ["core", "ipc", "macros", "actors", "examples", "tests"] {
         assert!(!depends("callboard-bench", folder), "{folder} depends on the benches");
     }
 }
