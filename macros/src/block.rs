@@ -15,8 +15,21 @@ const WRITTEN: [&str; 2] = ["handle", "dispatch"];
 
 /// The methods of `ActorRef`, which would be called in the place of a handle's with the same name. A test compares them.
 pub(crate) const OF_REFERENCES: [&str; 15] = [
-    "address", "begin_call", "begin_call_timeout", "call", "call_timeout", "cast", "cast_timeout", "drain", "exit",
-    "has_ended", "kill", "monitor", "stats", "stop", "try_cast",
+    "address",
+    "begin_call",
+    "begin_call_timeout",
+    "call",
+    "call_timeout",
+    "cast",
+    "cast_timeout",
+    "drain",
+    "exit",
+    "has_ended",
+    "kill",
+    "monitor",
+    "stats",
+    "stop",
+    "try_cast",
 ];
 
 /// An impl that has been read.
@@ -48,7 +61,9 @@ impl Block {
         let mut life = Vec::new();
         for (place, part) in item.items.iter_mut().enumerate() {
             match part {
-                ImplItem::Fn(function) if LIFE.iter().any(|name| function.sig.ident == name) => life.push(place),
+                ImplItem::Fn(function) if LIFE.iter().any(|name| function.sig.ident == name) => {
+                    life.push(place)
+                }
                 ImplItem::Fn(function) if function.sig.receiver().is_some() => {
                     this.methods.extend(Method::read(function, &this.actor, faults));
                 }
@@ -77,17 +92,25 @@ impl Block {
             if is_among(&WRITTEN) {
                 faults.add(name, format!("expected another name: `{name}` is written by this attribute"));
             } else if is_among(&OF_REFERENCES) {
-                let text = format!("expected another name: `{name}` is a method of `ActorRef`, which would be called in its place");
+                let text = format!(
+                    "expected another name: `{name}` is a method of `ActorRef`, which would be called in its place"
+                );
                 faults.add(name, text);
             }
             let same = |other: &&Method| other.variant == *variant;
             if let Some(first) = self.methods[..place].iter().find(same) {
-                let text = format!("expected another name: `{name}` and `{}` would both be the message `{variant}`", first.name);
+                let text = format!(
+                    "expected another name: `{name}` and `{}` would both be the message `{variant}`",
+                    first.name
+                );
                 faults.add(name, text);
             }
             let within = |other: &&Method| *name == timed(&other.name);
             if let Some(other) = self.methods.iter().find(within) {
-                let text = format!("expected another name: `{name}` is written for `{}`, as its form with a deadline", other.name);
+                let text = format!(
+                    "expected another name: `{name}` is written for `{}`, as its form with a deadline",
+                    other.name
+                );
                 faults.add(name, text);
             }
         }
@@ -117,7 +140,9 @@ impl Block {
 
     fn take_life(&mut self, item: &mut ItemImpl, places: &[usize]) {
         let args = |part: &ImplItem| match function(part)?.sig.inputs.last() {
-            Some(FnArg::Typed(last)) if function(part)?.sig.ident == "start" => Some(last.ty.to_token_stream()),
+            Some(FnArg::Typed(last)) if function(part)?.sig.ident == "start" => {
+                Some(last.ty.to_token_stream())
+            }
             _ => None,
         };
         let Some(args) = places.iter().find_map(|place| args(&item.items[*place])) else { return };
@@ -158,7 +183,10 @@ fn actor(item: &ItemImpl, faults: &mut Faults) -> (TokenStream, Ident) {
         faults.add(of, "expected an impl of the type's own methods, and not of a trait");
     }
     if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
-        faults.add(&item.generics, "expected an impl without generics, lifetimes or bounds: a message is one type");
+        faults.add(
+            &item.generics,
+            "expected an impl without generics, lifetimes or bounds: a message is one type",
+        );
     }
     let name = match &*item.self_ty {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| last.ident.clone()),

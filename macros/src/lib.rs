@@ -21,7 +21,10 @@ use self::fault::Faults;
 
 /// Makes messages of an actor's methods: their enum, the function that takes one apart, and a handle that sends them.
 #[proc_macro_attribute]
-pub fn messages(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+pub fn messages(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
     match expand(arguments.into(), item.into()) {
         Ok(code) => code.into(),
         Err((rest, faults)) => {
@@ -35,7 +38,10 @@ pub fn messages(arguments: proc_macro::TokenStream, item: proc_macro::TokenStrea
 fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, (TokenStream, Faults)> {
     let mut faults = Faults::default();
     let visibility = syn::parse2::<Visibility>(arguments.clone()).unwrap_or_else(|_| {
-        faults.add(&arguments, "expected who may use the message and the handle, as `pub` or `pub(crate)`, or nothing");
+        faults.add(
+            &arguments,
+            "expected who may use the message and the handle, as `pub` or `pub(crate)`, or nothing",
+        );
         Visibility::Inherited
     });
     let mut item = match syn::parse2::<Item>(item) {

@@ -95,7 +95,10 @@ impl Method {
         let name = match &*argument.pat {
             Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => name.ident.clone(),
             pattern => {
-                faults.add(pattern, "expected a name, which becomes that of a field of the message, not a pattern");
+                faults.add(
+                    pattern,
+                    "expected a name, which becomes that of a field of the message, not a pattern",
+                );
                 return;
             }
         };
@@ -180,10 +183,16 @@ fn check(signature: &Signature, faults: &mut Faults) {
         faults.add(token, "expected a method that is not async: an actor handles one message at a time, and may wait as it does");
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        faults.add(token, "expected a method that is not unsafe: whoever sends a message can't promise anything");
+        faults.add(
+            token,
+            "expected a method that is not unsafe: whoever sends a message can't promise anything",
+        );
     }
     if !signature.generics.params.is_empty() {
-        faults.add(&signature.generics, "expected a method without generics or lifetimes: a message is one type");
+        faults.add(
+            &signature.generics,
+            "expected a method without generics or lifetimes: a message is one type",
+        );
     }
     if let Some(bounds) = &signature.generics.where_clause {
         faults.add(bounds, "expected a method without bounds: a message is one type");
@@ -240,16 +249,25 @@ fn replied_by(of: &Type) -> Option<&Type> {
 
 /// Whether a value of that type may travel, as far as can be seen. `what` begins the sentence that says why not.
 fn is_owned(of: &Type, what: &str, faults: &mut Faults) -> bool {
-    let found = if has(of.to_token_stream(), &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '&')) {
+    let found = if has(
+        of.to_token_stream(),
+        &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '&'),
+    ) {
         "a reference"
-    } else if has(of.to_token_stream(), &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '\'')) {
+    } else if has(
+        of.to_token_stream(),
+        &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '\''),
+    ) {
         "a lifetime"
     } else if has(of.to_token_stream(), &|token| matches!(token, TokenTree::Ident(word) if word == "impl")) {
         "`impl`"
     } else {
         return true;
     };
-    faults.add(of, format!("{what}, which travels: expected the name of a type that owns what it holds, found {found}"));
+    faults.add(
+        of,
+        format!("{what}, which travels: expected the name of a type that owns what it holds, found {found}"),
+    );
     false
 }
 

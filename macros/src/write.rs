@@ -36,7 +36,8 @@ fn message(block: &Block) -> TokenStream {
         let fields = (!fields.is_empty()).then(|| quote!({ #(#fields),* }));
         quote!(#(#cfgs)* #(#docs)* #variant #fields)
     });
-    let (lints, about) = (lints(), format!("What a `{name}` can be told and asked: a message for each of its methods."));
+    let (lints, about) =
+        (lints(), format!("What a `{name}` can be told and asked: a message for each of its methods."));
     quote! {
         #[doc = #about]
         #lints
@@ -106,7 +107,8 @@ fn act(method: &Method, context: &Ident) -> TokenStream {
 fn handle(block: &Block) -> TokenStream {
     let Block { visibility, name, message, handle, methods, .. } = block;
     let (declared, written): (Vec<_>, Vec<_>) = methods.iter().map(|method| sender(method, message)).unzip();
-    let about = format!("Sends the messages of a `{name}`, by a method for each: an `ActorRef<{message}>` does.");
+    let about =
+        format!("Sends the messages of a `{name}`, by a method for each: an `ActorRef<{message}>` does.");
     let lints = lints();
     quote! {
         #[doc = #about]
@@ -120,7 +122,8 @@ fn handle(block: &Block) -> TokenStream {
 /// The two methods of a handle that send one message: declared, and written.
 fn sender(method: &Method, message: &Ident) -> (TokenStream, TokenStream) {
     let Method { name, variant, docs, cfgs, fields, .. } = method;
-    let arguments: Vec<_> = fields.iter().map(|field| (&field.name, &field.of)).map(|(name, of)| quote!(#name: #of)).collect();
+    let arguments: Vec<_> =
+        fields.iter().map(|field| (&field.name, &field.of)).map(|(name, of)| quote!(#name: #of)).collect();
     let (timed, timeout, pattern) = (timed(name), own("timeout"), pattern(method));
     let (returns, verb, verb_within, made) = match method.reply() {
         None => (

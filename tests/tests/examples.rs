@@ -27,6 +27,7 @@ macro_rules! examples {
 }
 
 examples! {
+    actor_messages [];
     actors_by_name [];
     supervised_tree [];
     dict_counter [];
