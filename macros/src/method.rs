@@ -1,8 +1,9 @@
 //! One method of an actor, as a message: its variant, its fields, and what becomes of what it returns.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, GenericArgument, ImplItemFn, Meta, Pat, PatType, PathArguments, Receiver, ReceiverKind,
     ReturnType, Safety, Signature, Type,
@@ -33,7 +34,8 @@ pub(crate) struct Field {
 }
 
 pub(crate) enum Passed {
-    Context,
+    /// Where it stands.
+    Context(Span),
     Field(Ident),
     Reply,
 }
@@ -78,17 +80,17 @@ impl Method {
     pub(crate) fn reply(&self) -> Option<(Ident, &TokenStream)> {
         match &self.answer {
             Answer::Nothing => None,
-            Answer::Returned(of) => Some((format_ident!("reply"), of)),
+            Answer::Returned(of) => Some((Ident::new("reply", of.span()), of)),
             Answer::Later(name, of) => Some((name.clone(), of)),
         }
     }
 
     fn add_argument(&mut self, argument: &mut PatType, actor: &TokenStream, faults: &mut Faults) {
         if is_context(&argument.ty) {
-            if self.passed.iter().any(|passed| matches!(passed, Passed::Context)) {
+            if self.passed.iter().any(|passed| matches!(passed, Passed::Context(_))) {
                 faults.add(&*argument, "expected the context once");
             }
-            self.passed.push(Passed::Context);
+            self.passed.push(Passed::Context(argument.ty.span()));
             return;
         }
         let attributes = takes_field_attributes(&mut argument.attrs, faults);

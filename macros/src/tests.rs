@@ -233,6 +233,7 @@ fn documentation_is_carried_to_the_variant_and_to_the_handle() {
     assert!(code.contains("pub enum CounterMessage") && code.contains("pub trait CounterHandle"));
 }
 
+/// > A method that can't be a message is refused by the compiler, at the place and with what was expected there.
 #[test]
 fn a_method_that_can_not_be_a_message_is_refused_where_it_can_not() {
     let refused_argument = |argument: TokenStream, at: &str, text: &str| {

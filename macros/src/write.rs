@@ -31,7 +31,9 @@ fn message(block: &Block) -> TokenStream {
             let (name, of, attributes) = (&field.name, &field.of, &field.attributes);
             quote!(#(#attributes)* #name: #of)
         });
-        let reply = method.reply().map(|(name, of)| quote!(#name: ::callboard::ReplyTo<#of>));
+        // In the place of its type, so that what is wrong with that is told there.
+        let reply =
+            method.reply().map(|(name, of)| quote_spanned!(told_at(of)=> #name: ::callboard::ReplyTo<#of>));
         let fields: Vec<_> = fields.chain(reply).collect();
         let fields = (!fields.is_empty()).then(|| quote!({ #(#fields),* }));
         quote!(#(#cfgs)* #(#docs)* #variant #fields)
@@ -85,22 +87,31 @@ fn pattern(method: &Method) -> Option<TokenStream> {
     (!fields.is_empty()).then(|| quote!({ #(#fields),* }))
 }
 
-/// What is done with a message once its fields are variables.
+/// What is done with a message once its fields are variables. What does not fit is told at the types in the method's head.
 fn act(method: &Method, context: &Ident) -> TokenStream {
-    let name = &method.name;
+    let Method { name, passed, answer, fails, .. } = method;
     let reply = method.reply().map(|(name, _)| name);
-    let passed = method.passed.iter().map(|passed| match passed {
-        Passed::Context => quote!(#context),
+    let passed = passed.iter().map(|passed| match passed {
+        Passed::Context(at) => {
+            let mut context = context.clone();
+            context.set_span(context.span().located_at(*at));
+            quote!(#context)
+        }
         Passed::Field(name) => quote!(#name),
         Passed::Reply => quote!(#reply),
     });
     let call = quote!(Self::#name(self, #(#passed),*));
-    match (&method.answer, &method.fails) {
+    match (answer, fails) {
         // Its type is said so that nothing but an error can come of it.
-        (_, Some(of)) => quote_spanned!(of.span()=> { let (): () = #call?; }),
-        (Answer::Returned(_), None) => quote!({ #reply.send(#call)?; }),
+        (_, Some(of)) => quote_spanned!(told_at(of)=> { let (): () = #call?; }),
+        (Answer::Returned(of), None) => quote_spanned!(told_at(of)=> { #reply.send(#call)?; }),
         (Answer::Nothing | Answer::Later(..), None) => quote!({ #call; }),
     }
+}
+
+/// Code that is as if it stood at the attribute, but whose errors are told at `place`.
+fn told_at(place: &TokenStream) -> Span {
+    Span::call_site().located_at(place.span())
 }
 
 /// The trait that sends them, and its impl for references.
