@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident};
 use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 
 use crate::fault::Faults;
-use crate::method::{Answer, Method};
+use crate::method::{Answer, Method, has_lifetime};
 
 /// The functions of the trait `Actor` that may stand in the impl beside `start`.
 const LIFE: [&str; 4] = ["start", "stopped", "down", "exited"];
@@ -182,11 +182,14 @@ fn actor(item: &ItemImpl, faults: &mut Faults) -> (TokenStream, Ident) {
     if let Some((of, _)) = &item.trait_ {
         faults.add(of, "expected an impl of the type's own methods, and not of a trait");
     }
-    if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
-        faults.add(
-            &item.generics,
-            "expected an impl without generics, lifetimes or bounds: a message is one type",
-        );
+    let text = "expected an impl without generics, lifetimes or bounds: a message is one type";
+    if !item.generics.params.is_empty() {
+        faults.add(&item.generics, text);
+    } else if has_lifetime(&item.self_ty) {
+        faults.add(&item.self_ty, text);
+    }
+    if let Some(bounds) = &item.generics.where_clause {
+        faults.add(bounds, text);
     }
     let name = match &*item.self_ty {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| last.ident.clone()),

@@ -251,26 +251,28 @@ fn replied_by(of: &Type) -> Option<&Type> {
 
 /// Whether a value of that type may travel, as far as can be seen. `what` begins the sentence that says why not.
 fn is_owned(of: &Type, what: &str, faults: &mut Faults) -> bool {
-    let found = if has(
-        of.to_token_stream(),
-        &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '&'),
-    ) {
+    let found = if has_mark(of, '&') {
         "a reference"
-    } else if has(
-        of.to_token_stream(),
-        &|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == '\''),
-    ) {
+    } else if has_lifetime(of) {
         "a lifetime"
     } else if has(of.to_token_stream(), &|token| matches!(token, TokenTree::Ident(word) if word == "impl")) {
         "`impl`"
     } else {
         return true;
     };
-    faults.add(
-        of,
-        format!("{what}, which travels: expected the name of a type that owns what it holds, found {found}"),
-    );
+    let text =
+        format!("{what}, which travels: expected the name of a type that owns what it holds, found {found}");
+    faults.add(of, text);
     false
+}
+
+/// Whether a lifetime stands in that type.
+pub(crate) fn has_lifetime(of: &Type) -> bool {
+    has_mark(of, '\'')
+}
+
+fn has_mark(of: &Type, mark: char) -> bool {
+    has(of.to_token_stream(), &|token| matches!(token, TokenTree::Punct(found) if found.as_char() == mark))
 }
 
 fn has(tokens: TokenStream, wanted: &dyn Fn(&TokenTree) -> bool) -> bool {
