@@ -62,7 +62,7 @@ impl Block {
         for (place, part) in item.items.iter_mut().enumerate() {
             match part {
                 ImplItem::Fn(function) if LIFE.iter().any(|name| function.sig.ident == name) => {
-                    life.push(place)
+                    life.push(place);
                 }
                 ImplItem::Fn(function) if function.sig.receiver().is_some() => {
                     this.methods.extend(Method::read(function, &this.actor, faults));
