@@ -7,8 +7,8 @@ use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Type, Visibility};
 use crate::fault::Faults;
 use crate::method::{Answer, Method, has_lifetime};
 
-/// The functions of the trait `Actor` that may stand in the impl beside `start`.
-const LIFE: [&str; 4] = ["start", "stopped", "down", "exited"];
+/// The functions of the trait `Actor` that may stand in the impl: `start`, and beside it the others. A test compares them.
+pub(crate) const LIFE: [&str; 4] = ["start", "stopped", "down", "exited"];
 
 /// What this crate writes itself.
 const WRITTEN: [&str; 2] = ["handle", "dispatch"];

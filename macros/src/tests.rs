@@ -2,11 +2,13 @@
 
 mod refused;
 
+use std::path::PathBuf;
+
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{ImplItem, Item, Type, Visibility};
 
-use crate::block::OF_REFERENCES;
+use crate::block::{LIFE, OF_REFERENCES};
 use crate::expand;
 
 /// The code for `item`, without documentation and lints.
@@ -222,27 +224,51 @@ fn documentation_is_carried_to_the_variant_and_to_the_handle() {
     assert!(code.contains("pub enum CounterMessage") && code.contains("pub trait CounterHandle"));
 }
 
-/// The names that a handle can't have are read off the code of `ActorRef`.
+/// All items of `callboard`.
+fn items_of_callboard() -> Vec<Item> {
+    let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../actors/src"))];
+    let mut items = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                items.extend(syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap().items);
+            }
+        }
+    }
+    items
+}
+
 #[test]
 fn the_methods_of_references_are_known() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../actors/src/actor");
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file())
-    {
-        let file = syn::parse_file(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
-        for item in file.items {
-            let Item::Impl(item) = item else { continue };
-            let is_reference = matches!(&*item.self_ty, Type::Path(path)
-                if path.path.segments.last().is_some_and(|last| last.ident == "ActorRef"));
-            let methods = item.items.iter().filter(|_| is_reference && item.trait_.is_none());
-            names.extend(methods.filter_map(|part| match part {
-                ImplItem::Fn(method) if matches!(method.vis, Visibility::Public(_)) => {
-                    Some(method.sig.ident.to_string())
-                }
-                _ => None,
-            }));
-        }
+    for item in items_of_callboard() {
+        let Item::Impl(item) = item else { continue };
+        let is_reference = matches!(&*item.self_ty, Type::Path(path)
+            if path.path.segments.last().is_some_and(|last| last.ident == "ActorRef"));
+        let methods = item.items.iter().filter(|_| is_reference && item.trait_.is_none());
+        names.extend(methods.filter_map(|part| match part {
+            ImplItem::Fn(method) if matches!(method.vis, Visibility::Public(_)) => {
+                Some(method.sig.ident.to_string())
+            }
+            _ => None,
+        }));
     }
     names.sort();
     assert_eq!(names, OF_REFERENCES);
+}
+
+#[test]
+fn the_functions_of_an_actors_life_are_known() {
+    let items = items_of_callboard();
+    let functions = items.iter().find_map(|item| match item {
+        Item::Trait(item) if item.ident == "Actor" => Some(&item.items),
+        _ => None,
+    });
+    let names = functions.unwrap().iter().filter_map(|part| match part {
+        syn::TraitItem::Fn(function) => Some(function.sig.ident.to_string()),
+        _ => None,
+    });
+    assert_eq!(names.filter(|name| name != "handle").collect::<Vec<_>>(), LIFE);
 }

@@ -61,15 +61,15 @@ pub mod generated {
 /// Each with `&mut self` or `&self` is a message: `put_in_order` is the variant `PutInOrder`. What is none goes into another impl; functions without `self` and
 /// constants stay as they are. A `&mut Context<CounterMessage>` among the arguments is the actor's own, and does not travel.
 ///
-/// | method | what is sent | an error, or a panic |
+/// | method | what is sent | an error that it returns |
 /// |---|---|---|
-/// | returns nothing | a cast | a panic ends the actor, as always |
-/// | returns `R`, a `Result` too | a call; `R` is the answer | an error that it returns is the answer, and the actor lives on |
-/// | takes a `ReplyTo<R>`, returns nothing or `Result<(), E>` | a call, answered by that, whenever | an error ends the actor; callers that have no answer are told [`Gone`](crate::AskError::Gone) |
-/// | `#[cast]`, returns `Result<(), E>` | a cast | an error ends the actor, with [`Exit::Failed`](crate::Exit::Failed) |
+/// | returns nothing | a cast | |
+/// | returns `R`, a `Result` too | a call; `R` is the answer | is the answer, and the actor lives on |
+/// | takes a `ReplyTo<R>`, returns nothing or `Result<(), E>` | a call, answered by that, whenever | ends the actor, with [`Exit::Failed`](crate::Exit::Failed); callers that have no answer are told [`Gone`](crate::AskError::Gone) |
+/// | `#[cast]`, returns `Result<(), E>` | a cast | ends the actor, with [`Exit::Failed`](crate::Exit::Failed) |
 ///
 /// So no error goes by unseen: either somebody waits for it, or the actor ends of it, as its monitors, links and supervisor are told. `E` is a
-/// [`Failure`](crate::Failure) or any error. An answer that can't be encoded, or is too large, is such an end too, since `dispatch` uses `?` on
+/// [`Failure`](crate::Failure) or any error. A panic ends the actor, as always. An answer that can't be encoded, or is too large, is such an end too, since `dispatch` uses `?` on
 /// [`ReplyTo::send`](crate::ReplyTo::send).
 ///
 /// Arguments and answers are serde values, as in any message. A `#[serde(..)]` on an argument is put on its field: `#[serde(with = "serde_bytes")] bytes:

@@ -55,7 +55,7 @@ fn a_method_that_can_not_be_a_message_is_refused_where_it_can_not() {
 #[test]
 fn an_argument_that_can_not_travel_is_refused_where_it_stands() {
     let argument = |argument: &str, at: &str, text: &str| {
-        refused(&format!("fn f(&mut self, {argument}) {{}}"), at, text)
+        refused(&format!("fn f(&mut self, {argument}) {{}}"), at, text);
     };
     let text = "expected a name, which becomes that of a field of the message, not a pattern";
     argument("(a, b): (u8, u8)", "(a, b)", text);
