@@ -6,6 +6,7 @@
 
 mod ends;
 mod frames;
+mod make;
 mod room;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +19,9 @@ use parking_lot::Mutex;
 use super::bonds::Bonds;
 use super::exit::Exit;
 use super::handle::Message;
-use super::in_hand::{Held, InHand};
-use super::keeper::Keeper;
-use super::mailbox::{Capacity, Mailbox, Next};
+use super::in_hand::Held;
+use super::mailbox::{Mailbox, Next};
 use super::news::News;
-use super::thread::OwnThread;
-use super::when_full::WhenFull;
 use super::wire::{Ending, Head};
 use super::workers::Run;
 use crate::hook::Hook;
@@ -33,6 +31,8 @@ use crate::runtime::Runtime;
 use crate::scratch::with_scratch;
 
 pub(crate) use self::frames::refuse;
+pub(super) use self::make::Plan;
+use self::make::Special;
 use self::room::{drop_all, take_dropped, tell_room};
 
 /// How many messages an actor handles before another has its turn.
@@ -69,7 +69,8 @@ pub(super) struct State<M> {
     restarts: u32,
     handled: u64,
     pub(super) dropped: u64,
-    busy: Duration,
+    /// In nanoseconds.
+    busy: u64,
     /// What only some actors have.
     bonds: Option<Box<Bonds>>,
 }
@@ -87,23 +88,8 @@ pub(crate) struct ActorCell<M> {
     body: Mutex<Option<Box<dyn Body<M>>>>,
     /// What it is registered as.
     pub(super) name: Option<Box<str>>,
-    pub(super) when_full: WhenFull<M>,
-    /// What becomes of the message in hand when it fails; none: it is gone.
-    pub(super) in_hand: Option<InHand<M>>,
-    /// A thread that runs nothing else.
-    own_thread: Option<Arc<OwnThread>>,
-    /// Who decides what becomes of it when it ends.
-    keeper: Option<Arc<dyn Keeper>>,
-}
-
-/// What an actor is made with.
-pub(super) struct Plan<M> {
-    pub(super) capacity: Capacity,
-    pub(super) name: Option<String>,
-    pub(super) when_full: WhenFull<M>,
-    pub(super) in_hand: Option<InHand<M>>,
-    pub(super) has_own_thread: bool,
-    pub(super) keeper: Option<Arc<dyn Keeper>>,
+    /// None for most: there may be a million of them.
+    special: Option<Box<Special<M>>>,
 }
 
 /// Why a message was not added, with it.
@@ -121,50 +107,6 @@ enum Turn<M> {
 }
 
 impl<M: Message> ActorCell<M> {
-    pub(super) fn create(runtime: &Arc<Runtime>, plan: Plan<M>) -> Arc<Self> {
-        let Plan { mut capacity, name, when_full, in_hand, has_own_thread, keeper } = plan;
-        capacity.drops_oldest = matches!(when_full, WhenFull::DropOldest);
-        runtime.add_cell(|slot| {
-            Arc::new_cyclic(|me| Self {
-                address: Address { node: runtime.id, slot },
-                me: Weak::clone(me),
-                state: Mutex::new(State {
-                    mailbox: Mailbox::new(capacity),
-                    // Nobody runs it before it has begun.
-                    is_scheduled: true,
-                    ending: None,
-                    is_closed: false,
-                    has_ended: false,
-                    is_announced: false,
-                    traps_exits: false,
-                    is_waiting: false,
-                    restarts: 0,
-                    handled: 0,
-                    dropped: 0,
-                    busy: Duration::ZERO,
-                    bonds: None,
-                }),
-                body: Mutex::new(None),
-                name: name.map(Box::from),
-                when_full,
-                in_hand,
-                own_thread: has_own_thread.then(Arc::default),
-                keeper,
-            })
-        })
-    }
-
-    /// Starts the thread of one that has its own.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it has no room for a thread.
-    pub(super) fn start_thread(self: &Arc<Self>, runtime: &Arc<Runtime>) -> std::io::Result<()> {
-        let Some(own) = &self.own_thread else { return Ok(()) };
-        let name = self.name.as_deref().unwrap_or("actor");
-        own.start(runtime, name, Arc::clone(self) as Arc<dyn Run>)
-    }
-
     /// Its life begins: messages that came before are handled now.
     pub(super) fn begin(&self, runtime: &Arc<Runtime>, body: Box<dyn Body<M>>) {
         {
@@ -222,7 +164,7 @@ impl<M: Message> ActorCell<M> {
             let mut state = self.state.lock();
             state.ending = state.ending.max(Some(ending));
             // One that is kept may live again, and what is sent meanwhile is handled then.
-            state.is_closed |= self.keeper.is_none();
+            state.is_closed |= self.keeper().is_none();
             !std::mem::replace(&mut state.is_scheduled, true)
         };
         if must_schedule {
@@ -258,7 +200,7 @@ impl<M: Message> ActorCell<M> {
     }
 
     fn schedule(&self, runtime: &Arc<Runtime>) {
-        if let Some(own) = &self.own_thread {
+        if let Some(own) = self.own_thread() {
             own.wake();
         } else if let Some(me) = self.me.upgrade() {
             runtime.workers.schedule(runtime, me);
@@ -269,7 +211,7 @@ impl<M: Message> ActorCell<M> {
     fn rest(&self, runtime: &Arc<Runtime>, worked: Duration, has_unstashed: bool) {
         let has_more = {
             let mut state = self.state.lock();
-            state.busy += worked;
+            state.busy += worked.as_nanos() as u64;
             state.is_scheduled = has_unstashed || !state.mailbox.is_empty() || state.ending.is_some();
             state.is_scheduled
         };
@@ -344,7 +286,7 @@ impl<M: Message> ActorCell<M> {
                         catch_unwind(AssertUnwindSafe(handle))
                     }
                     Turn::Message(next) => {
-                        held = self.in_hand.as_ref().and_then(|_| Held::keep(&next, bytes));
+                        held = self.in_hand().and_then(|_| Held::keep(&next, bytes));
                         let handle = || self.handle(runtime, body, next, bytes);
                         catch_unwind(AssertUnwindSafe(handle))
                     }

@@ -42,7 +42,6 @@ pub(super) fn run_as<R>(address: Address, with: impl FnOnce() -> R) -> R {
 /// An actor's own life, as its code sees it.
 pub struct Context<M: Message> {
     me: ActorRef<M>,
-    cell: Arc<ActorCell<M>>,
     node: WeakNode,
     is_stopping: bool,
     stash_capacity: usize,
@@ -122,8 +121,7 @@ impl<M: Message> Context<M> {
         stash: usize,
     ) -> Self {
         let me = ActorRef::here(runtime, Arc::clone(cell));
-        let cell = Arc::clone(cell);
-        Self { me, cell, node, is_stopping: false, stash_capacity: stash, more: None }
+        Self { me, node, is_stopping: false, stash_capacity: stash, more: None }
     }
 
     fn more(&mut self) -> &mut More<M> {
@@ -132,6 +130,14 @@ impl<M: Message> Context<M> {
 
     fn runtime(&self) -> &Arc<Runtime> {
         self.me.runtime()
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.me.at()
+    }
+
+    fn cell(&self) -> &Arc<ActorCell<M>> {
+        self.me.cell().expect("an actor is on its own node")
     }
 
     /// A reference to this actor, to give to others.
@@ -225,15 +231,15 @@ impl<M: Message> Context<M> {
     }
 
     fn arm(&mut self, id: TimerId, due: Instant, what: Timed<M>) {
-        let key = self.cell.state.lock().bonds().timers.insert(due, id.0);
+        let key = self.cell().state.lock().bonds().timers.insert(due, id.0);
         self.more().timers.insert(id, Timer { key, due, what });
-        self.cell.tick_when_due(self.runtime());
+        self.cell().tick_when_due(self.runtime());
     }
 
     /// Ends a timer; whether it was still to come. Its message is not handled any more, also if it waits in the mailbox.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         let Some(cancelled) = self.more().timers.remove(&timer) else { return false };
-        self.cell.state.lock().bonds().cancel(cancelled.key);
+        self.cell().state.lock().bonds().cancel(cancelled.key);
         true
     }
 
@@ -267,7 +273,7 @@ impl<M: Message> Context<M> {
         let more = self.more();
         more.next_number += 1;
         let number = more.next_number;
-        let cell = Arc::downgrade(&self.cell);
+        let cell = Arc::downgrade(self.cell());
         let watching = other.watch(move |runtime, over| {
             if let Some(cell) = cell.upgrade() {
                 cell.tell(runtime, News::Down { monitor: number, exit: over.exit, restarts: over.restarts });
@@ -300,12 +306,12 @@ impl<M: Message> Context<M> {
     ///
     /// Source: `link` of Erlang.
     pub fn link<N: Message>(&mut self, other: &ActorRef<N>) {
-        other.link_with(self.cell.address, &self.cell);
+        other.link_with(self.me.at(), self.cell());
     }
 
     /// Takes a link back.
     pub fn unlink<N: Message>(&mut self, other: &ActorRef<N>) {
-        other.unlink_from(self.cell.address, &self.cell);
+        other.unlink_from(self.me.at(), self.cell());
     }
 
     /// Whether this actor is told by [`Actor::exited`](super::Actor::exited) when one to which it is linked has ended, however that ended,
@@ -313,7 +319,7 @@ impl<M: Message> Context<M> {
     ///
     /// Source: the `trap_exit` of Erlang.
     pub fn trap_exits(&mut self, traps: bool) {
-        self.cell.state.lock().traps_exits = traps;
+        self.cell().state.lock().traps_exits = traps;
     }
 }
 

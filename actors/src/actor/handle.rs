@@ -51,6 +51,14 @@ impl<M> ActorRef<M> {
     pub(super) fn at(&self) -> Address {
         self.address
     }
+
+    /// Its cell, if it is on this node.
+    pub(super) fn cell(&self) -> Option<&Arc<ActorCell<M>>> {
+        match &self.line {
+            Line::Here(cell) => Some(cell),
+            Line::There(_) | Line::Cut => None,
+        }
+    }
 }
 
 impl<M: Message> ActorRef<M> {

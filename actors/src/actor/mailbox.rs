@@ -66,9 +66,11 @@ pub(super) struct Mailbox<M> {
     /// All that wait. Bytes are those of encoded ones.
     waiting: Load,
     room: Hooks,
-    sources: Slab<Source>,
+    /// None until another node sends something.
+    sources: Option<Box<Slab<Source>>>,
     /// Those that made room, until they are taken.
-    dropped: Vec<Dropped<M>>,
+    #[expect(clippy::box_collection, reason = "eight bytes less in each of a million")]
+    dropped: Option<Box<Vec<Dropped<M>>>>,
 }
 
 impl<M> Mailbox<M> {
@@ -79,9 +81,13 @@ impl<M> Mailbox<M> {
             moved: 0,
             waiting: Load::default(),
             room: Hooks::default(),
-            sources: Slab::new(),
-            dropped: Vec::new(),
+            sources: None,
+            dropped: None,
         }
+    }
+
+    fn sources(&mut self) -> &mut Slab<Source> {
+        self.sources.get_or_insert_default()
     }
 
     /// How much waits.
@@ -109,7 +115,7 @@ impl<M> Mailbox<M> {
 
     /// Those that made room since the last time.
     pub(super) fn take_dropped(&mut self) -> Vec<Dropped<M>> {
-        std::mem::take(&mut self.dropped)
+        self.dropped.take().map(|dropped| *dropped).unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -152,7 +158,7 @@ impl<M> Mailbox<M> {
                 self.moved -= 1;
                 self.waiting.messages -= 1;
                 if let Some(Entry::Moved { message, .. }) = removed {
-                    self.dropped.push(Dropped::Moved(message));
+                    self.dropped.get_or_insert_default().push(Dropped::Moved(message));
                 }
                 continue;
             };
@@ -163,7 +169,9 @@ impl<M> Mailbox<M> {
             *from += strings.position();
             *rights = Rights::default();
             let is_last = *from >= bytes.len();
-            self.dropped.push(Dropped::Encoded(head.map(|(head, _)| head.replies).unwrap_or_default()));
+            self.dropped
+                .get_or_insert_default()
+                .push(Dropped::Encoded(head.map(|(head, _)| head.replies).unwrap_or_default()));
             if is_last {
                 self.entries.remove(at);
             }
@@ -180,7 +188,7 @@ impl<M> Mailbox<M> {
 
     /// The source of what `slot` of `peer` sends, and whether it is new.
     fn source(&mut self, peer: &Arc<Peer>, slot: Slot) -> Result<(usize, bool), String> {
-        if let Some((key, source)) = self.sources.iter().find(|(_, source)| source.peer.id == peer.id) {
+        if let Some((key, source)) = self.sources().iter().find(|(_, source)| source.peer.id == peer.id) {
             // A node has one slot for all that it sends to an actor: a second one would have its room once more.
             let is_it = source.slot == slot;
             return is_it.then_some((key, false)).ok_or("a node sends to an actor from two slots".to_owned());
@@ -193,7 +201,7 @@ impl<M> Mailbox<M> {
             has_left: false,
             wants_room: false,
         };
-        Ok((self.sources.insert(source), true))
+        Ok((self.sources().insert(source), true))
     }
 
     /// Adds what came from another node, messages one after the other. The room that it has from now on, if it is new.
@@ -228,7 +236,7 @@ impl<M> Mailbox<M> {
         }
         let capacity = self.capacity;
         let (key, is_new) = self.source(peer, slot)?;
-        let source = &mut self.sources[key];
+        let source = &mut self.sources()[key];
         source.waiting.messages += load.messages;
         source.waiting.bytes += load.bytes;
         // What has come needs no room any more where the oldest make it.
@@ -258,18 +266,18 @@ impl<M> Mailbox<M> {
 
     /// A node has ended; what it had sent is handled still.
     pub(super) fn left(&mut self, peer: NodeId) {
-        let of_it = self.sources.iter().filter(|(_, source)| source.peer.id == peer);
+        let of_it = self.sources().iter().filter(|(_, source)| source.peer.id == peer);
         let left: Vec<usize> = of_it.map(|(key, _)| key).collect();
         for key in left {
-            self.sources[key].has_left = true;
+            self.sources()[key].has_left = true;
             self.remove_if_done(key);
         }
     }
 
     fn remove_if_done(&mut self, key: usize) {
-        let source = &self.sources[key];
+        let source = &self.sources()[key];
         if source.has_left && source.waiting.messages == 0 {
-            self.sources.remove(key);
+            self.sources().remove(key);
         }
     }
 
@@ -312,7 +320,7 @@ impl<M> Mailbox<M> {
 
     /// A sender waits for room.
     pub(super) fn wants_room(&mut self, peer: NodeId, slot: Slot) {
-        for (_, source) in &mut self.sources {
+        for (_, source) in self.sources.iter_mut().flat_map(|sources| sources.iter_mut()) {
             source.wants_room |= source.peer.id == peer && source.slot == slot;
         }
     }
@@ -320,7 +328,7 @@ impl<M> Mailbox<M> {
     /// The room of those senders who wait for it, be it little.
     pub(super) fn wanted_room(&mut self) -> Vec<Room> {
         let mut rooms = Vec::new();
-        for (_, source) in &mut self.sources {
+        for (_, source) in self.sources.iter_mut().flat_map(|sources| sources.iter_mut()) {
             if source.wants_room && source.handled.messages > 0 && !source.has_left {
                 source.wants_room = false;
                 let load = std::mem::take(&mut source.handled);
@@ -334,7 +342,7 @@ impl<M> Mailbox<M> {
     fn taken(&mut self, key: usize, bytes: u64) {
         self.waiting.messages -= 1;
         self.waiting.bytes -= bytes;
-        let source = &mut self.sources[key];
+        let source = &mut self.sources()[key];
         source.waiting.messages -= 1;
         source.waiting.bytes -= bytes;
         self.remove_if_done(key);
@@ -343,7 +351,7 @@ impl<M> Mailbox<M> {
     /// Counts messages whose room is free for others. Their sender is told of half its room at a time.
     fn settled(&mut self, key: usize, load: Load) -> Option<Room> {
         let capacity = self.capacity;
-        let source = &mut self.sources[key];
+        let source = &mut self.sources()[key];
         source.handled.messages += load.messages;
         source.handled.bytes += load.bytes;
         let handled = source.handled;
@@ -373,7 +381,9 @@ impl<M> Mailbox<M> {
             }
         }
         (self.moved, self.waiting) = (0, Load::default());
-        dropped.senders.extend(self.sources.drain().map(|source| (source.peer, source.slot)));
+        if let Some(mut sources) = self.sources.take() {
+            dropped.senders.extend(sources.drain().map(|source| (source.peer, source.slot)));
+        }
         dropped
     }
 }

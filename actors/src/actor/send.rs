@@ -66,7 +66,7 @@ impl<M: Message> ActorRef<M> {
             Err(NotAdded::Full(message)) => message,
         };
         let Patience::Until(until) = patience else { return Err(CastError::Full(message)) };
-        match &cell.when_full {
+        match cell.when_full() {
             WhenFull::Wait | WhenFull::DropOldest => {}
             WhenFull::Fail => return Err(CastError::Full(message)),
             WhenFull::DropNewest => {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use callboard_core::Address;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,7 +27,7 @@ use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 
 /// How many messages of each sending node may wait, unless it is set.
-const CAPACITY: u64 = 1024;
+const CAPACITY: u64 = 8192;
 /// How many bytes of them, if they come encoded.
 const CAPACITY_BYTES: u64 = 1024 * 1024;
 /// How many messages an actor may put aside.
@@ -88,7 +87,7 @@ impl<A: Actor> StartActor<'_, A> {
         self
     }
 
-    /// How many messages of each sending node may wait in its mailbox: 1,024 by default, at least 1. Each node has that
+    /// How many messages of each sending node may wait in its mailbox: 8,192 by default, at least 1. Each node has that
     /// room for itself, so that none keeps another from sending.
     pub fn capacity(mut self, messages: u64) -> Self {
         self.capacity.messages = messages.max(1);
@@ -234,7 +233,7 @@ pub(super) fn live<A: Actor>(
             if context.is_stopping() {
                 cell.end(runtime, Ending::Stop);
             }
-            let running = Running { state, context, address: cell.address };
+            let running = Running { state, context };
             cell.begin(runtime, Box::new(running));
             Ok(())
         }
@@ -247,7 +246,6 @@ pub(super) fn live<A: Actor>(
 struct Running<A: Actor> {
     state: A,
     context: Context<A::Message>,
-    address: Address,
 }
 
 impl<A: Actor> Running<A> {
@@ -256,8 +254,9 @@ impl<A: Actor> Running<A> {
         &mut self,
         with: impl FnOnce(&mut A, &mut Context<A::Message>) -> Result<(), crate::Failure>,
     ) -> Option<Exit> {
-        let Self { state, context, address } = self;
-        match catch_unwind(AssertUnwindSafe(|| run_as(*address, || with(state, context)))) {
+        let Self { state, context } = self;
+        let address = context.address();
+        match catch_unwind(AssertUnwindSafe(|| run_as(address, || with(state, context)))) {
             Ok(Ok(())) => self.context.is_stopping().then_some(Exit::Normal),
             Ok(Err(failure)) => Some(Exit::Failed(failure)),
             Err(panic) => Some(Exit::Panicked(panic_text(panic))),

@@ -35,10 +35,10 @@ impl<M: Message> ActorCell<M> {
         exit: Exit,
         worked: Duration,
     ) {
-        let keeper = self.keeper.as_ref().filter(|_| !runtime.workers.has_ended());
+        let keeper = self.keeper().filter(|_| !runtime.workers.has_ended());
         let in_hand = {
             let mut state = self.state.lock();
-            state.busy += worked;
+            state.busy += worked.as_nanos() as u64;
             state.is_closed |= keeper.is_none();
             state.ending = None;
             state.traps_exits = false;
@@ -68,7 +68,7 @@ impl<M: Message> ActorCell<M> {
 
     /// What becomes of the message that was in hand.
     fn settle(&self, runtime: &Arc<Runtime>, mut held: Held, is_kept: bool) {
-        let Some(in_hand) = &self.in_hand else { return };
+        let Some(in_hand) = self.in_hand() else { return };
         held.times += 1;
         if is_kept && held.bytes.is_some() && held.times <= in_hand.times() {
             return self.state.lock().mailbox.again(held);
@@ -109,7 +109,7 @@ impl<M: Message> ActorCell<M> {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
         }
         runtime.flush_listed_by_need();
-        if let Some(own) = &self.own_thread {
+        if let Some(own) = self.own_thread() {
             own.wake();
         }
         self.free_name(runtime, exit);
@@ -233,7 +233,7 @@ impl<M: Message> ActorCell<M> {
                 let why = from.map_or(exit.clone(), |from| exit.of_linked(from));
                 state.bonds().why.get_or_insert(why);
                 state.ending = state.ending.max(Some(Ending::Exit));
-                state.is_closed |= self.keeper.is_none();
+                state.is_closed |= self.keeper().is_none();
             }
             !std::mem::replace(&mut state.is_scheduled, true)
         };

@@ -76,7 +76,7 @@ impl<M: Message> ActorCell<M> {
         if let Some(room) = room {
             from.interests(self.address.slot);
             tell_room(runtime, &room);
-            let no_room = self.when_full.on_the_wire();
+            let no_room = self.when_full().on_the_wire();
             if no_room != NoRoom::Wait {
                 // After the first room: before, a sender that knows of none would take it for a full mailbox.
                 from.cast(runtime, slot, &encoded(&ToSender::NoRoom(no_room)));

@@ -37,7 +37,7 @@ impl<M: Message> ActorCell<M> {
             oldest: state.mailbox.oldest().map_or(Duration::ZERO, since),
             handled: state.handled,
             dropped: state.dropped,
-            busy: state.busy,
+            busy: Duration::from_nanos(state.busy),
             restarts: state.restarts,
             last_exit: state.bonds.as_ref().and_then(|bonds| bonds.last_exit.clone()),
         }
