@@ -52,6 +52,11 @@ pub(crate) trait Cell: Send + Sync {
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
 
+    /// Whether it starts again what ends.
+    fn is_supervisor(&self) -> bool {
+        false
+    }
+
     /// What it is, to be seen from outside; none for most.
     fn seen(&self) -> Option<Seen> {
         None

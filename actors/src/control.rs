@@ -49,12 +49,17 @@ pub(crate) struct ControlCell {
     members: Mutex<Members>,
 }
 
+/// Something to be done when a node has ended and its names are free.
+pub(crate) type AtEnd = Box<dyn FnOnce(&Arc<Runtime>) + Send>;
+
 #[derive(Default)]
 struct Members {
     /// Live nodes other than the root.
     nodes: HashSet<NodeId>,
     /// Who asked to be told of a node's end, and with which word.
     awaiting: HashMap<NodeId, Vec<(Arc<Peer>, u64)>>,
+    /// What is to be done here then.
+    awaiting_here: HashMap<NodeId, Vec<AtEnd>>,
     /// Pairs that have been introduced, the smaller first.
     pairs: HashSet<(NodeId, NodeId)>,
 }
@@ -67,15 +72,27 @@ impl ControlCell {
 
     /// Forgets a node that has ended and whose names are free.
     pub(crate) fn leave(&self, runtime: &Arc<Runtime>, node: NodeId) {
-        let awaiting = {
+        let (awaiting, here) = {
             let mut members = self.members.lock();
             members.nodes.remove(&node);
             members.pairs.retain(|(a, b)| *a != node && *b != node);
-            members.awaiting.remove(&node)
+            (members.awaiting.remove(&node), members.awaiting_here.remove(&node))
         };
         for (peer, word) in awaiting.into_iter().flatten() {
             call::reply(runtime, &peer, word, &());
         }
+        here.into_iter().flatten().for_each(|then| then(runtime));
+    }
+
+    /// At the root: runs `then` when that node has ended and its names are free.
+    pub(crate) fn await_end_here(&self, runtime: &Arc<Runtime>, node: NodeId, then: AtEnd) {
+        {
+            let mut members = self.members.lock();
+            if members.nodes.contains(&node) {
+                return members.awaiting_here.entry(node).or_default().push(then);
+            }
+        }
+        then(runtime);
     }
 
     fn await_end(&self, runtime: &Arc<Runtime>, from: &Arc<Peer>, word: u64, node: NodeId) {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use self::mirror::{Changes, Mirror, Shared, Until};
 use self::owner::Owner;
 use self::wire::{Ask, Told};
-use crate::actor::{self, ActorRef, AskError, CastError, Message};
+use crate::actor::{self, ActorRef, AskError, CastError, Message, ReplyTo};
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
 use crate::protocol::travel;
@@ -132,6 +132,11 @@ impl<M: Message> Group<M> {
 
     /// What is known of the group here; waits for it the first time.
     fn shared(&self) -> Result<&Arc<Shared<M>>, GroupError> {
+        self.known_of(0, Instant::now().checked_add(OWNER_WITHIN))
+    }
+
+    /// What is known of the group here, when that is of the given version at least.
+    fn known_of(&self, version: u64, deadline: Option<Instant>) -> Result<&Arc<Shared<M>>, GroupError> {
         let inner = &self.0;
         let (shared, _) = inner.mirror.get_or_init(|| {
             let shared = Arc::new(Shared::default());
@@ -142,11 +147,16 @@ impl<M: Message> Group<M> {
             }
             (shared, mirror)
         });
-        self.until(shared, 0)?;
+        self.until(shared, version, deadline)?;
         Ok(shared)
     }
 
-    fn until(&self, shared: &Arc<Shared<M>>, version: u64) -> Result<(), GroupError> {
+    fn until(
+        &self,
+        shared: &Arc<Shared<M>>,
+        version: u64,
+        deadline: Option<Instant>,
+    ) -> Result<(), GroupError> {
         let is_known = {
             let known = shared.state.lock();
             known.version.is_some_and(|known| known >= version) && !known.is_gone
@@ -154,19 +164,17 @@ impl<M: Message> Group<M> {
         if is_known {
             return Ok(());
         }
-        let deadline = Instant::now().checked_add(OWNER_WITHIN);
         if !self.0.runtime.wait_until(&Until(shared, version), deadline) {
             return Err(GroupError::Unresponsive);
         }
         if shared.state.lock().is_gone { Err(GroupError::Disconnected) } else { Ok(()) }
     }
 
-    fn asked(&self, version: Result<u64, AskError>) -> Result<(), GroupError> {
-        match version {
-            Ok(version) => {
-                let shared = self.shared()?;
-                self.until(shared, version)
-            }
+    /// Asks the owner, and waits until what it did is known here.
+    fn ask(&self, make: impl FnOnce(ReplyTo<u64>) -> Ask<M>) -> Result<(), GroupError> {
+        let deadline = Instant::now().checked_add(OWNER_WITHIN);
+        match self.0.owner.call_timeout(make, OWNER_WITHIN) {
+            Ok(version) => self.known_of(version, deadline).map(drop),
             Err(AskError::TimedOut | AskError::Full) => Err(GroupError::Unresponsive),
             Err(_) => Err(GroupError::Disconnected),
         }
@@ -179,8 +187,7 @@ impl<M: Message> Group<M> {
     ///
     /// [`GroupError`].
     pub fn join(&self, actor: &ActorRef<M>) -> Result<(), GroupError> {
-        let joins = |reply| Ask::Join(actor.clone(), reply);
-        self.asked(self.0.owner.call_timeout(joins, OWNER_WITHIN))
+        self.ask(|reply| Ask::Join(actor.clone(), reply))
     }
 
     /// Takes `actor` out; nothing if it is no member.
@@ -189,8 +196,7 @@ impl<M: Message> Group<M> {
     ///
     /// [`GroupError`].
     pub fn leave(&self, actor: &ActorRef<M>) -> Result<(), GroupError> {
-        let leaves = |reply| Ask::Leave(actor.address(), reply);
-        self.asked(self.0.owner.call_timeout(leaves, OWNER_WITHIN))
+        self.ask(|reply| Ask::Leave(actor.address(), reply))
     }
 
     /// The members as far as it is known here, in the order in which they joined.

@@ -97,7 +97,10 @@ impl Guests {
                 Ok(Accepted::Connection(socket)) => self.take_in(runtime, socket, line),
                 Ok(Accepted::Stranger(socket, why)) => refuse(&socket, &why.to_string()),
                 Ok(Accepted::Nobody) => return,
-                Err(_) => return runtime.tick_at(Instant::now() + ACCEPT_AGAIN_AFTER, self.slot),
+                Err(_) => {
+                    runtime.tick_at(Instant::now() + ACCEPT_AGAIN_AFTER, self.slot);
+                    return;
+                }
             }
         }
     }

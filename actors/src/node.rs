@@ -259,6 +259,11 @@ impl Node {
         self.0.runtime.wait_for_stop(Instant::now().checked_add(timeout))
     }
 
+    /// No supervisor of this node starts anybody again.
+    pub(crate) fn end_supervisors(&self) {
+        self.0.runtime.end_supervisors();
+    }
+
     /// Ends all children now, and waits until they are gone.
     pub(crate) fn end_children(&self) {
         child::end_all(&self.0.runtime.children(), REAP_WITHIN);

@@ -8,6 +8,7 @@ mod flush;
 mod stop;
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -187,7 +188,8 @@ impl Runtime {
 
     /// Writes a line to standard error. For what nobody else can be told.
     pub(crate) fn complain(&self, text: &str) {
-        eprintln!("callboard: {}: {text}", self.name);
+        // Whoever read it may have gone, which is no reason to panic.
+        let _ = writeln!(std::io::stderr(), "callboard: {}: {text}", self.name);
     }
 
     // ---- peers ---------------------------------------------------------------------------------
@@ -302,6 +304,12 @@ impl Runtime {
         self.workers.end();
         let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
         cells.iter().for_each(|cell| cell.node_ends(self));
+    }
+
+    /// Ends all supervisors of a node that is about to end.
+    pub(crate) fn end_supervisors(self: &Arc<Self>) {
+        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
+        cells.iter().filter(|cell| cell.is_supervisor()).for_each(|cell| cell.node_ends(self));
     }
 
     pub(crate) fn registry(&self) -> Option<Arc<RegistryCell>> {

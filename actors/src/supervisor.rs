@@ -22,6 +22,7 @@
 //! - Failures in a group that is going down anyway are no further failures. One before the group makes it larger.
 //! - A child that is terminated while its group waits is left out, and the others go on.
 
+mod answer;
 mod backoff;
 mod cell;
 mod child;

@@ -3,7 +3,7 @@
 //! Each node tells its own part, on whichever thread reads the question, so that one whose actors are stuck answers too. Nothing is
 //! counted for it that is not counted anyway.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -124,8 +124,10 @@ impl Node {
         let mut level: VecDeque<NodeId> = mine.children.iter().map(|child| child.node).collect();
         parts.insert(runtime.id, Ok(mine));
         while !level.is_empty() {
+            // One that is named twice, which no sound node does, is asked once.
             let asked: Vec<_> = level
                 .drain(..)
+                .filter(|node| !parts.contains_key(node))
                 .map(|node| {
                     let peer = runtime.meet(node);
                     (node, peer.map(|peer| runtime.call_pending(&peer, CONTROL, &Control::Look)))
@@ -149,6 +151,8 @@ impl Node {
 /// Prints a tree, one line after the other.
 struct Lines<'a, 'f> {
     tree: &'a Tree,
+    /// Nodes that stand there already.
+    printed: HashSet<NodeId>,
     f: &'a mut fmt::Formatter<'f>,
 }
 
@@ -177,6 +181,9 @@ impl Lines<'_, '_> {
 
     fn process(&mut self, depth: usize, state: Option<&str>, child: &ChildPart) -> fmt::Result {
         let ChildPart { node, name, pid } = child;
+        if !self.printed.insert(*node) {
+            return Ok(());
+        }
         let state = state.map(|state| format!(", {state}")).unwrap_or_default();
         match self.tree.parts.get(node) {
             Some(Ok(part)) => {
@@ -245,7 +252,7 @@ struct Shown {
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Ok(part)) = self.parts.get(&self.top) else { return Ok(()) };
-        let mut lines = Lines { tree: self, f };
+        let mut lines = Lines { tree: self, printed: HashSet::from([self.top]), f };
         lines.line(0, format_args!("{} (pid {})", part.name, part.pid))?;
         lines.node(1, part)
     }

@@ -154,6 +154,23 @@ fn what_is_put_aside_is_handled_in_order_before_what_waits() {
     begun.wait_timeout(PATIENCE).unwrap();
     go.set().unwrap();
     assert_eq!(seen(&scribe), ["0", "1", "2", "stash full", "3", "4", "5", "6", "7", "9"]);
+    // What is taken back in `start` is handled without anything else to come.
+    struct Early;
+    impl callboard::Actor for Early {
+        type Message = Event;
+        type Args = Event;
+        fn start(context: &mut callboard::Context<Event>, event: Event) -> Result<Self, callboard::Failure> {
+            context.stash(event)?;
+            context.unstash();
+            Ok(Early)
+        }
+        fn handle(&mut self, _: &mut callboard::Context<Event>, event: Event) -> Result<(), callboard::Failure> {
+            Ok(event.set()?)
+        }
+    }
+    let (event, _) = events(&node);
+    let _early = node.actor::<Early>(event.clone()).start().unwrap();
+    event.wait_timeout(PATIENCE).unwrap();
     // A drained actor handles what it has taken back; what is aside goes with it, and its callers are told.
     struct Aside(bool);
     impl callboard::Actor for Aside {

@@ -4,6 +4,8 @@
 mod ends;
 #[path = "supervisors/in_hand.rs"]
 mod in_hand;
+#[path = "supervisors/races.rs"]
+mod races;
 #[path = "supervisors/tree.rs"]
 mod tree;
 #[path = "supervisors/worker.rs"]

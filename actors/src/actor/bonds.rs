@@ -16,7 +16,7 @@ pub(super) struct Bonds {
     /// The numbers of its timers, by when they are due.
     pub(super) timers: Timers<u64>,
     /// When its node's loop will look at them.
-    pub(super) ticks_at: Option<Instant>,
+    pub(super) ticks_at: Option<(Instant, TimerKey)>,
     /// How it is to end, if it is to exit.
     pub(super) why: Option<Exit>,
     pub(super) last_exit: Option<Exit>,

@@ -55,6 +55,10 @@ pub(super) struct State<M> {
     pub(super) mailbox: Mailbox<M>,
     /// It waits for a thread, or has one.
     is_scheduled: bool,
+    /// It stands in the line of those that wait for a thread.
+    is_queued: bool,
+    /// Other nodes are to be told of its end, or it of theirs.
+    is_known_elsewhere: bool,
     /// It has been asked to end.
     ending: Option<Ending>,
     /// It takes no more messages.
@@ -79,6 +83,12 @@ impl<M> State<M> {
     pub(super) fn bonds(&mut self) -> &mut Bonds {
         self.bonds.get_or_insert_default()
     }
+
+    /// Whether it is to be put into the line, as there is something to do.
+    pub(super) fn must_schedule(&mut self) -> bool {
+        let is_idle = !std::mem::replace(&mut self.is_scheduled, true);
+        is_idle && !std::mem::replace(&mut self.is_queued, true)
+    }
 }
 
 pub(crate) struct ActorCell<M> {
@@ -101,7 +111,6 @@ pub(super) enum NotAdded<M> {
 /// What a thread does next.
 enum Turn<M> {
     Message(Next<M>),
-    Unstashed,
     End(Exit),
     Nothing,
 }
@@ -109,6 +118,7 @@ enum Turn<M> {
 impl<M: Message> ActorCell<M> {
     /// Its life begins: messages that came before are handled now.
     pub(super) fn begin(&self, runtime: &Arc<Runtime>, body: Box<dyn Body<M>>) {
+        let has_unstashed = body.has_unstashed();
         {
             let mut place = self.body.lock();
             *place = Some(body);
@@ -117,7 +127,7 @@ impl<M: Message> ActorCell<M> {
                 return self.finish(runtime, &mut place, Exit::Killed, Duration::ZERO);
             }
         }
-        self.rest(runtime, Duration::ZERO, false);
+        self.rest(runtime, Duration::ZERO, has_unstashed);
     }
 
     /// Adds a message of this node. If there is no room, `hook` is kept and notified when there may be.
@@ -134,7 +144,7 @@ impl<M: Message> ActorCell<M> {
                 return Err(NotAdded::Ended(message));
             }
             state.mailbox.push(message, deadline, hook).map_err(NotAdded::Full)?;
-            (!std::mem::replace(&mut state.is_scheduled, true), take_dropped(&mut state))
+            (state.must_schedule(), take_dropped(&mut state))
         };
         if must_schedule {
             self.schedule(runtime);
@@ -150,7 +160,7 @@ impl<M: Message> ActorCell<M> {
     /// Whether half of this node's room is free, or none is needed any more.
     pub(super) fn has_much_room(&self) -> bool {
         let state = self.state.lock();
-        state.is_closed || 2 * state.mailbox.moved <= state.mailbox.capacity.messages
+        state.is_closed || 2 * state.mailbox.moved <= state.mailbox.capacity.moved
     }
 
     /// Counts messages that were lost, as there was no room and it wants it so.
@@ -165,7 +175,7 @@ impl<M: Message> ActorCell<M> {
             state.ending = state.ending.max(Some(ending));
             // One that is kept may live again, and what is sent meanwhile is handled then.
             state.is_closed |= self.keeper().is_none();
-            !std::mem::replace(&mut state.is_scheduled, true)
+            state.must_schedule()
         };
         if must_schedule {
             self.schedule(runtime);
@@ -176,11 +186,13 @@ impl<M: Message> ActorCell<M> {
         self.state.lock().has_ended
     }
 
-    /// Ends its life on this thread; false if its code runs just now.
+    /// Ends its life on this thread, if it has not ended; false if its code runs just now.
     pub(super) fn kill_now(&self, runtime: &Arc<Runtime>) -> bool {
         let Some(mut body) = self.body.try_lock() else { return false };
-        self.state.lock().is_scheduled = true;
-        self.finish(runtime, &mut body, Exit::Killed, Duration::ZERO);
+        if body.is_some() {
+            self.state.lock().is_scheduled = true;
+            self.finish(runtime, &mut body, Exit::Killed, Duration::ZERO);
+        }
         true
     }
 
@@ -192,7 +204,7 @@ impl<M: Message> ActorCell<M> {
                 return;
             }
             state.mailbox.tell(news);
-            !std::mem::replace(&mut state.is_scheduled, true)
+            state.must_schedule()
         };
         if must_schedule {
             self.schedule(runtime);
@@ -213,14 +225,15 @@ impl<M: Message> ActorCell<M> {
             let mut state = self.state.lock();
             state.busy += worked.as_nanos() as u64;
             state.is_scheduled = has_unstashed || !state.mailbox.is_empty() || state.ending.is_some();
-            state.is_scheduled
+            state.is_scheduled && !std::mem::replace(&mut state.is_queued, true)
         };
         if has_more {
             self.schedule(runtime);
         }
     }
 
-    fn next(&self, runtime: &Arc<Runtime>, has_unstashed: bool, into: &mut Vec<u8>) -> Turn<M> {
+    fn next(&self, runtime: &Arc<Runtime>, body: &mut dyn Body<M>, into: &mut Vec<u8>) -> Turn<M> {
+        let has_unstashed = body.has_unstashed();
         let (next, hooks, room) = {
             let mut state = self.state.lock();
             match state.ending {
@@ -233,8 +246,8 @@ impl<M: Message> ActorCell<M> {
                 }
                 Some(Ending::Drain) | None => {}
             }
-            if has_unstashed {
-                return Turn::Unstashed;
+            if let Some(message) = body.unstashed() {
+                return Turn::Message(Next::Moved { message, deadline: None });
             }
             let Some(popped) = state.mailbox.pop(into) else { return Turn::Nothing };
             match &popped.0 {
@@ -277,16 +290,15 @@ impl<M: Message> ActorCell<M> {
         with_scratch(|bytes| {
             for _ in 0..TURN {
                 let mut held = None;
-                let handled = match self.next(runtime, body.has_unstashed(), bytes) {
+                let handled = match self.next(runtime, body, bytes) {
                     Turn::Nothing => return None,
                     Turn::End(exit) => return Some(exit),
-                    // Its own code is caught there; this is for what messages do as they are dropped.
-                    Turn::Unstashed => {
-                        let handle = || body.unstashed().and_then(|message| body.handle(message));
-                        catch_unwind(AssertUnwindSafe(handle))
-                    }
                     Turn::Message(next) => {
-                        held = self.in_hand().and_then(|_| Held::keep(&next, bytes));
+                        if self.in_hand().is_some() {
+                            let keep = || Held::keep(&next, bytes);
+                            held = catch_unwind(AssertUnwindSafe(keep)).unwrap_or_else(|_| Held::not_kept());
+                        }
+                        // Its own code is caught there; this is for what messages do as they are dropped.
                         let handle = || self.handle(runtime, body, next, bytes);
                         catch_unwind(AssertUnwindSafe(handle))
                     }
@@ -306,6 +318,8 @@ impl<M: Message> ActorCell<M> {
 
 impl<M: Message> Run for ActorCell<M> {
     fn run(self: Arc<Self>, runtime: &Arc<Runtime>) {
+        // Before its body is looked at: whoever gives it one later puts it into the line again.
+        self.state.lock().is_queued = false;
         let mut body = self.body.lock();
         let begun = Instant::now();
         // None between two lives, and after the last: it stays scheduled then, so that nobody runs it.
@@ -316,8 +330,8 @@ impl<M: Message> Run for ActorCell<M> {
             }
         }
         drop(body);
-        // A node that has ended meanwhile found its state in use, and nobody will run it again.
-        if runtime.workers.has_ended()
+        // Whoever ended it meanwhile, or its node, found its state in use, and nobody will run it again.
+        if (runtime.workers.has_ended() || self.state.lock().has_ended)
             && let Some(mut body) = self.body.try_lock()
         {
             self.finish(runtime, &mut body, Exit::Killed, Duration::ZERO);

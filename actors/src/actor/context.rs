@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, TimerKey};
@@ -54,8 +55,10 @@ struct More<M> {
     unstashed: VecDeque<M>,
     timers: HashMap<TimerId, Timer<M>>,
     monitors: HashMap<MonitorId, Monitoring>,
-    next_number: u64,
 }
+
+/// For timers and monitors: what is told of one of a former life is for none of the next.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl<M> Default for More<M> {
     fn default() -> Self {
@@ -64,7 +67,6 @@ impl<M> Default for More<M> {
             unstashed: VecDeque::new(),
             timers: HashMap::new(),
             monitors: HashMap::new(),
-            next_number: 0,
         }
     }
 }
@@ -223,9 +225,7 @@ impl<M: Message> Context<M> {
         // Later than the clock can tell is never.
         let now = Instant::now();
         let due = now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)));
-        let more = self.more();
-        more.next_number += 1;
-        let id = TimerId(more.next_number);
+        let id = TimerId(NEXT_NUMBER.fetch_add(1, Relaxed));
         self.arm(id, due, what);
         id
     }
@@ -270,9 +270,7 @@ impl<M: Message> Context<M> {
     /// Source: `monitor` of Erlang.
     #[doc(alias = "watch")]
     pub fn monitor<N: Message>(&mut self, other: &ActorRef<N>) -> MonitorId {
-        let more = self.more();
-        more.next_number += 1;
-        let number = more.next_number;
+        let number = NEXT_NUMBER.fetch_add(1, Relaxed);
         let cell = Arc::downgrade(self.cell());
         let watching = other.watch(move |runtime, over| {
             if let Some(cell) = cell.upgrade() {

@@ -92,13 +92,19 @@ impl<M: Message> ActorRef<M> {
         self.send(message, None, Patience::Until(None))
     }
 
-    /// Sends `message` if there is room now.
+    /// Sends `message` if there is room now. The first ones to an actor on another node may wait for the news of its room, for a
+    /// second at most.
     ///
     /// # Errors
     ///
     /// As [`cast`](Self::cast); [`CastError::Full`].
     pub fn try_cast(&self, message: M) -> Result<(), CastError<M>> {
         self.send(message, None, Patience::None)
+    }
+
+    /// As [`try_cast`](Self::try_cast), and not even that.
+    pub(crate) fn cast_now(&self, message: M) -> Result<(), CastError<M>> {
+        self.send(message, None, Patience::Never)
     }
 
     /// Sends `message`, waiting up to `timeout` for room. Zero means do not wait.

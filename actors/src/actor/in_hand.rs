@@ -70,6 +70,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// One that can't be kept.
+    pub(super) fn not_kept() -> Option<Self> {
+        Some(Held { bytes: None, times: 0 })
+    }
+
     /// Keeps what comes next; `bytes` are those of an encoded one. None if it is no message.
     pub(super) fn keep<M: Message>(next: &Next<M>, bytes: &[u8]) -> Option<Self> {
         match next {

@@ -6,6 +6,7 @@ use super::exit::Exit;
 use crate::runtime::Runtime;
 
 pub(crate) trait Keeper: Send + Sync {
-    /// A life of it has ended. It takes messages still, and its name is its own, until its cell is told what comes next.
-    fn ended(&self, runtime: &Arc<Runtime>, exit: Exit);
+    /// A life of it has ended. It takes messages still, and its name is its own, until its cell is told what comes next. False if
+    /// nobody keeps it any more.
+    fn ended(&self, runtime: &Arc<Runtime>, exit: Exit) -> bool;
 }

@@ -37,6 +37,8 @@ struct State<M> {
     life: Life<M>,
     /// It has been asked to end before there was anybody to ask.
     asked: Option<Ending>,
+    /// The plan of the start is being made, which is users' code; nothing is there yet.
+    in_plan: bool,
     /// How many cells it has had.
     cells: u64,
     /// The name that is kept for its processes, and the key to it.
@@ -45,15 +47,26 @@ struct State<M> {
 
 enum Life<M> {
     None,
-    Here {
-        cell: Arc<ActorCell<M>>,
-        number: u64,
-        /// How the latest life ended.
-        exit: Option<Exit>,
-        /// Its `start` runs.
-        is_starting: bool,
-    },
+    Here { cell: Arc<ActorCell<M>>, number: u64, phase: Phase },
     Process(Arc<Process<Exit>>),
+}
+
+/// Where an actor on this node is in its lives.
+enum Phase {
+    /// It is to start, and nobody has come to that yet.
+    Pending,
+    /// Its `start` runs.
+    Starting,
+    Running,
+    /// So its latest life ended.
+    Over(Exit),
+}
+
+/// What came of a start.
+enum Begun {
+    Yes,
+    /// It was killed meanwhile.
+    GivenUp,
 }
 
 /// Hears of the end of one cell's lives.
@@ -67,10 +80,8 @@ where
     A: Actor,
     F: for<'n> Fn(&'n Node) -> StartActor<'n, A> + Send + Sync + 'static,
 {
-    fn ended(&self, _: &Arc<Runtime>, exit: Exit) {
-        if let Some(kept) = self.kept.upgrade() {
-            kept.ended_here(self.number, exit);
-        }
+    fn ended(&self, _: &Arc<Runtime>, exit: Exit) -> bool {
+        self.kept.upgrade().is_some_and(|kept| kept.ended_here(self.number, exit))
     }
 }
 
@@ -80,25 +91,34 @@ where
     F: for<'n> Fn(&'n Node) -> StartActor<'n, A> + Send + Sync + 'static,
 {
     pub(crate) fn create(make: F, node: WeakNode, told: Told) -> Arc<dyn Kid> {
-        let state = State { attempt: 0, life: Life::None, asked: None, cells: 0, held: None };
+        let state = State { attempt: 0, life: Life::None, asked: None, in_plan: false, cells: 0, held: None };
         Arc::new_cyclic(|me| Self { make, node, told, me: Weak::clone(me), state: Mutex::new(state) })
     }
 
-    /// A life in one of its cells has ended.
-    fn ended_here(&self, of: u64, with: Exit) {
+    /// A life in one of its cells has ended; false if that cell has been given up.
+    fn ended_here(&self, of: u64, with: Exit) -> bool {
         let attempt = {
             let mut state = self.state.lock();
             match &mut state.life {
-                Life::Here { number, exit, .. } if *number == of => *exit = Some(with.clone()),
-                // That cell has been given up.
-                _ => return,
+                Life::Here { number, phase: phase @ (Phase::Starting | Phase::Running), .. }
+                    if *number == of =>
+                {
+                    *phase = Phase::Over(with.clone());
+                }
+                _ => return false,
             }
             state.attempt
         };
         self.told.ended(attempt, with);
+        true
     }
 
-    fn start_here(&self, node: &Node, plan: StartActor<'_, A>, attempt: u64) -> Result<(), StartActorError> {
+    fn start_here(
+        &self,
+        node: &Node,
+        plan: StartActor<'_, A>,
+        attempt: u64,
+    ) -> Result<Begun, StartActorError> {
         let runtime = node.runtime();
         let stash_capacity = plan.stash_capacity;
         let known = match &self.state.lock().life {
@@ -119,41 +139,59 @@ where
                 (ActorCell::create_named(runtime, plan, 0)?, number, args)
             }
         };
-        let asked = {
+        {
             let mut state = self.state.lock();
             if state.attempt != attempt || state.asked == Some(Ending::Kill) {
                 drop(state);
-                cell.close(runtime, Exit::Killed);
-                return Ok(());
+                if is_new {
+                    cell.close(runtime, Exit::Killed);
+                }
+                return Ok(Begun::GivenUp);
             }
-            let cell = Arc::clone(&cell);
-            state.life = Life::Here { cell, number, exit: None, is_starting: true };
-            state.asked.take()
-        };
-        if let Some(ending) = asked {
-            cell.end(runtime, ending);
+            // Nothing of a former life is left, nor what was asked of it.
+            cell.begins_anew();
+            if let Some(ending) = state.asked.take() {
+                cell.end(runtime, ending);
+            }
+            state.life = Life::Here { cell: Arc::clone(&cell), number, phase: Phase::Starting };
         }
         let begun = live::<A>(runtime, &cell, self.node.clone(), args, stash_capacity);
-        if let Life::Here { number: of, is_starting, .. } = &mut self.state.lock().life
-            && *of == number
-        {
-            *is_starting = false;
+        let why = begun.as_ref().err().map(failed_so);
+        self.has_begun(number, why.clone());
+        if let (Some(why), true) = (why, is_new) {
+            cell.close(runtime, why);
         }
-        if begun.is_err() && is_new {
-            self.give_up(number);
-            cell.close(runtime, Exit::NotThere);
-        }
-        begun
+        begun.map(|()| Begun::Yes)
     }
 
-    /// Forgets a cell; whether it was the one in use.
-    fn give_up(&self, of: u64) -> bool {
-        let mut state = self.state.lock();
-        let is_it = matches!(&state.life, Life::Here { number, .. } if *number == of);
-        if is_it {
-            state.life = Life::None;
+    /// Its `start` has returned.
+    fn has_begun(&self, of: u64, failed: Option<Exit>) {
+        if let Life::Here { number, phase: phase @ Phase::Starting, .. } = &mut self.state.lock().life
+            && *number == of
+        {
+            *phase = failed.map_or(Phase::Running, Phase::Over);
         }
-        is_it
+    }
+
+    /// Ends the life in that cell, whose code can't be interrupted: it goes on, for nobody.
+    fn give_up(&self, runtime: &Arc<Runtime>, of: u64, attempt: u64) {
+        let cell = {
+            let mut state = self.state.lock();
+            match &state.life {
+                Life::Here { cell, number, phase } if *number == of && state.attempt == attempt => {
+                    if matches!(phase, Phase::Over(_)) {
+                        return;
+                    }
+                    let cell = Arc::clone(cell);
+                    (state.life, state.asked) = (Life::None, Some(Ending::Kill));
+                    cell
+                }
+                _ => return,
+            }
+        };
+        cell.end(runtime, Ending::Kill);
+        cell.close(runtime, Exit::Killed);
+        self.told.ended(attempt, Exit::Killed);
     }
 
     /// Keeps the name of one in a process of its own, so that nobody else has it between two lives; the key to it.
@@ -178,8 +216,8 @@ where
         }
     }
 
-    fn start_process(&self, mut plan: StartActor<'_, A>, attempt: u64) -> Result<(), StartActorError> {
-        let Some(start) = plan.process else { return Ok(()) };
+    fn start_process(&self, mut plan: StartActor<'_, A>, attempt: u64) -> Result<Begun, StartActorError> {
+        let Some(start) = plan.process else { return Ok(Begun::GivenUp) };
         plan.key = self.hold(plan.node.runtime(), plan.name.as_deref())?;
         let publish = |process: &Arc<Process<Exit>>| {
             process.is_watched();
@@ -202,7 +240,7 @@ where
                 kept.told.ended(attempt, process.ended().unwrap_or_else(Exit::from));
             }
         });
-        Ok(())
+        Ok(Begun::Yes)
     }
 }
 
@@ -213,23 +251,34 @@ where
 {
     fn is_to_start(&self, attempt: u64) {
         let mut state = self.state.lock();
-        (state.attempt, state.asked) = (attempt, None);
+        (state.attempt, state.asked, state.in_plan) = (attempt, None, true);
+        if let Life::Here { phase, .. } = &mut state.life {
+            *phase = Phase::Pending;
+        }
     }
 
     fn start(&self, _: &Arc<Runtime>, attempt: u64) {
         let Some(node) = self.node.upgrade() else {
             return self.told.start_failed(attempt, Exit::Shutdown);
         };
-        let begun = match catch_unwind(AssertUnwindSafe(|| (self.make)(&node))) {
+        let plan = catch_unwind(AssertUnwindSafe(|| (self.make)(&node)));
+        {
+            let mut state = self.state.lock();
+            if state.attempt != attempt || state.asked == Some(Ending::Kill) {
+                drop(state);
+                return self.told.ended(attempt, Exit::Killed);
+            }
+            state.in_plan = false;
+        }
+        let begun = match plan {
             Ok(plan) if plan.process.is_some() => self.start_process(plan, attempt),
             Ok(plan) => self.start_here(&node, plan, attempt),
             Err(panic) => Err(StartActorError::Panicked(panic_text(panic))),
         };
         match begun {
-            Ok(()) => self.told.started(attempt),
-            Err(StartActorError::Failed(failure)) => self.told.start_failed(attempt, Exit::Failed(failure)),
-            Err(StartActorError::Panicked(text)) => self.told.start_failed(attempt, Exit::Panicked(text)),
-            Err(error) => self.told.start_failed(attempt, Exit::Failed(Failure::from(error))),
+            Ok(Begun::Yes) => self.told.started(attempt),
+            Ok(Begun::GivenUp) => self.told.ended(attempt, Exit::Killed),
+            Err(error) => self.told.start_failed(attempt, failed_so(&error)),
         }
     }
 
@@ -239,11 +288,10 @@ where
             return;
         }
         match &state.life {
-            Life::Here { cell, exit: None, .. } => {
-                let cell = Arc::clone(cell);
-                drop(state);
+            Life::Here { cell, phase: Phase::Starting | Phase::Running, .. } => {
                 cell.end(runtime, Ending::Shutdown);
             }
+            Life::Here { phase: Phase::Over(_), .. } => {}
             Life::Process(process) if process.is_alive() => process.ask_to_end(),
             _ => state.asked = state.asked.max(Some(Ending::Shutdown)),
         }
@@ -255,28 +303,29 @@ where
             return;
         }
         match &state.life {
-            Life::Here { cell, exit: None, number, is_starting } => {
-                let (cell, number, is_starting) = (Arc::clone(cell), *number, *is_starting);
+            Life::Here { phase: Phase::Over(_), .. } => {}
+            Life::Here { cell, number, phase } => {
+                let (cell, number, is_running) = (Arc::clone(cell), *number, matches!(phase, Phase::Running));
                 drop(state);
-                // Code that runs can't be interrupted: it goes on, for nobody.
-                if (is_starting || !cell.kill_now(runtime)) && self.give_up(number) {
-                    cell.end(runtime, Ending::Kill);
-                    cell.close(runtime, Exit::Killed);
-                    self.told.ended(attempt, Exit::Killed);
+                if !is_running || !cell.kill_now(runtime) {
+                    self.give_up(runtime, number, attempt);
                 }
             }
             Life::Process(process) if process.is_alive() => _ = process.kill(),
-            _ => state.asked = Some(Ending::Kill),
+            _ => {
+                state.asked = Some(Ending::Kill);
+                if state.in_plan {
+                    drop(state);
+                    self.told.ended(attempt, Exit::Killed);
+                }
+            }
         }
     }
 
     fn restarts(&self, runtime: &Arc<Runtime>, _: u64) {
-        let over = {
-            let mut state = self.state.lock();
-            match &mut state.life {
-                Life::Here { cell, exit, .. } => exit.take().map(|exit| (Arc::clone(cell), exit)),
-                _ => None,
-            }
+        let over = match &self.state.lock().life {
+            Life::Here { cell, phase: Phase::Over(exit), .. } => Some((Arc::clone(cell), exit.clone())),
+            _ => None,
         };
         if let Some((cell, exit)) = over {
             cell.restarts(runtime, exit);
@@ -285,8 +334,9 @@ where
 
     fn is_over(&self, runtime: &Arc<Runtime>, _: u64) {
         let life = std::mem::replace(&mut self.state.lock().life, Life::None);
-        if let Life::Here { cell, exit, .. } = life {
-            cell.close(runtime, exit.unwrap_or(Exit::Shutdown));
+        if let Life::Here { cell, phase, .. } = life {
+            let exit = if let Phase::Over(exit) = phase { exit } else { Exit::Shutdown };
+            cell.close(runtime, exit);
         }
         self.let_go(runtime);
     }
@@ -297,5 +347,14 @@ where
             Life::Process(process) if process.is_alive() => KidIs::Process(process.pid()),
             Life::Process(_) | Life::None => KidIs::Nothing,
         }
+    }
+}
+
+/// How the life of one ended that did not start.
+fn failed_so(error: &StartActorError) -> Exit {
+    match error {
+        StartActorError::Failed(failure) => Exit::Failed(failure.clone()),
+        StartActorError::Panicked(text) => Exit::Panicked(text.clone()),
+        error => Exit::Failed(Failure::from(error)),
     }
 }

@@ -38,7 +38,7 @@ impl<N: Message> ActorRef<N> {
                     });
                 };
                 // Of its node's end the cell is told.
-                sender.peer.interests(me.slot);
+                mine.is_known_to(&sender.peer);
                 let on_reply = move |runtime: &_, answer: Result<_, CallError>| match answer
                     .and_then(|answer| call::answered(answer, runtime))
                 {

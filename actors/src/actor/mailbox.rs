@@ -108,6 +108,11 @@ impl<M> Mailbox<M> {
         self.entries.push_back(Entry::News(news));
     }
 
+    /// Takes out the news of a former life.
+    pub(super) fn forget_news(&mut self) {
+        self.entries.retain(|entry| !matches!(entry, Entry::News(_)));
+    }
+
     /// Has a message handled once more, before all others. It takes no room: there is one at most.
     pub(super) fn again(&mut self, held: Held) {
         self.entries.push_front(Entry::Again(held));
@@ -131,7 +136,7 @@ impl<M> Mailbox<M> {
         deadline: Option<Instant>,
         hook: Option<&Hook>,
     ) -> Result<(), M> {
-        if self.moved >= self.capacity.messages && !self.capacity.drops_oldest {
+        if self.moved >= self.capacity.moved && !self.capacity.drops_oldest {
             if let Some(hook) = hook {
                 self.room.add(hook);
             }
@@ -146,7 +151,7 @@ impl<M> Mailbox<M> {
 
     /// The oldest go until the others have room, if it is that kind of mailbox.
     fn make_room(&mut self) {
-        let Capacity { messages, bytes, drops_oldest } = self.capacity;
+        let Capacity { messages, bytes, drops_oldest, .. } = self.capacity;
         let is_full =
             |waiting: Load| waiting.messages > messages || (waiting.bytes > bytes && waiting.messages > 1);
         while drops_oldest && is_full(self.waiting) {
@@ -365,8 +370,13 @@ impl<M> Mailbox<M> {
 
     /// Takes everything out: what is dropped, whom to tell elsewhere, and whom here.
     pub(super) fn close(&mut self) -> Closed<M> {
-        let mut dropped =
-            Closed { moved: Vec::new(), replies: Vec::new(), senders: Vec::new(), hooks: self.room.take() };
+        let mut dropped = Closed {
+            moved: Vec::new(),
+            replies: Vec::new(),
+            again: Vec::new(),
+            senders: Vec::new(),
+            hooks: self.room.take(),
+        };
         for entry in self.entries.drain(..) {
             match entry {
                 Entry::Moved { message, .. } => dropped.moved.push(message),
@@ -377,7 +387,8 @@ impl<M> Mailbox<M> {
                         }
                     }
                 }
-                Entry::Frame { .. } | Entry::Again(_) | Entry::News(_) => {}
+                Entry::Again(held) => dropped.again.push(held),
+                Entry::Frame { .. } | Entry::News(_) => {}
             }
         }
         (self.moved, self.waiting) = (0, Load::default());

@@ -28,11 +28,13 @@ struct Given<A, M: Message> {
     name: Option<String>,
     /// To the name, if a supervisor keeps it.
     key: u64,
-    capacity: u64,
+    /// None unless it was set.
+    capacity: Option<u64>,
     capacity_bytes: u64,
     when_full: WhenFull<M>,
     in_hand: Option<InHand<M>>,
     stash_capacity: u64,
+    has_own_thread: bool,
     started: PipeSender<Result<ActorRef<M>, NotStarted>>,
 }
 
@@ -66,18 +68,19 @@ pub(super) fn start<A: Actor>(
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let StartActor { node, args, name, key, capacity, when_full, in_hand, stash_capacity, .. } = plan;
+    let StartActor { node, args, name, key, capacity, when_full, in_hand, stash_capacity, has_own_thread, .. } = plan;
     let (started, is_started) = node.one_way_pipe().map_err(crate::SpawnError::Start)?;
     let process_name = name.clone().unwrap_or_else(|| std::any::type_name::<A>().to_owned());
     let given = Given {
         args,
         name,
         key,
-        capacity: capacity.messages,
+        capacity: (capacity.moved == capacity.messages).then_some(capacity.messages),
         capacity_bytes: capacity.bytes,
         when_full,
         in_hand,
         stash_capacity: stash_capacity as u64,
+        has_own_thread,
         started,
     };
     let process = Arc::new(node.spawn(&process_name, hosts::<A>, given)?);
@@ -101,9 +104,12 @@ where
 {
     let Given { args, name, key, capacity, capacity_bytes, when_full, in_hand, stash_capacity, started } =
         given;
-    let mut plan = node.actor::<A>(args).capacity(capacity).capacity_bytes(capacity_bytes);
+    let mut plan = node.actor::<A>(args).capacity_bytes(capacity_bytes);
+    if let Some(messages) = capacity {
+        plan = plan.capacity(messages);
+    }
     plan = plan.when_full(when_full).stash_capacity(stash_capacity as usize);
-    (plan.name, plan.key, plan.in_hand) = (name, key, in_hand);
+    (plan.name, plan.key, plan.in_hand, plan.has_own_thread) = (name, key, in_hand, has_own_thread);
     let (actor, told) = match plan.start() {
         Ok(actor) => (Some(actor.clone()), Ok(actor)),
         Err(StartActorError::Failed(failure)) => (None, Err(NotStarted::Failed(failure))),

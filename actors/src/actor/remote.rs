@@ -43,6 +43,8 @@ struct State {
     dropped: u64,
     /// The actor's node knows that somebody here waits for room.
     has_asked: bool,
+    /// It has been told of room.
+    knows_room: bool,
     room: Hooks,
     /// Keeps what references find, as long as something can be sent.
     remote: Option<Arc<Remote>>,
@@ -96,6 +98,7 @@ impl Face for Remote {
 impl Drop for Remote {
     fn drop(&mut self) {
         if let Some(sender) = &self.sender {
+            sender.peer.forgets_interest(sender.slot);
             self.runtime.remove_cell(sender.slot);
         }
         self.runtime.remove_face(self.address);
@@ -112,6 +115,7 @@ impl Sender {
                 no_room: NoRoom::Wait,
                 dropped: 0,
                 has_asked: false,
+                knows_room: false,
                 room: Hooks::default(),
                 remote: None,
             };
@@ -131,6 +135,10 @@ impl Sender {
 
     pub(super) fn no_room(&self) -> NoRoom {
         self.state.lock().no_room
+    }
+
+    pub(super) fn knows_room(&self) -> bool {
+        self.state.lock().knows_room
     }
 
     /// Counts a message that is lost. The actor's node is told when there is room again.
@@ -219,7 +227,7 @@ impl Cell for Sender {
             ToSender::Room { messages, bytes } => {
                 let (hooks, dropped) = {
                     let mut state = self.state.lock();
-                    state.has_asked = false;
+                    (state.has_asked, state.knows_room) = (false, true);
                     state.messages = state.messages.saturating_add(messages);
                     state.bytes = state.bytes.saturating_add_unsigned(bytes);
                     (state.room.take(), std::mem::take(&mut state.dropped))
@@ -236,6 +244,28 @@ impl Cell for Sender {
 
     fn peer_ended(&self, _: &Arc<Runtime>, _: NodeId) {
         self.ended(End::Disconnected);
+    }
+}
+
+/// That it is known how much room there is, or that there will never be any.
+pub(super) struct FirstRoom<'a>(pub(super) &'a Sender);
+
+impl Poll for FirstRoom<'_> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut state = self.0.state.lock();
+        let is_ready = state.end.is_some() || state.knows_room;
+        if !is_ready {
+            state.room.add(hook);
+        }
+        is_ready
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.state.lock().room.remove(hook);
+    }
+
+    fn peer(&self) -> Option<&Arc<Peer>> {
+        Some(&self.0.peer)
     }
 }
 

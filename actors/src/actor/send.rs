@@ -1,7 +1,7 @@
 //! How a message comes to an actor's mailbox, on this node or on another, and what happens without room.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use callboard_core::{Address, BodyError, encode_into, limits};
 
@@ -9,7 +9,7 @@ use super::cell::{ActorCell, NotAdded};
 use super::context::current;
 use super::error::CastError;
 use super::handle::{ActorRef, Line, Message};
-use super::remote::{End, NotSent, Remote, RoomThere};
+use super::remote::{End, FirstRoom, NotSent, Remote, RoomThere};
 use super::when_full::WhenFull;
 use super::wire::{Head, MAX_RIGHTS, NoRoom, on_the_clock};
 use crate::hook::Hook;
@@ -18,9 +18,15 @@ use crate::scope;
 use crate::scratch::with_scratch;
 use crate::wait::Waiter;
 
+/// How long one that does not wait for room waits to hear of it the first time: a round trip, unless that node is stopped.
+const FIRST_ROOM_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long room is waited for.
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
+    /// Not at all.
+    Never,
+    /// Only for the news of how much there is, of an actor on another node that was not sent to before.
     None,
     Until(Option<Instant>),
 }
@@ -42,7 +48,9 @@ impl<M: Message> ActorRef<M> {
         deadline: Option<Instant>,
         patience: Patience,
     ) -> Result<(), CastError<M>> {
-        let patience = if current() == Some(self.address) { Patience::None } else { patience };
+        let is_itself = current() == Some(self.address);
+        let patience =
+            if is_itself && matches!(patience, Patience::Until(_)) { Patience::None } else { patience };
         match &self.line {
             Line::Here(cell) => self.send_here(cell, message, deadline, patience),
             Line::There(remote) => match &remote.sender {
@@ -153,6 +161,12 @@ impl<M: Message> ActorRef<M> {
                 Ok(()) => break,
                 Err(NotSent::Full) => {}
                 Err(ended) => return Err(NotCast::NotSent(ended)),
+            }
+            if matches!(patience, Patience::None) && !sender.knows_room() {
+                let until = Instant::now() + FIRST_ROOM_WITHIN;
+                if self.runtime.wait_until(&FirstRoom(sender), Some(until)) {
+                    continue;
+                }
             }
             let Patience::Until(until) = patience else { return Err(NotCast::NotSent(NotSent::Full)) };
             match sender.no_room() {

@@ -28,6 +28,8 @@ use crate::runtime::Runtime;
 
 /// How many messages of each sending node may wait, unless it is set.
 const CAPACITY: u64 = 8192;
+/// How many of its own node's: more would only leave the processor's caches.
+const CAPACITY_HERE: u64 = 1024;
 /// How many bytes of them, if they come encoded.
 const CAPACITY_BYTES: u64 = 1024 * 1024;
 /// How many messages an actor may put aside.
@@ -69,7 +71,12 @@ impl Node {
             node: self,
             args,
             name: None,
-            capacity: Capacity { messages: CAPACITY, bytes: CAPACITY_BYTES, drops_oldest: false },
+            capacity: Capacity {
+                messages: CAPACITY,
+                moved: CAPACITY_HERE,
+                bytes: CAPACITY_BYTES,
+                drops_oldest: false,
+            },
             when_full: WhenFull::Wait,
             in_hand: None,
             stash_capacity: STASH_CAPACITY,
@@ -87,10 +94,11 @@ impl<A: Actor> StartActor<'_, A> {
         self
     }
 
-    /// How many messages of each sending node may wait in its mailbox: 8,192 by default, at least 1. Each node has that
+    /// How many messages of each sending node may wait in its mailbox, at least 1: 8,192 by default, and 1,024 of its own node. Each node has that
     /// room for itself, so that none keeps another from sending.
     pub fn capacity(mut self, messages: u64) -> Self {
         self.capacity.messages = messages.max(1);
+        self.capacity.moved = self.capacity.messages;
         self
     }
 
@@ -187,7 +195,7 @@ pub(crate) fn start_plain<A: Actor>(
     args: A::Args,
     messages: u64,
 ) -> Result<ActorRef<A::Message>, StartActorError> {
-    let capacity = Capacity { messages, bytes: CAPACITY_BYTES, drops_oldest: false };
+    let capacity = Capacity { messages, moved: messages, bytes: CAPACITY_BYTES, drops_oldest: false };
     let when_full = WhenFull::Wait;
     let plan = Plan { capacity, name: None, when_full, in_hand: None, has_own_thread: false, keeper: None };
     let cell = ActorCell::create_named(runtime, plan, 0)?;

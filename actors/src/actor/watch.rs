@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Address, NodeId, Slot};
+use callboard_core::{Address, NodeId};
 use parking_lot::Mutex;
 
 use super::exit::Exit;
@@ -47,15 +47,10 @@ impl Watcher {
         matches!(self, Watcher::There(peer, of) if peer.id == node && *of == word)
     }
 
-    pub(super) fn tell(self, runtime: &Arc<Runtime>, of: Slot, over: &Over) {
+    pub(super) fn tell(self, runtime: &Arc<Runtime>, over: &Over) {
         match self {
             Watcher::Here(_, on_end) => on_end(runtime, over.clone()),
-            Watcher::There(peer, word) => {
-                call::reply(runtime, &peer, word, over);
-                if !over.restarts {
-                    peer.forgets_interest(of);
-                }
-            }
+            Watcher::There(peer, word) => call::reply(runtime, &peer, word, over),
         }
     }
 }
@@ -71,6 +66,7 @@ pub(super) fn once_names_are_free(
             runtime.call_then(&root, CONTROL, &Control::AwaitEnd { node }, |runtime, _| then(runtime));
             root.flush(runtime);
         }
+        None if runtime.id == runtime.root => runtime.control.await_end_here(runtime, node, Box::new(then)),
         _ => then(runtime),
     }
 }

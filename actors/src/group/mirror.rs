@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::GroupChange;
 use super::wire::{Ask, Told};
-use super::{GroupChange, OWNER_WITHIN};
-use crate::actor::{Actor, ActorRef, Context, Down, Exit, Message, MonitorId};
+use crate::actor::{Actor, ActorRef, CastError, Context, Down, Exit, Message, MonitorId};
 use crate::failure::Failure;
 use crate::hook::{Hook, Hooks, Poll};
 
@@ -132,7 +133,14 @@ impl<M: Send> Poll for Until<'_, M> {
 pub(super) struct Mirror<M: Message> {
     owner: ActorRef<Ask<M>>,
     shared: Arc<Shared<M>>,
+    /// After which the owner is asked again, if it had no room.
+    pause: Duration,
 }
+
+/// When an owner that had no room is asked again, at first; each time in vain takes twice as long.
+const AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// At the latest.
+const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 impl<M: Message> Actor for Mirror<M> {
     type Message = Told<M>;
@@ -143,16 +151,21 @@ impl<M: Message> Actor for Mirror<M> {
         (owner, shared): (ActorRef<Ask<M>>, Arc<Shared<M>>),
     ) -> Result<Self, Failure> {
         context.monitor(&owner);
-        let mirror = Self { owner, shared };
-        let asks = Ask::Mirror(context.me().clone());
-        if mirror.owner.cast_timeout(asks, OWNER_WITHIN).is_err() {
-            mirror.gone();
-        }
-        Ok(mirror)
+        context.cast_after(Duration::ZERO, Told::Begin);
+        Ok(Self { owner, shared, pause: AGAIN_AFTER })
     }
 
-    fn handle(&mut self, _: &mut Context<Told<M>>, told: Told<M>) -> Result<(), Failure> {
+    fn handle(&mut self, context: &mut Context<Told<M>>, told: Told<M>) -> Result<(), Failure> {
         self.shared.change(|known| match told {
+            Told::Begin => {
+                let asks = Ask::Mirror(context.me().clone());
+                if let Err(CastError::Full(_)) = self.owner.cast_now(asks) {
+                    context.cast_after(self.pause, Told::Begin);
+                    self.pause = (2 * self.pause).min(AGAIN_WITHIN);
+                }
+                // If it has ended, the monitor tells.
+                Vec::new()
+            }
             Told::All { version, members } => {
                 known.version = Some(version);
                 let before = std::mem::replace(&mut known.members, members);

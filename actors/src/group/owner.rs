@@ -15,6 +15,8 @@ pub(super) struct Owner<M: Message> {
     mirrors: HashMap<MonitorId, Follower<M>>,
     /// A timer will try again.
     tries_again: bool,
+    /// The time it waits.
+    pause: Duration,
 }
 
 /// A mirror, as its owner sees it.
@@ -24,15 +26,17 @@ struct Follower<M: Message> {
     is_behind: bool,
 }
 
-/// When those that had no room are tried again.
+/// When those that had no room are tried again, at first; each time in vain takes twice as long.
 const AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// At the latest.
+const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 impl<M: Message> Owner<M> {
     /// Tells all mirrors. One that has no room does not hold up the others: it is told all, later.
     fn tell(&mut self, context: &mut Context<Ask<M>>, told: impl Fn() -> Told<M>) {
         self.version += 1;
         for follower in self.mirrors.values_mut().filter(|follower| !follower.is_behind) {
-            follower.is_behind = matches!(follower.mirror.try_cast(told()), Err(CastError::Full(_)));
+            follower.is_behind = matches!(follower.mirror.cast_now(told()), Err(CastError::Full(_)));
         }
         self.try_again(context);
     }
@@ -44,9 +48,12 @@ impl<M: Message> Owner<M> {
 
     fn try_again(&mut self, context: &mut Context<Ask<M>>) {
         let is_one_behind = self.mirrors.values().any(|follower| follower.is_behind);
-        if is_one_behind && !self.tries_again {
+        if !is_one_behind {
+            self.pause = AGAIN_AFTER;
+        } else if !self.tries_again {
             self.tries_again = true;
-            context.cast_after(AGAIN_AFTER, Ask::Again);
+            context.cast_after(self.pause, Ask::Again);
+            self.pause = (2 * self.pause).min(AGAIN_WITHIN);
         }
     }
 
@@ -62,7 +69,13 @@ impl<M: Message> Actor for Owner<M> {
     type Args = ();
 
     fn start(_: &mut Context<Ask<M>>, (): ()) -> Result<Self, Failure> {
-        Ok(Self { version: 0, members: Vec::new(), mirrors: HashMap::new(), tries_again: false })
+        Ok(Self {
+            version: 0,
+            members: Vec::new(),
+            mirrors: HashMap::new(),
+            tries_again: false,
+            pause: AGAIN_AFTER,
+        })
     }
 
     fn handle(&mut self, context: &mut Context<Ask<M>>, ask: Ask<M>) -> Result<(), Failure> {
@@ -83,7 +96,7 @@ impl<M: Message> Actor for Owner<M> {
                 reply.send(self.version)?;
             }
             Ask::Mirror(mirror) => {
-                let is_behind = matches!(mirror.try_cast(self.all()), Err(CastError::Full(_)));
+                let is_behind = matches!(mirror.cast_now(self.all()), Err(CastError::Full(_)));
                 self.mirrors.insert(context.monitor(&mirror), Follower { mirror, is_behind });
                 self.try_again(context);
             }
@@ -93,7 +106,7 @@ impl<M: Message> Actor for Owner<M> {
                 let behind: Vec<_> =
                     behind.into_iter().map(|(id, follower)| (*id, follower.mirror.clone())).collect();
                 for (id, mirror) in behind {
-                    let is_behind = matches!(mirror.try_cast(self.all()), Err(CastError::Full(_)));
+                    let is_behind = matches!(mirror.cast_now(self.all()), Err(CastError::Full(_)));
                     self.mirrors.entry(id).and_modify(|follower| follower.is_behind = is_behind);
                 }
                 self.try_again(context);

@@ -21,7 +21,18 @@ pub(super) enum Ask<M: Message> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "", deserialize = "M: Message"))]
 pub(super) enum Told<M: Message> {
-    All { version: u64, members: Vec<ActorRef<M>> },
-    Joined { version: u64, member: ActorRef<M> },
-    Left { version: u64, member: Address },
+    All {
+        version: u64,
+        members: Vec<ActorRef<M>>,
+    },
+    Joined {
+        version: u64,
+        member: ActorRef<M>,
+    },
+    Left {
+        version: u64,
+        member: Address,
+    },
+    /// From the mirror itself: the owner is to be asked.
+    Begin,
 }

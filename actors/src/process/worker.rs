@@ -132,6 +132,8 @@ fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i
             (Report::Panicked(last_panic()), PANICKED)
         }
     };
+    // First those who would start them again.
+    node.end_supervisors();
     node.end_children();
     wire::report(node.runtime(), boot.parent, slot, &report);
     confirm_with_parent(node, boot);

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use callboard_core::{Readiness, Slot, Source, Wants};
+use callboard_core::{Readiness, Slot, Source, TimerKey, Wants};
 use callboard_ipc::StopSignals;
 
 use super::Runtime;
@@ -36,17 +36,21 @@ impl Source for Signals {
 }
 
 impl Runtime {
-    /// Has the cell at `slot` ticked at `at`.
-    pub(crate) fn tick_at(&self, at: Instant, slot: Slot) {
-        let sooner = {
+    /// Has the cell at `slot` ticked at `at`, unless that is taken back.
+    pub(crate) fn tick_at(&self, at: Instant, slot: Slot) -> TimerKey {
+        let (key, sooner) = {
             let mut timers = self.timers.lock();
             let sooner = timers.next_at().is_none_or(|next| at < next);
-            timers.insert(at, slot);
-            sooner
+            (timers.insert(at, slot), sooner)
         };
         if sooner {
             self.wake_loop();
         }
+        key
+    }
+
+    pub(crate) fn cancel_tick(&self, tick: TimerKey) {
+        self.timers.lock().cancel(tick);
     }
 
     pub(crate) fn stop_asked(&self) {

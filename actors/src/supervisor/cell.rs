@@ -5,12 +5,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use callboard_core::Slot;
 use parking_lot::Mutex;
 
+use super::answer::Answer;
 use super::child_spec::{ChildSpec, SupervisorSpec};
 use super::effect::{ChildId, Conclusion, Effect, Refusal, State, Ticket};
 use super::handle::ChildState;
@@ -19,11 +21,18 @@ use super::machine::Machine;
 use super::spec::{Faulty, Plan};
 use crate::actor::Exit;
 use crate::cell::{Cell, Incoming, Violation};
-use crate::hook::{Hook, Hooks, Poll};
+use crate::hook::Hooks;
 use crate::node::{Node, WeakNode};
 use crate::peer::Peer;
+use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::tree::{KidIs, KidPart, Seen, SupervisorPart};
+
+/// When to try again, if no thread could be had.
+const NO_THREAD_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// A start or a kill.
+type Job = Box<dyn FnOnce(&Arc<Runtime>) + Send>;
 
 pub(crate) struct SupervisorCell {
     runtime: Weak<Runtime>,
@@ -35,7 +44,7 @@ pub(crate) struct SupervisorCell {
     terms: String,
     is_quiet: bool,
     above: Option<Above>,
-    state: Mutex<Inner>,
+    pub(super) state: Mutex<Inner>,
 }
 
 /// Who supervises a supervisor.
@@ -45,7 +54,7 @@ pub(super) struct Above {
     pub(super) attempt: u64,
 }
 
-struct Inner {
+pub(super) struct Inner {
     machine: Machine<Exit>,
     kids: HashMap<ChildId, Arc<dyn Kid>>,
     effects: VecDeque<Effect<Exit>>,
@@ -53,43 +62,11 @@ struct Inner {
     is_at_it: bool,
     answers: HashMap<Ticket, Arc<Answer>>,
     next_ticket: u64,
-    has_begun: bool,
-    over: Option<Conclusion<Exit>>,
-    hooks: Hooks,
-}
-
-/// What came of a command.
-pub(super) type Answered = Result<ChildId, Refusal<Exit>>;
-
-#[derive(Default)]
-pub(super) struct Answer {
-    state: Mutex<(Option<Answered>, Hooks)>,
-}
-
-impl Answer {
-    fn fill(&self, answer: Answered) {
-        let mut state = self.state.lock();
-        state.0 = Some(answer);
-        state.1.notify_all();
-    }
-
-    pub(super) fn take(&self) -> Option<Answered> {
-        self.state.lock().0.take()
-    }
-}
-
-impl Poll for Answer {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut state = self.state.lock();
-        if state.0.is_none() {
-            state.1.add(hook);
-        }
-        state.0.is_some()
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.state.lock().1.remove(hook);
-    }
+    /// Starts and kills for which no thread could be had; a tick tries again.
+    waiting: Vec<Job>,
+    pub(super) has_begun: bool,
+    pub(super) over: Option<Conclusion<Exit>>,
+    pub(super) hooks: Hooks,
 }
 
 impl SupervisorCell {
@@ -108,19 +85,16 @@ impl SupervisorCell {
         let machine = Machine::new(spec.settings, plans, seed, Instant::now())?;
         let ids: Vec<ChildId> = machine.children().map(|(id, ..)| id).collect();
         let runtime = node.runtime();
-        Ok(runtime.add_cell(|slot| {
+        let cell = runtime.add_cell(|slot| {
             Arc::new_cyclic(|me: &Weak<Self>| {
-                let kids = ids
-                    .into_iter()
-                    .zip(&spec.children)
-                    .map(|(id, child)| (id, (child.make)(node.downgrade(), Told::new(Weak::clone(me), id))));
                 let inner = Inner {
                     machine,
-                    kids: kids.collect(),
+                    kids: HashMap::new(),
                     effects: VecDeque::new(),
                     is_at_it: false,
                     answers: HashMap::new(),
                     next_ticket: 0,
+                    waiting: Vec::new(),
                     has_begun: false,
                     over: None,
                     hooks: Hooks::default(),
@@ -137,7 +111,26 @@ impl SupervisorCell {
                     state: Mutex::new(inner),
                 }
             })
-        }))
+        });
+        // Users' code, so no lock is held; should it panic, nothing is left.
+        let make = || -> HashMap<_, _> {
+            let kids = ids.into_iter().zip(&spec.children);
+            kids.map(|(id, child)| (id, cell.make(child, Some(id)).0)).collect()
+        };
+        match catch_unwind(AssertUnwindSafe(make)) {
+            Ok(kids) => cell.state.lock().kids = kids,
+            Err(panic) => {
+                runtime.remove_cell(cell.slot);
+                resume_unwind(panic);
+            }
+        }
+        Ok(cell)
+    }
+
+    fn make(&self, child: &ChildSpec, id: Option<ChildId>) -> (Arc<dyn Kid>, Told) {
+        let told = Told::new(Weak::clone(&self.me));
+        id.iter().for_each(|id| told.is_for(*id));
+        ((child.make)(self.node.clone(), told.clone()), told)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -161,7 +154,11 @@ impl SupervisorCell {
         }
         while let Some(effect) = inner.effects.pop_front() {
             drop(inner);
-            self.carry_out(&runtime, effect);
+            // What is dropped there may be users' own; the others must not wait for it.
+            let carry_out = || self.carry_out(&runtime, effect);
+            if catch_unwind(AssertUnwindSafe(carry_out)).is_err() {
+                runtime.complain(&format!("{}: something of a child panicked as it was dropped", self.name));
+            }
             inner = self.state.lock();
         }
         inner.is_at_it = false;
@@ -174,7 +171,7 @@ impl SupervisorCell {
     ) -> Arc<Answer> {
         let answer = Arc::new(Answer::default());
         self.change(|inner| {
-            let ticket = inner.ticket(&answer);
+            let Some(ticket) = inner.ticket(&answer) else { return };
             let effects = with(&mut inner.machine, ticket, Instant::now());
             inner.effects.extend(effects);
         });
@@ -184,11 +181,12 @@ impl SupervisorCell {
     /// Adds a child; the answer is to be waited for.
     pub(super) fn add(&self, spec: &ChildSpec) -> Arc<Answer> {
         let answer = Arc::new(Answer::default());
+        let (kid, told) = self.make(spec, None);
         self.change(|inner| {
-            let ticket = inner.ticket(&answer);
+            let Some(ticket) = inner.ticket(&answer) else { return };
             let (id, effects) = inner.machine.add(spec.plan.clone(), ticket, Instant::now());
             if let Some(id) = id {
-                let kid = (spec.make)(self.node.clone(), Told::new(Weak::clone(&self.me), id));
+                told.is_for(id);
                 inner.kids.insert(id, kid);
             }
             inner.effects.extend(effects);
@@ -205,11 +203,21 @@ impl SupervisorCell {
             Effect::Start { child, attempt, .. } => {
                 let Some(kid) = self.kid(child) else { return };
                 kid.is_to_start(attempt);
-                aside(runtime, move |runtime| kid.start(runtime, attempt));
+                let me = Weak::clone(&self.me);
+                let start = move |runtime: &Arc<Runtime>| {
+                    let start = || kid.start(runtime, attempt);
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(start))
+                        && let Some(me) = me.upgrade()
+                    {
+                        let why = Exit::Panicked(panic_text(panic));
+                        me.input(|machine, now| machine.start_failed(child, attempt, why, now));
+                    }
+                };
+                self.aside(runtime, Box::new(start));
             }
             Effect::Kill { child, attempt } => {
                 let Some(kid) = self.kid(child) else { return };
-                aside(runtime, move |runtime| kid.kill(runtime, attempt));
+                self.aside(runtime, Box::new(move |runtime: &Arc<Runtime>| kid.kill(runtime, attempt)));
             }
             Effect::Stop { child, attempt } => {
                 self.kid(child).iter().for_each(|kid| kid.stop(runtime, attempt));
@@ -224,7 +232,7 @@ impl SupervisorCell {
                 let forgotten = self.state.lock().kids.remove(&child);
                 drop(forgotten);
             }
-            Effect::WakeAt(at) => runtime.tick_at(at, self.slot),
+            Effect::WakeAt(at) => _ = runtime.tick_at(at, self.slot),
             Effect::Answer { ticket, result } => {
                 let answer = self.state.lock().answers.remove(&ticket);
                 answer.iter().for_each(|answer| answer.fill(result.clone()));
@@ -239,6 +247,26 @@ impl SupervisorCell {
         }
     }
 
+    /// Runs users' code beside the threads of actors, which may all be in use. Never on this thread, which may hold that very child.
+    fn aside(&self, runtime: &Arc<Runtime>, job: Job) {
+        // In a place of its own, so that it is still there if no thread can be had.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let (of, taken) = (Arc::clone(runtime), Arc::clone(&job));
+        let run = move || {
+            let job = taken.lock().take();
+            if let Some(job) = job {
+                job(&of);
+                of.flush_listed_by_need();
+            }
+        };
+        if std::thread::Builder::new().name("supervisor".to_owned()).spawn(run).is_err()
+            && let Some(job) = job.lock().take()
+        {
+            self.state.lock().waiting.push(job);
+            runtime.tick_at(Instant::now() + NO_THREAD_AGAIN_AFTER, self.slot);
+        }
+    }
+
     fn notify(&self, with: impl FnOnce(&mut Inner)) {
         let hooks = {
             let mut inner = self.state.lock();
@@ -250,10 +278,12 @@ impl SupervisorCell {
 
     fn ended(&self, runtime: &Arc<Runtime>, why: Conclusion<Exit>) {
         let has_begun = self.state.lock().has_begun;
+        let mut kids = HashMap::new();
         self.notify(|inner| {
             inner.over.get_or_insert(why.clone());
-            inner.kids.clear();
+            kids = std::mem::take(&mut inner.kids);
         });
+        drop(kids);
         runtime.remove_cell(self.slot);
         let Some(Above { told, attempt }) = &self.above else { return };
         match why {
@@ -294,11 +324,16 @@ impl SupervisorCell {
 }
 
 impl Inner {
-    fn ticket(&mut self, answer: &Arc<Answer>) -> Ticket {
+    /// None if nobody would answer any more: that is the answer then.
+    fn ticket(&mut self, answer: &Arc<Answer>) -> Option<Ticket> {
+        if self.over.is_some() {
+            answer.fill(Err(Refusal::Ending));
+            return None;
+        }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         self.answers.insert(ticket, Arc::clone(answer));
-        ticket
+        Some(ticket)
     }
 }
 
@@ -312,58 +347,6 @@ pub(super) fn exit_of(why: &Conclusion<Exit>) -> Exit {
     }
 }
 
-/// Runs users' code beside the threads of actors, which may all be in use.
-fn aside(runtime: &Arc<Runtime>, with: impl FnOnce(&Arc<Runtime>) + Send + 'static) {
-    // Kept in a place of its own, so that it is still there if no thread can be had.
-    let job = Arc::new(Mutex::new(Some(with)));
-    let (of, first) = (Arc::clone(runtime), Arc::clone(&job));
-    let run = move || {
-        let taken = first.lock().take();
-        if let Some(with) = taken {
-            with(&of);
-            of.flush_listed_by_need();
-        }
-    };
-    if std::thread::Builder::new().name("supervisor".to_owned()).spawn(run).is_err() {
-        let taken = job.lock().take();
-        if let Some(with) = taken {
-            with(runtime);
-        }
-    }
-}
-
-impl Poll for SupervisorCell {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut inner = self.state.lock();
-        if inner.over.is_none() {
-            inner.hooks.add(hook);
-        }
-        inner.over.is_some()
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.state.lock().hooks.remove(hook);
-    }
-}
-
-/// That a supervisor has begun, or ended.
-pub(super) struct Beginning<'a>(pub(super) &'a SupervisorCell);
-
-impl Poll for Beginning<'_> {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut inner = self.0.state.lock();
-        let is_ready = inner.has_begun || inner.over.is_some();
-        if !is_ready {
-            inner.hooks.add(hook);
-        }
-        is_ready
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.0.state.lock().hooks.remove(hook);
-    }
-}
-
 impl Cell for SupervisorCell {
     fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
@@ -373,23 +356,36 @@ impl Cell for SupervisorCell {
         Err("a message to a supervisor, which takes none".to_owned())
     }
 
+    fn is_supervisor(&self) -> bool {
+        true
+    }
+
     fn seen(&self) -> Option<Seen> {
         self.above.is_none().then(|| Seen::Supervisor(self.part()))
     }
 
-    fn tick(&self, _: &Arc<Runtime>) {
+    fn tick(&self, runtime: &Arc<Runtime>) {
+        let waiting = std::mem::take(&mut self.state.lock().waiting);
+        waiting.into_iter().for_each(|job| self.aside(runtime, job));
         self.input(|machine, now| machine.tick(now));
     }
 
     /// Its children end with the node, and nobody is started any more.
-    fn node_ends(&self, _: &Arc<Runtime>) {
-        let answers: Vec<_> = self.state.lock().answers.drain().map(|(_, answer)| answer).collect();
+    fn node_ends(&self, runtime: &Arc<Runtime>) {
+        let mut left = None;
         self.notify(|inner| {
             inner.over.get_or_insert(Conclusion::Killed);
-            inner.effects.clear();
+            // From here on nobody carries anything out.
             inner.is_at_it = true;
+            inner.effects.clear();
+            let (answers, kids) = (std::mem::take(&mut inner.answers), std::mem::take(&mut inner.kids));
+            left = Some((answers, kids, std::mem::take(&mut inner.waiting)));
         });
-        answers.iter().for_each(|answer| answer.fill(Err(Refusal::Ending)));
+        if let Some((answers, kids, waiting)) = left {
+            answers.into_values().for_each(|answer| answer.fill(Err(Refusal::Ending)));
+            drop((kids, waiting));
+        }
+        runtime.remove_cell(self.slot);
     }
 }
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::answer::{Answer, Answered, Beginning};
 use super::backoff::BackoffError;
-use super::cell::{Answered, Beginning, SupervisorCell, exit_of};
+use super::cell::{SupervisorCell, exit_of};
 use super::child_spec::{ChildSpec, SupervisorSpec};
 use super::effect::{Conclusion, Refusal, State, Which};
 use super::spec::{Faulty, Restart};
@@ -44,6 +45,9 @@ pub enum SupervisorError {
     /// The child was stopped before it had started.
     #[error("child {0:?} was stopped before it had started")]
     Stopped(String),
+    /// It has not come to that in time; it goes on.
+    #[error("not within the timeout; it goes on")]
+    TimedOut,
     /// The supervisor is about to end, or has.
     #[error("the supervisor is ending")]
     Ending,
@@ -189,10 +193,34 @@ impl Node {
     ///
     /// Source: `supervisor:start_link` of Erlang.
     pub fn supervise(&self, spec: &SupervisorSpec) -> Result<Supervisor, SupervisorError> {
+        self.supervise_until(spec, None)
+    }
+
+    /// As [`supervise`](Self::supervise), waiting up to `timeout` until all have started; then those that have are killed again.
+    ///
+    /// # Errors
+    ///
+    /// As [`supervise`](Self::supervise); [`SupervisorError::TimedOut`].
+    pub fn supervise_timeout(
+        &self,
+        spec: &SupervisorSpec,
+        timeout: Duration,
+    ) -> Result<Supervisor, SupervisorError> {
+        self.supervise_until(spec, Instant::now().checked_add(timeout))
+    }
+
+    fn supervise_until(
+        &self,
+        spec: &SupervisorSpec,
+        deadline: Option<Instant>,
+    ) -> Result<Supervisor, SupervisorError> {
         let cell = SupervisorCell::create(self, spec, None)?;
         let runtime = self.runtime();
         cell.input(|machine, now| machine.begin(now));
-        runtime.wait_until(&Beginning(&cell), None);
+        if !runtime.wait_until(&Beginning(&cell), deadline) {
+            cell.input(|machine, now| machine.kill(now));
+            return Err(SupervisorError::TimedOut);
+        }
         if !cell.has_begun() {
             runtime.wait_until(&*cell, None);
             return Err(match cell.over() {
@@ -232,7 +260,16 @@ impl Supervisor {
     ///
     /// [`SupervisorError`]. A child that did not start is not kept.
     pub fn add(&self, child: &ChildSpec) -> Result<(), SupervisorError> {
-        self.answered(&self.cell.add(child), &child.plan.name)
+        self.answered(&self.cell.add(child), &child.plan.name, None)
+    }
+
+    /// As [`add`](Self::add), waiting up to `timeout`. The child may start later.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add); [`SupervisorError::TimedOut`].
+    pub fn add_timeout(&self, child: &ChildSpec, timeout: Duration) -> Result<(), SupervisorError> {
+        self.answered(&self.cell.add(child), &child.plan.name, Some(timeout))
     }
 
     /// Stops a child for good, and waits until it has ended. It stays known, unless it is temporary: it may be [started](Self::restart)
@@ -242,9 +279,22 @@ impl Supervisor {
     ///
     /// [`SupervisorError::NotFound`], [`SupervisorError::Ending`].
     pub fn terminate(&self, name: &str) -> Result<(), SupervisorError> {
+        self.terminate_within(name, None)
+    }
+
+    /// As [`terminate`](Self::terminate), waiting up to `timeout`. The child is stopped all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`terminate`](Self::terminate); [`SupervisorError::TimedOut`].
+    pub fn terminate_timeout(&self, name: &str, timeout: Duration) -> Result<(), SupervisorError> {
+        self.terminate_within(name, Some(timeout))
+    }
+
+    fn terminate_within(&self, name: &str, within: Option<Duration>) -> Result<(), SupervisorError> {
         let asked =
             self.cell.command(|machine, ticket, now| machine.terminate(Which::Name(name), ticket, now));
-        self.answered(&asked, name)
+        self.answered(&asked, name, within)
     }
 
     /// Starts a child that is down, and waits until it has started.
@@ -254,8 +304,21 @@ impl Supervisor {
     /// [`SupervisorError::NotFound`], [`SupervisorError::InState`], [`SupervisorError::StartFailed`], [`SupervisorError::Stopped`],
     /// [`SupervisorError::Ending`].
     pub fn restart(&self, name: &str) -> Result<(), SupervisorError> {
+        self.restart_within(name, None)
+    }
+
+    /// As [`restart`](Self::restart), waiting up to `timeout`. The child may start later.
+    ///
+    /// # Errors
+    ///
+    /// As [`restart`](Self::restart); [`SupervisorError::TimedOut`].
+    pub fn restart_timeout(&self, name: &str, timeout: Duration) -> Result<(), SupervisorError> {
+        self.restart_within(name, Some(timeout))
+    }
+
+    fn restart_within(&self, name: &str, within: Option<Duration>) -> Result<(), SupervisorError> {
         let asked = self.cell.command(|machine, ticket, now| machine.restart(Which::Name(name), ticket, now));
-        self.answered(&asked, name)
+        self.answered(&asked, name, within)
     }
 
     /// Forgets a child that is down.
@@ -265,11 +328,19 @@ impl Supervisor {
     /// [`SupervisorError::NotFound`], [`SupervisorError::InState`], [`SupervisorError::Ending`].
     pub fn delete(&self, name: &str) -> Result<(), SupervisorError> {
         let asked = self.cell.command(|machine, ticket, now| machine.delete(Which::Name(name), ticket, now));
-        self.answered(&asked, name)
+        self.answered(&asked, name, None)
     }
 
-    fn answered(&self, answer: &super::cell::Answer, name: &str) -> Result<(), SupervisorError> {
-        self.runtime.wait_until(answer, None);
+    fn answered(
+        &self,
+        answer: &Answer,
+        name: &str,
+        within: Option<Duration>,
+    ) -> Result<(), SupervisorError> {
+        let deadline = within.map(|within| Instant::now().checked_add(within));
+        if !self.runtime.wait_until(answer, deadline.flatten()) {
+            return Err(SupervisorError::TimedOut);
+        }
         let answer: Answered = answer.take().unwrap_or(Err(Refusal::Ending));
         answer.map(drop).map_err(|refusal| refused(refusal, name))
     }

@@ -1,9 +1,11 @@
 //! What a supervisor's cell does with a child, whatever it is, and what it hears of it.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use super::cell::SupervisorCell;
-use super::effect::{ChildId, How};
+use super::effect::{ChildId, Effect, How};
+use super::machine::Machine;
 use crate::actor::Exit;
 use crate::runtime::Runtime;
 use crate::tree::KidIs;
@@ -36,24 +38,32 @@ pub(crate) trait Kid: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Told {
     supervisor: Weak<SupervisorCell>,
-    child: ChildId,
+    /// Set before it is told to start.
+    child: Arc<OnceLock<ChildId>>,
 }
 
 impl Told {
-    pub(super) fn new(supervisor: Weak<SupervisorCell>, child: ChildId) -> Self {
-        Self { supervisor, child }
+    /// That child's, once it has a number.
+    pub(super) fn new(supervisor: Weak<SupervisorCell>) -> Self {
+        Self { supervisor, child: Arc::default() }
+    }
+
+    pub(super) fn is_for(&self, child: ChildId) {
+        let _ = self.child.set(child);
+    }
+
+    fn tell(&self, with: impl FnOnce(&mut Machine<Exit>, ChildId, Instant) -> Vec<Effect<Exit>>) {
+        if let (Some(supervisor), Some(child)) = (self.supervisor.upgrade(), self.child.get()) {
+            supervisor.input(|machine, now| with(machine, *child, now));
+        }
     }
 
     pub(crate) fn started(&self, attempt: u64) {
-        if let Some(supervisor) = self.supervisor.upgrade() {
-            supervisor.input(|machine, now| machine.started(self.child, attempt, now));
-        }
+        self.tell(|machine, child, now| machine.started(child, attempt, now));
     }
 
     pub(crate) fn start_failed(&self, attempt: u64, why: Exit) {
-        if let Some(supervisor) = self.supervisor.upgrade() {
-            supervisor.input(|machine, now| machine.start_failed(self.child, attempt, why, now));
-        }
+        self.tell(|machine, child, now| machine.start_failed(child, attempt, why, now));
     }
 
     pub(crate) fn ended(&self, attempt: u64, why: Exit) {
@@ -66,8 +76,6 @@ impl Told {
     }
 
     pub(super) fn ended_so(&self, attempt: u64, how: How, why: Exit) {
-        if let Some(supervisor) = self.supervisor.upgrade() {
-            supervisor.input(|machine, now| machine.ended(self.child, attempt, how, why, now));
-        }
+        self.tell(|machine, child, now| machine.ended(child, attempt, how, why, now));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use callboard::{Actor, ActorRef, AskError, ChildSpec, Context, Failure, InHand, Node, ReplyTo, Supervisor};
+use callboard::{
+    Actor, ActorRef, AskError, ChildSpec, Context, Failure, InHand, Node, ReplyTo, Restart, Supervisor,
+};
 use callboard_tests::{PATIENCE, eventually};
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +104,17 @@ fn the_message_in_hand_is_handled_again_or_goes_elsewhere() {
         PANICS.store(0, SeqCst);
         alone.cast(Number::At(9, 1)).unwrap();
         eventually("the letter has come", || seen(&letters).last() == Some(&9));
+        // Nor when its supervisor does not start it again.
+        let to = letters.clone();
+        let temporary = ChildSpec::actor("once", move |node| {
+            node.actor::<Fails>(()).name("/once").in_hand(InHand::again(5).then(to.clone()))
+        });
+        let supervisor = node.supervise(&quiet().child(temporary.restart(Restart::Temporary))).unwrap();
+        PANICS.store(0, SeqCst);
+        node.open::<ActorRef<Number>>("/once").unwrap().cast(Number::At(11, 1)).unwrap();
+        eventually("the letter has come", || seen(&letters).last() == Some(&11));
+        supervisor.stop();
+        supervisor.wait_timeout(PATIENCE).unwrap();
         let poisoned = node.actor::<Fails>(()).in_hand(InHand::again(1)).start().unwrap();
         poisoned.cast(Number::Error).unwrap();
         eventually("it has ended", || poisoned.has_ended());

@@ -24,6 +24,8 @@ use crate::runtime::Runtime;
 
 /// How many requests to exit wait at an actor that traps them; more are dropped, and counted.
 const MAX_EXITS_WAITING: u64 = 1024;
+/// How many may watch one actor; whoever comes then is told that it is not there.
+const MAX_WATCHERS: usize = 1 << 20;
 
 impl<M: Message> ActorCell<M> {
     /// Its life is over. One that is kept may get another; for any other nothing more comes in, its name is free, and whoever
@@ -44,6 +46,9 @@ impl<M: Message> ActorCell<M> {
             state.traps_exits = false;
             state.bonds.as_mut().and_then(|bonds| {
                 bonds.timers = Default::default();
+                if let Some((_, tick)) = bonds.ticks_at.take() {
+                    runtime.cancel_tick(tick);
+                }
                 bonds.in_hand.take()
             })
         };
@@ -60,16 +65,25 @@ impl<M: Message> ActorCell<M> {
             // What its state does as it is dropped changes nothing for others.
             let _ = catch_unwind(AssertUnwindSafe(ends));
         }
-        match keeper {
-            Some(keeper) => keeper.ended(runtime, exit),
-            None => self.close(runtime, exit),
+        if !keeper.is_some_and(|keeper| keeper.ended(runtime, exit.clone())) {
+            self.close(runtime, exit);
+        }
+    }
+
+    /// Another life is about to begin: what is left of the last one is not for it.
+    pub(in crate::actor) fn begins_anew(&self) {
+        let mut state = self.state.lock();
+        (state.ending, state.traps_exits) = (None, false);
+        state.mailbox.forget_news();
+        if let Some(bonds) = &mut state.bonds {
+            (bonds.timers, bonds.why, bonds.exits_waiting) = (Default::default(), None, 0);
         }
     }
 
     /// What becomes of the message that was in hand.
     fn settle(&self, runtime: &Arc<Runtime>, mut held: Held, is_kept: bool) {
         let Some(in_hand) = self.in_hand() else { return };
-        held.times += 1;
+        held.times = held.times.saturating_add(1);
         if is_kept && held.bytes.is_some() && held.times <= in_hand.times() {
             return self.state.lock().mailbox.again(held);
         }
@@ -99,9 +113,9 @@ impl<M: Message> ActorCell<M> {
             state.mailbox.close()
         };
         closed.replies.into_iter().for_each(|right| reply::fail(runtime, right));
+        closed.again.into_iter().for_each(|held| self.settle(runtime, held, false));
         for (peer, slot) in &closed.senders {
             peer.cast(runtime, *slot, &encoded(&ToSender::Ended));
-            peer.forgets_interest(self.address.slot);
         }
         closed.hooks.iter().for_each(|hook| hook.notify());
         for message in closed.moved {
@@ -136,23 +150,32 @@ impl<M: Message> ActorCell<M> {
 
     /// Tells all who watch it, and all to whom it is linked. `restarts`: it lives on, from its start.
     pub(in crate::actor) fn announce(&self, runtime: &Arc<Runtime>, exit: Exit, restarts: bool) {
-        let (watchers, links) = {
+        let (watchers, links, is_known_elsewhere) = {
             let mut state = self.state.lock();
             state.is_announced = !restarts;
+            let is_known_elsewhere = state.is_known_elsewhere;
             let bonds = state.bonds();
             bonds.last_exit = Some(exit.clone());
-            (std::mem::take(&mut bonds.watchers), std::mem::take(&mut bonds.links))
+            (std::mem::take(&mut bonds.watchers), std::mem::take(&mut bonds.links), is_known_elsewhere)
         };
         if !restarts {
             runtime.remove_cell(self.address.slot);
+            if is_known_elsewhere {
+                runtime.peers().iter().for_each(|peer| peer.forgets_interest(self.address.slot));
+            }
         }
         for address in links {
             tell_exited(runtime, self.address, address, &exit);
         }
         let over = Over { exit, restarts };
-        for watcher in watchers {
-            watcher.tell(runtime, self.address.slot, &over);
+        let (here, there): (Vec<_>, Vec<_>) =
+            watchers.into_iter().partition(|watcher| watcher.node().is_none());
+        if !there.is_empty() {
+            there.into_iter().for_each(|watcher| watcher.tell(runtime, &over));
+            // Whoever is told here may end this process.
+            runtime.flush_listed();
         }
+        here.into_iter().for_each(|watcher| watcher.tell(runtime, &over));
         runtime.flush_listed_by_need();
     }
 
@@ -169,12 +192,14 @@ impl<M: Message> ActorCell<M> {
         {
             let mut state = self.state.lock();
             if !state.is_announced {
-                state.bonds().watchers.push(watcher);
-                return;
+                let bonds = state.bonds();
+                if bonds.watchers.len() < MAX_WATCHERS {
+                    bonds.watchers.push(watcher);
+                    return;
+                }
             }
         }
-        let over = Over { exit: Exit::NotThere, restarts: false };
-        watcher.tell(runtime, self.address.slot, &over);
+        watcher.tell(runtime, &Over { exit: Exit::NotThere, restarts: false });
     }
 
     pub(in crate::actor) fn unwatch_here(&self, number: u64) {
@@ -221,7 +246,7 @@ impl<M: Message> ActorCell<M> {
             if state.traps_exits {
                 if from.is_none() {
                     if state.bonds().exits_waiting >= MAX_EXITS_WAITING {
-                        state.dropped += 1;
+                        state.dropped = state.dropped.saturating_add(1);
                         return;
                     }
                     state.bonds().exits_waiting += 1;
@@ -235,7 +260,7 @@ impl<M: Message> ActorCell<M> {
                 state.ending = state.ending.max(Some(Ending::Exit));
                 state.is_closed |= self.keeper().is_none();
             }
-            !std::mem::replace(&mut state.is_scheduled, true)
+            state.must_schedule()
         };
         if must_schedule {
             self.schedule(runtime);
@@ -259,17 +284,17 @@ impl<M: Message> ActorCell<M> {
 
     /// Has the loop look at its timers when the first is due.
     pub(in crate::actor) fn tick_when_due(&self, runtime: &Arc<Runtime>) {
-        let at = {
-            let mut state = self.state.lock();
-            let bonds = state.bonds();
-            let Some(next) = bonds.timers.next_at() else { return };
-            if bonds.ticks_at.is_some_and(|at| at <= next) {
-                return;
-            }
-            bonds.ticks_at = Some(next);
-            next
-        };
-        runtime.tick_at(at, self.address.slot);
+        let mut state = self.state.lock();
+        let bonds = state.bonds();
+        let Some(next) = bonds.timers.next_at() else { return };
+        if bonds.ticks_at.is_some_and(|(at, _)| at <= next) {
+            return;
+        }
+        // The node's list of ticks is a lock that is taken last.
+        let later = bonds.ticks_at.replace((next, runtime.tick_at(next, self.address.slot)));
+        if let Some((_, later)) = later {
+            runtime.cancel_tick(later);
+        }
     }
 
     pub(super) fn timers_due(&self, runtime: &Arc<Runtime>) {
@@ -277,11 +302,11 @@ impl<M: Message> ActorCell<M> {
             let mut state = self.state.lock();
             let bonds = state.bonds();
             let now = Instant::now();
-            if bonds.ticks_at.is_some_and(|at| at <= now) {
+            if bonds.ticks_at.is_some_and(|(at, _)| at <= now) {
                 bonds.ticks_at = None;
             }
             let due = bonds.due(now);
-            let is_new = !due.is_empty() && !std::mem::replace(&mut state.is_scheduled, true);
+            let is_new = !due.is_empty() && state.must_schedule();
             due.into_iter().for_each(|timer| state.mailbox.tell(News::Timer(timer)));
             is_new
         };

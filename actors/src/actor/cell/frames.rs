@@ -70,7 +70,8 @@ impl<M: Message> ActorCell<M> {
                 return Ok(());
             }
             let room = state.mailbox.receive(from, slot, is_headed, incoming.body, incoming.rights.into())?;
-            let must_schedule = !std::mem::replace(&mut state.is_scheduled, true);
+            let must_schedule = state.must_schedule();
+            state.is_known_elsewhere = true;
             (room, must_schedule, take_dropped(&mut state))
         };
         if let Some(room) = room {
@@ -89,6 +90,12 @@ impl<M: Message> ActorCell<M> {
         Ok(())
     }
 
+    /// It is to hear of that node's end.
+    pub(in crate::actor) fn is_known_to(&self, peer: &Peer) {
+        self.state.lock().is_known_elsewhere = true;
+        peer.interests(self.address.slot);
+    }
+
     /// What its cell is told, or asked.
     fn receive_told(
         &self,
@@ -103,11 +110,11 @@ impl<M: Message> ActorCell<M> {
             ToActor::End(Ending::Exit) => return Err("an actor is to exit without a reason".to_owned()),
             ToActor::End(ending) => self.end(runtime, ending),
             ToActor::Watch if is_call => {
-                from.interests(self.address.slot);
+                self.is_known_to(from);
                 self.watch(runtime, Watcher::There(Arc::clone(from), incoming.word));
             }
             ToActor::Link { from: slot } if is_call => {
-                from.interests(self.address.slot);
+                self.is_known_to(from);
                 let is_there = self.linked(at(slot));
                 call::reply(runtime, from, incoming.word, &is_there);
             }

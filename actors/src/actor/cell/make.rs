@@ -53,6 +53,8 @@ impl<M: Message> ActorCell<M> {
                     mailbox: Mailbox::new(capacity),
                     // Nobody runs it before it has begun.
                     is_scheduled: true,
+                    is_queued: false,
+                    is_known_elsewhere: false,
                     ending: None,
                     is_closed: false,
                     has_ended: false,

@@ -63,7 +63,7 @@ pub(super) fn tell_room(runtime: &Arc<Runtime>, room: &Room) {
 /// Counts those that made room for others, and takes them out.
 pub(super) fn take_dropped<M>(state: &mut State<M>) -> Vec<Dropped<M>> {
     let dropped = state.mailbox.take_dropped();
-    state.dropped += dropped.len() as u64;
+    state.dropped = state.dropped.saturating_add(dropped.len() as u64);
     dropped
 }
 

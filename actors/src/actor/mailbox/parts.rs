@@ -23,6 +23,8 @@ pub(in crate::actor) struct Load {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::actor) struct Capacity {
     pub(in crate::actor) messages: u64,
+    /// Of this node.
+    pub(in crate::actor) moved: u64,
     /// For those that come encoded.
     pub(in crate::actor) bytes: u64,
     /// Of all nodes together, and the oldest make room for the newest.
@@ -64,6 +66,8 @@ pub(in crate::actor) struct Closed<M> {
     pub(in crate::actor) moved: Vec<M>,
     /// Rights to reply in messages that nobody will decode.
     pub(in crate::actor) replies: Vec<wire::Right>,
+    /// What a former life had in hand.
+    pub(in crate::actor) again: Vec<Held>,
     pub(in crate::actor) senders: Vec<(Arc<Peer>, Slot)>,
     pub(in crate::actor) hooks: Vec<Hook>,
 }
