@@ -1,7 +1,8 @@
-//! Programs made of several processes that share queues by name, and nothing that hangs when one of them dies.
+//! Programs made of several processes that share queues and actors by name, and nothing that hangs when one of them dies.
 //!
-//! A [`Node`] is this process as a member of a job. It spawns functions in processes of their own, and creates and
-//! opens objects that all of them share.
+//! A [`Node`] is this process as a member of a job. It spawns functions in processes of their own, creates and
+//! opens objects that all of them share, starts [actors](Actor), and [supervises](Node::supervise) them. Whoever comes from Erlang, or from
+//! another library of actors, may begin with the [guides](guide).
 
 #![warn(clippy::unwrap_used)]
 
@@ -12,6 +13,7 @@ mod control;
 mod failure;
 mod group;
 mod guests;
+pub mod guide;
 mod hello;
 mod hook;
 mod manager;
