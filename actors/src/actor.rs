@@ -93,14 +93,15 @@ use crate::failure::Failure;
 pub trait Actor: Sized + Send + 'static {
     /// What it handles: usually an enum. It crosses processes as a serde value, and is moved within one.
     type Message: Message;
-    /// What it starts with.
+    /// What it starts with. Serde values, for one in its [own process](StartActor::own_process).
     type Args;
 
-    /// Makes its state, on the thread that starts it. Messages that come meanwhile wait.
+    /// Makes its state, on the thread that starts it. Its name stands for it already; messages that come meanwhile wait.
     ///
     /// # Errors
     ///
-    /// It does not start then, and its name is free again.
+    /// It does not start then, and its name is free again; a panic does the same. Whoever starts it is told, by [`StartActorError`]; a
+    /// supervisor, when it starts it again, counts that as one failure more.
     fn start(context: &mut Context<Self::Message>, args: Self::Args) -> Result<Self, Failure>;
 
     /// Handles a message. It may wait for anything; another thread takes the place of one that waits in a verb of this crate.
@@ -111,11 +112,14 @@ pub trait Actor: Sized + Send + 'static {
     fn handle(&mut self, context: &mut Context<Self::Message>, message: Self::Message)
     -> Result<(), Failure>;
 
-    /// Its life is over, and nothing more comes in; but not if it was killed. Its name is still its own.
+    /// Called when its life is over, also after an error or a panic; not if it was [killed](ActorRef::kill), and not when its node ends.
+    /// It handles no more messages, and its name is still its own. A panic in here changes nothing. Does nothing unless it is written.
+    ///
+    /// Source: `terminate` of Erlang's `gen_server`.
     fn stopped(&mut self, _context: &mut Context<Self::Message>, _exit: &Exit) {}
 
-    /// An actor that it [monitors](Context::monitor) has ended. Comes in order with that one's messages. Does nothing unless it is
-    /// written.
+    /// An actor that it [monitors](Context::monitor) has ended, or is started again. Comes in order with that one's messages. Does
+    /// nothing unless it is written.
     ///
     /// # Errors
     ///

@@ -104,6 +104,18 @@ impl GroupOptions {
 /// Created and opened by name like any object ([`Node::create`], [`Node::open`]). Members that end leave it; one that its supervisor
 /// starts again at the same address stays. What a handle knows of the members follows the group's owner, a moment later.
 ///
+/// ```
+/// # callboard::test_door!();
+/// use callboard::{Group, GroupCastError, GroupOptions, Node};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::start()?;
+/// node.create::<Group<String>>("/ears", GroupOptions::new())?;
+/// let ears: Group<String> = node.open("/ears")?; // in any process
+/// assert!(matches!(ears.cast("hello".to_owned()), Err(GroupCastError::Nobody(_))));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Source: `pg` of Erlang.
 pub struct Group<M: Message>(Arc<Inner<M>>);
 
@@ -243,7 +255,7 @@ impl<M: Message> Group<M> {
     ///
     /// # Errors
     ///
-    /// [`GroupCastError`], with the message.
+    /// [`GroupCastError`], with the message. Those who have ended are passed over.
     pub fn cast(&self, mut message: M) -> Result<(), GroupCastError<M>> {
         // Each may have ended, and this handle not know yet.
         let count = self.members().map_err(GroupCastError::Group)?.len();

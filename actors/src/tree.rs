@@ -113,7 +113,7 @@ pub struct Tree {
 
 impl Node {
     /// What runs on this node and below it: processes, supervisors and actors, with their figures. Waits up to `timeout` for other
-    /// processes; one that does not answer by then, being stopped or very busy, is named as such.
+    /// processes, zero not at all; one that does not answer by then, being stopped or very busy, is named as such.
     ///
     /// Of the actors of each process a hundred are listed, those with the most to do.
     pub fn tree(&self, timeout: Duration) -> Tree {

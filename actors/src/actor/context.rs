@@ -142,7 +142,7 @@ impl<M: Message> Context<M> {
         self.me.cell().expect("an actor is on its own node")
     }
 
-    /// A reference to this actor, to give to others.
+    /// A reference to this actor, to give to others, and to cast to itself, which never waits.
     pub fn me(&self) -> &ActorRef<M> {
         &self.me
     }
@@ -152,7 +152,8 @@ impl<M: Message> Context<M> {
         self.node.upgrade()
     }
 
-    /// Ends this actor after the message in hand, with [`Exit::Normal`].
+    /// Ends this actor after the message in hand, with [`Exit::Normal`]; in its `start`, before the first. What becomes of messages that
+    /// wait is as with [`ActorRef::stop`].
     pub fn stop(&mut self) {
         self.is_stopping = true;
     }
@@ -263,9 +264,10 @@ impl<M: Message> Context<M> {
     // ---- monitors and links ----------------------------------------------------------------------
 
     /// Watches for another actor's end, of which [`Actor::down`](super::Actor::down) is told: once, after the last message that it
-    /// has sent here, and when its name is free.
+    /// has sent here, and when its name is free, unless its supervisor keeps that.
     ///
-    /// Watching one that has ended tells [`Exit::NotThere`]. The watch goes with this actor's life.
+    /// Watching one that has ended tells [`Exit::NotThere`]. The watch goes with this actor's life; and it is over when the other is
+    /// started again, of which [`Down::restarts`] tells.
     ///
     /// Source: `monitor` of Erlang.
     #[doc(alias = "watch")]
@@ -299,8 +301,8 @@ impl<M: Message> Context<M> {
 
     /// Links this actor and `other`: when one of them ends with a failure, so does the other, with [`Exit::Linked`].
     ///
-    /// If `other` has ended, this one is told so as if it had ended now. One link more changes nothing. A link is over when one
-    /// of the two has ended.
+    /// If `other` has ended, this one is told so as if it had failed now, with [`Exit::NotThere`]. One link more changes nothing. A link
+    /// is over when one of the two has ended, also if that is started again. [`Exit::Shutdown`] is no failure.
     ///
     /// Source: `link` of Erlang.
     pub fn link<N: Message>(&mut self, other: &ActorRef<N>) {
@@ -313,7 +315,7 @@ impl<M: Message> Context<M> {
     }
 
     /// Whether this actor is told by [`Actor::exited`](super::Actor::exited) when one to which it is linked has ended, however that ended,
-    /// or when it is asked to [exit](ActorRef::exit), in the place of ending too. Not at first.
+    /// or when it is asked to [exit](ActorRef::exit), in the place of ending too. Not at first, in each of its lives.
     ///
     /// Source: the `trap_exit` of Erlang.
     pub fn trap_exits(&mut self, traps: bool) {

@@ -25,7 +25,7 @@ pub enum CastError<M> {
     /// It can't be encoded, which it must be for an actor on another node.
     #[error("the message can't be sent")]
     Encode(M, #[source] BodyError),
-    /// It takes more bytes than a message may, or holds more than 255 rights to reply.
+    /// It takes more bytes than a message may, some 256 MiB, or holds more than 255 rights to reply.
     #[error("the message is larger than what can be sent")]
     TooLarge(M),
 }

@@ -16,16 +16,17 @@ pub enum Exit {
     /// [`ActorRef::drain`](super::ActorRef::drain).
     #[error("it stopped")]
     Normal,
-    /// Its `start` or `handle` returned an error.
+    /// Its code returned an error, or somebody had it [exit](super::ActorRef::exit).
     #[error("it failed: {0}")]
     Failed(Failure),
     /// Its code panicked, with this message.
     #[error("it panicked: {0}")]
     Panicked(String),
-    /// [`ActorRef::kill`](super::ActorRef::kill).
+    /// [`ActorRef::kill`](super::ActorRef::kill), or its supervisor, when it had not ended in time; to those on its own node also the
+    /// end of that.
     #[error("it was killed")]
     Killed,
-    /// Its supervisor, or the end of its node, asked it to stop: no failure either.
+    /// Its supervisor asked it to end, or its own process was asked to: no failure either.
     #[error("it was shut down")]
     Shutdown,
     /// An actor to which it was linked ended with a failure.

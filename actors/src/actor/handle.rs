@@ -189,17 +189,22 @@ impl<M: Message> ActorRef<M> {
 }
 
 impl<M: Message> ActorRef<M> {
-    /// Has it end after the message in hand. With a supervisor, that decides what comes next. What waits is dropped, and what is sent from now on is [`CastError::Gone`].
+    /// Has it end after the message in hand, with [`Exit::Normal`](super::Exit::Normal). Returns at once; a [monitor](Self::monitor) tells of the end.
+    ///
+    /// What waits is dropped, whoever waits for a reply is told, and what is sent from now on is [`CastError::Gone`]. For one that a
+    /// supervisor keeps on its own node that holds only if it is not started again: its next life handles what waits.
     pub fn stop(&self) {
         self.end(Ending::Stop);
     }
 
-    /// Has it end after the messages that wait now. What is sent from now on is [`CastError::Gone`].
+    /// Has it end after the messages that wait, with [`Exit::Normal`](super::Exit::Normal). Returns at once. Else as [`stop`](Self::stop): what is sent from
+    /// now on is [`CastError::Gone`], but one that a supervisor keeps on its own node handles it too.
     pub fn drain(&self) {
         self.end(Ending::Drain);
     }
 
-    /// As [`stop`](Self::stop), without calling its `stopped`. Code that runs is not interrupted.
+    /// As [`stop`](Self::stop), with [`Exit::Killed`](super::Exit::Killed) and without calling its `stopped`. Code that runs is not interrupted: it comes to
+    /// the end of the message in hand. That is a failure for those linked to it, and for its supervisor.
     pub fn kill(&self) {
         self.end(Ending::Kill);
     }
@@ -213,7 +218,7 @@ impl<M: Message> ActorRef<M> {
     }
 
     /// Its figures now; no counting by its own code, so that one that is stuck tells them too. Waits up to `timeout` for an actor on
-    /// another node.
+    /// another node; zero is too short for any answer from there.
     ///
     /// # Errors
     ///

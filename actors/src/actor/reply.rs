@@ -181,11 +181,12 @@ impl<R> ReplyTo<R> {
         Self(Arc::new(Right { runtime, holding, answer: PhantomData }))
     }
 
-    /// Answers. To a caller on this node `value` is moved, not encoded. One that waits no longer does not see it.
+    /// Answers, and never waits. To a caller on this node `value` is moved, not encoded. `Ok` means that it is on its way: a caller that
+    /// waits no longer does not see it, and nobody is told so.
     ///
     /// # Errors
     ///
-    /// `value` can't be encoded; the caller is told [`AskError::Gone`](super::AskError::Gone).
+    /// `value` can't be encoded, or takes more bytes than a message may; the caller is told [`AskError::Gone`](super::AskError::Gone).
     pub fn send(self, value: R) -> Result<(), BodyError>
     where
         R: Serialize,

@@ -35,7 +35,25 @@ const CAPACITY_BYTES: u64 = 1024 * 1024;
 /// How many messages an actor may put aside.
 const STASH_CAPACITY: usize = 1024;
 
-/// An actor to be started.
+/// An actor that has not started: its name, its mailbox and where it runs. Made by [`Node::actor`].
+///
+/// ```
+/// # callboard::test_door!();
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use callboard::{Actor, ActorRef, Context, Failure, Node, WhenFull};
+/// # struct Log;
+/// # impl Actor for Log {
+/// #     type Message = String;
+/// #     type Args = ();
+/// #     fn start(_: &mut Context<String>, (): ()) -> Result<Self, Failure> { Ok(Log) }
+/// #     fn handle(&mut self, _: &mut Context<String>, _: String) -> Result<(), Failure> { Ok(()) }
+/// # }
+/// let node = Node::start()?;
+/// let log = node.actor::<Log>(()).name("/log").capacity(100).when_full(WhenFull::DropOldest).start()?;
+/// assert!(node.open::<ActorRef<String>>("/log")? == log);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing happens before `start`"]
 pub struct StartActor<'a, A: Actor> {
     pub(super) node: &'a Node,
@@ -88,7 +106,8 @@ impl Node {
 }
 
 impl<A: Actor> StartActor<'_, A> {
-    /// Gives it a name, under which [`Node::open`] finds its `ActorRef<A::Message>` from anywhere in the job, until it ends.
+    /// Gives it a name, under which [`Node::open`] finds its `ActorRef<A::Message>` from anywhere in the job, until it ends. What a name
+    /// may be [`Node::create`] says.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -115,7 +134,7 @@ impl<A: Actor> StartActor<'_, A> {
         self
     }
 
-    /// What becomes of the message in hand when its code fails: it is gone, by default.
+    /// What becomes of the message in hand when its code fails: it is gone, by default. Costs an encoding for each message.
     pub fn in_hand(mut self, what: InHand<A::Message>) -> Self {
         self.in_hand = Some(what);
         self
@@ -138,7 +157,7 @@ impl<A: Actor> StartActor<'_, A> {
     /// it has ended with [`Exit::Disconnected`], and nobody else.
     ///
     /// Its arguments travel, its messages do as to any other process. The process is a child of this node, and ends with it at the
-    /// latest.
+    /// latest. In it [`own_thread`](Self::own_thread) changes nothing.
     pub fn own_process(mut self) -> Self
     where
         A::Args: Serialize + DeserializeOwned,
@@ -147,7 +166,9 @@ impl<A: Actor> StartActor<'_, A> {
         self
     }
 
-    /// Starts it. Its `start` runs on this thread, or in its own process; this waits until it has.
+    /// Starts it. Its `start` runs on this thread, or in its own process; this waits until it has, as long as that takes.
+    ///
+    /// `Ok` means that it takes messages. It lives on also if the reference is dropped.
     ///
     /// # Errors
     ///

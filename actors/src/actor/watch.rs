@@ -152,7 +152,7 @@ impl<M: Message> ActorRef<M> {
 
     /// Watches for its end, from any thread; an actor uses [`Context::monitor`](super::Context::monitor).
     ///
-    /// Watching one that has ended gives [`Exit::NotThere`] at once.
+    /// Watching one that has ended gives [`Exit::NotThere`], or [`Exit::Disconnected`] if its node has.
     ///
     /// Source: `monitor` of Erlang.
     #[doc(alias = "watch")]
@@ -164,7 +164,7 @@ impl<M: Message> ActorRef<M> {
     }
 }
 
-/// That an actor has ended, or is started again by its supervisor.
+/// That an actor has ended, or is started again by its supervisor. Told once for each watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
@@ -172,8 +172,8 @@ pub struct Down {
     pub address: Address,
     /// Why.
     pub exit: Exit,
-    /// Its supervisor starts it again, under the same name, and within a living process at the same address: references to
-    /// it stay good, and what is sent meanwhile waits.
+    /// Its supervisor starts it again in place, at the same address and under the same name: references to it stay good, and what
+    /// is sent meanwhile waits. Never true of one in a process of its own: what its supervisor starts there is another actor.
     pub restarts: bool,
 }
 
@@ -217,7 +217,7 @@ impl Poll for Ended {
 impl<M: Message> Monitor<M> {
     /// Waits for the end, as long as that takes.
     ///
-    /// When it returns all that the actor had sent here has come, and its name is free, unless it restarts.
+    /// When it returns all that the actor had sent here has come, and its name is free, unless its supervisor keeps that.
     pub fn wait(&self) -> Down {
         self.of.runtime.wait_until(&*self.ended, None);
         self.down().unwrap_or(Down { address: self.of.address, exit: Exit::NotThere, restarts: false })
@@ -229,7 +229,7 @@ impl<M: Message> Monitor<M> {
         self.down()
     }
 
-    /// How it ended, as far as it is known here.
+    /// How it ended, as far as it is known here; none if it has not. Never waits.
     pub fn down(&self) -> Option<Down> {
         let over = self.ended.state.lock().0.clone()?;
         Some(Down { address: self.of.address, exit: over.exit, restarts: over.restarts })

@@ -72,10 +72,11 @@ impl ChildSpec {
         Self { plan: Plan::worker(name), make: Arc::new(make) }
     }
 
-    /// A process that runs `f(node, args)`, as [`Node::spawn`] does. An error that it returns is a failure, as are a panic and a signal. A
-    /// pipeline, or a supervisor with a process of its own, is run in one.
+    /// A process that runs `f(node, args)`, as [`Node::spawn`] does. An error that it returns is a failure, as are a panic, a signal and an
+    /// exit code. It counts as started once there is a process. A pipeline, or a supervisor with a process of its own, is run in one.
     ///
-    /// Asked to end it sees that in [`Node::stopping`].
+    /// Asked to end it sees that in [`Node::stopping`]. One that supervises others needs more than the five seconds of
+    /// [`shutdown`](Self::shutdown) if they do.
     pub fn process<A>(name: impl Into<String>, f: fn(&Node, A) -> Result<(), Failure>, args: A) -> Self
     where
         A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
@@ -100,19 +101,21 @@ impl ChildSpec {
         self
     }
 
-    /// How it is stopped.
+    /// How it is stopped: [`Shutdown::Within`] five seconds unless it is set, [`Shutdown::Unlimited`] for a supervisor.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
         self.plan.shutdown = shutdown;
         self
     }
 
-    /// Its end by itself counts for the supervisor's [automatic shutdown](SupervisorSpec::auto_shutdown).
+    /// Its end by itself counts for the supervisor's [automatic shutdown](SupervisorSpec::auto_shutdown). Not for a permanent child, nor
+    /// where that is [`AutoShutdown::Never`]: a supervisor refuses such a one as a
+    /// [`BadSpec`](crate::SupervisorError::BadSpec).
     pub fn significant(mut self) -> Self {
         self.plan.is_significant = true;
         self
     }
 
-    /// It waits before it is started again.
+    /// It waits before it is started again; without this it does not.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.plan.backoff = Some(backoff);
         self
@@ -164,8 +167,11 @@ impl SupervisorSpec {
         self
     }
 
-    /// How many restarts are within bounds in any such time. With one more it stops its children and ends, and is a failure to its own
-    /// supervisor only if it could not begin. Supervisors above it multiply this: 3 of 3 are 9.
+    /// How many restarts are within bounds in any such time: three in five seconds unless it is set. Zero means that the first failure is
+    /// one too many; a time of zero is refused as a [`BadSpec`](crate::SupervisorError::BadSpec).
+    ///
+    /// With one more it stops its children and ends. To its own supervisor that is an end in order: permanent, it is started again. So
+    /// limits multiply: with two each, a child below two supervisors is started nine times before the upper one gives up.
     pub fn max_restarts(mut self, restarts: u32, within: Duration) -> Self {
         (self.settings.max_restarts, self.settings.within) = (restarts, within);
         self

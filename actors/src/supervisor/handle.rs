@@ -185,11 +185,14 @@ fn refused(refusal: Refusal<Exit>, name: &str) -> SupervisorError {
 impl Node {
     /// Starts a supervisor and its children, one after the other, and waits until all have started.
     ///
-    /// It lives until it is [stopped](Supervisor::stop), ends by itself, or this node ends; dropping the handle changes nothing.
+    /// It lives until it is [stopped](Supervisor::stop), ends by itself, or this node ends; dropping the handle changes nothing. This waits
+    /// as long as its children take to start.
     ///
     /// # Errors
     ///
-    /// [`SupervisorError`]: the plan can't be carried out, or a child did not start. Then those that had are stopped again.
+    /// Nothing has been started: [`SupervisorError::NameTaken`], [`SupervisorError::BadSpec`], [`SupervisorError::Backoff`]. Those that had
+    /// started are stopped again: [`SupervisorError::StartFailed`], [`SupervisorError::NotBegun`] if there were too many restarts meanwhile or
+    /// this node has ended, [`SupervisorError::Ending`].
     ///
     /// Source: `supervisor:start_link` of Erlang.
     pub fn supervise(&self, spec: &SupervisorSpec) -> Result<Supervisor, SupervisorError> {
@@ -254,11 +257,14 @@ impl Supervisor {
         self.cell.children().into_iter().map(info).collect()
     }
 
-    /// Adds a child, and waits until it has started.
+    /// Adds a child behind the others, and waits until it has started, as long as that takes.
     ///
     /// # Errors
     ///
-    /// [`SupervisorError`]. A child that did not start is not kept.
+    /// [`SupervisorError::NameTaken`], [`SupervisorError::BadSpec`], [`SupervisorError::Backoff`], [`SupervisorError::StartFailed`],
+    /// [`SupervisorError::Stopped`], [`SupervisorError::Ending`]. A child that did not start is not kept.
+    ///
+    /// Source: `supervisor:start_child` of Erlang.
     pub fn add(&self, child: &ChildSpec) -> Result<(), SupervisorError> {
         self.answered(&self.cell.add(child), &child.plan.name, None)
     }
@@ -272,8 +278,9 @@ impl Supervisor {
         self.answered(&self.cell.add(child), &child.plan.name, Some(timeout))
     }
 
-    /// Stops a child for good, and waits until it has ended. It stays known, unless it is temporary: it may be [started](Self::restart)
-    /// or [deleted](Self::delete).
+    /// Stops a child for good, and waits until it has ended, as its child spec says. It stays known, unless it is temporary or its supervisor
+    /// [`SimpleOneForOne`](crate::Strategy::SimpleOneForOne): it may be [started](Self::restart) or [deleted](Self::delete). `Ok` also if it
+    /// had ended. It comes back when its group is started again.
     ///
     /// # Errors
     ///
@@ -297,7 +304,7 @@ impl Supervisor {
         self.answered(&asked, name, within)
     }
 
-    /// Starts a child that is down, and waits until it has started.
+    /// Starts a child that is down, and waits until it has started. An actor has another address then.
     ///
     /// # Errors
     ///
@@ -321,7 +328,7 @@ impl Supervisor {
         self.answered(&asked, name, within)
     }
 
-    /// Forgets a child that is down.
+    /// Forgets a child that is down. Its name among its siblings is free.
     ///
     /// # Errors
     ///
@@ -350,7 +357,7 @@ impl Supervisor {
         self.cell.input(|machine, now| machine.stop(now));
     }
 
-    /// Has it kill its children and end. Returns at once.
+    /// Has it kill its children and end, also while it stops them. Returns at once.
     pub fn kill(&self) {
         self.cell.input(|machine, now| machine.kill(now));
     }

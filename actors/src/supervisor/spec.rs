@@ -54,7 +54,7 @@ pub enum Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Shutdown {
-    /// Killed, without being asked.
+    /// Killed, without being asked: an actor without its `stopped`. Code of an actor that runs just now is given up.
     Kill,
     /// Asked to end, and killed if it has not after this time. With zero it is asked and killed at once.
     Within(Duration),
