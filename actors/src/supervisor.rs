@@ -32,6 +32,7 @@ mod handle;
 mod kid;
 mod machine;
 mod nested;
+mod outcome;
 mod processes;
 mod roster;
 mod spec;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use self::backoff::{Backoff, BackoffError};
 pub use self::child_spec::{ChildSpec, SupervisorSpec};
-pub use self::handle::{ChildInfo, ChildState, Supervisor, SupervisorEnd, SupervisorError};
+pub use self::handle::Supervisor;
 pub(crate) use self::kid::{Kid, Told};
+pub use self::outcome::{ChildInfo, ChildState, SupervisorEnd, SupervisorError};
 pub use self::spec::{AutoShutdown, Restart, Shutdown, Strategy};

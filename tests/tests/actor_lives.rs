@@ -154,23 +154,6 @@ fn what_is_put_aside_is_handled_in_order_before_what_waits() {
     begun.wait_timeout(PATIENCE).unwrap();
     go.set().unwrap();
     assert_eq!(seen(&scribe), ["0", "1", "2", "stash full", "3", "4", "5", "6", "7", "9"]);
-    // What is taken back in `start` is handled without anything else to come.
-    struct Early;
-    impl callboard::Actor for Early {
-        type Message = Event;
-        type Args = Event;
-        fn start(context: &mut callboard::Context<Event>, event: Event) -> Result<Self, callboard::Failure> {
-            context.stash(event)?;
-            context.unstash();
-            Ok(Early)
-        }
-        fn handle(&mut self, _: &mut callboard::Context<Event>, event: Event) -> Result<(), callboard::Failure> {
-            Ok(event.set()?)
-        }
-    }
-    let (event, _) = events(&node);
-    let _early = node.actor::<Early>(event.clone()).start().unwrap();
-    event.wait_timeout(PATIENCE).unwrap();
     // A drained actor handles what it has taken back; what is aside goes with it, and its callers are told.
     struct Aside(bool);
     impl callboard::Actor for Aside {
@@ -211,6 +194,32 @@ fn what_is_put_aside_is_handled_in_order_before_what_waits() {
             assert!(calls.into_iter().all(|call| call.join().unwrap() == expected));
         });
     }
+}
+
+/// > What an actor takes back from its stash as it starts is handled without anything else to come.
+#[test]
+fn what_is_taken_back_at_the_start_is_handled() {
+    struct Early;
+    impl callboard::Actor for Early {
+        type Message = Event;
+        type Args = Event;
+        fn start(context: &mut callboard::Context<Event>, event: Event) -> Result<Self, callboard::Failure> {
+            context.stash(event)?;
+            context.unstash();
+            Ok(Early)
+        }
+        fn handle(
+            &mut self,
+            _: &mut callboard::Context<Event>,
+            event: Event,
+        ) -> Result<(), callboard::Failure> {
+            Ok(event.set()?)
+        }
+    }
+    let node = Node::start().unwrap();
+    let (event, _) = events(&node);
+    let _early = node.actor::<Early>(event.clone()).start().unwrap();
+    event.wait_timeout(PATIENCE).unwrap();
 }
 
 /// > A timer sends its message once or again and again; cancelled it sends nothing, and it goes with the actor.

@@ -68,7 +68,18 @@ pub(super) fn start<A: Actor>(
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let StartActor { node, args, name, key, capacity, when_full, in_hand, stash_capacity, has_own_thread, .. } = plan;
+    let StartActor {
+        node,
+        args,
+        name,
+        key,
+        capacity,
+        when_full,
+        in_hand,
+        stash_capacity,
+        has_own_thread,
+        ..
+    } = plan;
     let (started, is_started) = node.one_way_pipe().map_err(crate::SpawnError::Start)?;
     let process_name = name.clone().unwrap_or_else(|| std::any::type_name::<A>().to_owned());
     let given = Given {
@@ -102,8 +113,18 @@ fn hosts<A: Actor>(node: &Node, given: Given<A::Args, A::Message>) -> Exit
 where
     A::Args: Serialize + DeserializeOwned,
 {
-    let Given { args, name, key, capacity, capacity_bytes, when_full, in_hand, stash_capacity, started } =
-        given;
+    let Given {
+        args,
+        name,
+        key,
+        capacity,
+        capacity_bytes,
+        when_full,
+        in_hand,
+        stash_capacity,
+        has_own_thread,
+        started,
+    } = given;
     let mut plan = node.actor::<A>(args).capacity_bytes(capacity_bytes);
     if let Some(messages) = capacity {
         plan = plan.capacity(messages);
