@@ -4,6 +4,7 @@
 //! protocol. Lock order: a peer's reading, a cell, a face, an outbox, the lists of this file; of the
 //! last, never two at once.
 
+mod clock;
 mod flush;
 mod stop;
 
@@ -11,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, EventLoop, NodeId, Reactor, Slot, Slots, Source, Timers, Wants};
@@ -28,6 +29,7 @@ use crate::registry::{REGISTRY, RegistryCell};
 use crate::tree::Seen;
 use crate::wait::Seat;
 
+use self::clock::Virtual;
 use self::stop::StopAsked;
 pub(crate) use self::stop::StopOf;
 
@@ -81,6 +83,8 @@ pub(crate) struct Runtime {
     /// Peers with unread bytes that a caller left to the loop thread.
     backlog: Mutex<Vec<NodeId>>,
     timers: Mutex<Timers<Slot>>,
+    /// If its actors go by a time of their own.
+    clock: OnceLock<Virtual>,
     stop: Mutex<StopAsked>,
     pub(crate) workers: Arc<Workers>,
     ending: AtomicBool,
@@ -130,6 +134,7 @@ impl Runtime {
             any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),
             timers: Mutex::new(Timers::default()),
+            clock: OnceLock::new(),
             stop: Mutex::default(),
             workers: Arc::default(),
             ending: AtomicBool::new(false),

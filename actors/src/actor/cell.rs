@@ -64,6 +64,8 @@ pub(super) struct State<M> {
     /// It takes no more messages.
     is_closed: bool,
     pub(super) has_ended: bool,
+    /// Its name is free, or its senders know; not both yet.
+    is_half_told: bool,
     /// And everybody has been told.
     pub(super) is_announced: bool,
     /// It is told when those end to whom it is linked, and does not end with them.

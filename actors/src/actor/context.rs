@@ -224,7 +224,7 @@ impl<M: Message> Context<M> {
 
     fn start_timer(&mut self, delay: Duration, what: Timed<M>) -> TimerId {
         // Later than the clock can tell is never.
-        let now = Instant::now();
+        let now = self.runtime().now();
         let due = now.checked_add(delay).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)));
         let id = TimerId(NEXT_NUMBER.fetch_add(1, Relaxed));
         self.arm(id, due, what);
@@ -252,7 +252,7 @@ impl<M: Message> Context<M> {
             Timed::Once(message) => Some(message),
             Timed::Every(interval, mut make) => {
                 let message = make();
-                let late = Instant::now().saturating_duration_since(due);
+                let late = self.runtime().now().saturating_duration_since(due);
                 let missed = (late.as_nanos() / interval.as_nanos()).min(u128::from(u32::MAX)) as u32;
                 let next = due + interval.saturating_mul(missed.saturating_add(1));
                 self.arm(id, next, Timed::Every(interval, make));

@@ -140,6 +140,12 @@ impl Workers {
         }
     }
 
+    /// Whether no actor has anything to do, or those that do wait for something.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state.lock();
+        state.next.is_empty() && state.at_work() == 0
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.state.lock().has_ended
     }

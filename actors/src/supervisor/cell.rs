@@ -82,7 +82,7 @@ impl SupervisorCell {
     ) -> Result<Arc<Self>, Faulty> {
         let plans = spec.children.iter().map(|child| child.plan.clone()).collect();
         let seed = callboard_ipc::random_u64();
-        let machine = Machine::new(spec.settings, plans, seed, Instant::now())?;
+        let machine = Machine::new(spec.settings, plans, seed, node.runtime().now())?;
         let ids: Vec<ChildId> = machine.children().map(|(id, ..)| id).collect();
         let runtime = node.runtime();
         let cell = runtime.add_cell(|slot| {
@@ -139,16 +139,16 @@ impl SupervisorCell {
 
     /// Tells the machine something, and has done what follows from it.
     pub(super) fn input(&self, with: impl FnOnce(&mut Machine<Exit>, Instant) -> Vec<Effect<Exit>>) {
-        self.change(|inner| {
-            let effects = with(&mut inner.machine, Instant::now());
+        self.change(|inner, now| {
+            let effects = with(&mut inner.machine, now);
             inner.effects.extend(effects);
         });
     }
 
-    fn change(&self, with: impl FnOnce(&mut Inner)) {
+    fn change(&self, with: impl FnOnce(&mut Inner, Instant)) {
         let Some(runtime) = self.runtime.upgrade() else { return };
         let mut inner = self.state.lock();
-        with(&mut inner);
+        with(&mut inner, runtime.now());
         if std::mem::replace(&mut inner.is_at_it, true) {
             return;
         }
@@ -170,9 +170,9 @@ impl SupervisorCell {
         with: impl FnOnce(&mut Machine<Exit>, Ticket, Instant) -> Vec<Effect<Exit>>,
     ) -> Arc<Answer> {
         let answer = Arc::new(Answer::default());
-        self.change(|inner| {
+        self.change(|inner, now| {
             let Some(ticket) = inner.ticket(&answer) else { return };
-            let effects = with(&mut inner.machine, ticket, Instant::now());
+            let effects = with(&mut inner.machine, ticket, now);
             inner.effects.extend(effects);
         });
         answer
@@ -182,9 +182,9 @@ impl SupervisorCell {
     pub(super) fn add(&self, spec: &ChildSpec) -> Arc<Answer> {
         let answer = Arc::new(Answer::default());
         let (kid, told) = self.make(spec, None);
-        self.change(|inner| {
+        self.change(|inner, now| {
             let Some(ticket) = inner.ticket(&answer) else { return };
-            let (id, effects) = inner.machine.add(spec.plan.clone(), ticket, Instant::now());
+            let (id, effects) = inner.machine.add(spec.plan.clone(), ticket, now);
             if let Some(id) = id {
                 told.is_for(id);
                 inner.kids.insert(id, kid);
@@ -232,7 +232,7 @@ impl SupervisorCell {
                 let forgotten = self.state.lock().kids.remove(&child);
                 drop(forgotten);
             }
-            Effect::WakeAt(at) => _ = runtime.tick_at(at, self.slot),
+            Effect::WakeAt(at) => _ = runtime.tick_by_clock(at, self.slot),
             Effect::Answer { ticket, result } => {
                 let answer = self.state.lock().answers.remove(&ticket);
                 answer.iter().for_each(|answer| answer.fill(result.clone()));

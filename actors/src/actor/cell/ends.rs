@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use callboard_core::{Address, NodeId};
 
@@ -47,7 +47,7 @@ impl<M: Message> ActorCell<M> {
             state.bonds.as_mut().and_then(|bonds| {
                 bonds.timers = Default::default();
                 if let Some((_, tick)) = bonds.ticks_at.take() {
-                    runtime.cancel_tick(tick);
+                    runtime.cancel_by_clock(tick);
                 }
                 bonds.in_hand.take()
             })
@@ -112,6 +112,8 @@ impl<M: Message> ActorCell<M> {
             }
             state.mailbox.close()
         };
+        // Asked first, so that whoever is told below of the end, and asks the root by the same way, finds the name free.
+        self.free_name(runtime, exit.clone());
         closed.replies.into_iter().for_each(|right| reply::fail(runtime, right));
         closed.again.into_iter().for_each(|held| self.settle(runtime, held, false));
         for (peer, slot) in &closed.senders {
@@ -126,17 +128,17 @@ impl<M: Message> ActorCell<M> {
         if let Some(own) = self.own_thread() {
             own.wake();
         }
-        self.free_name(runtime, exit);
+        self.is_told(runtime, exit);
     }
 
     /// Announces the end once the name is free.
     fn free_name(&self, runtime: &Arc<Runtime>, exit: Exit) {
-        let Some(name) = &self.name else { return self.announce(runtime, exit, false) };
+        let Some(name) = &self.name else { return self.is_told(runtime, exit) };
         let me = self.me.upgrade();
         let is_ending = runtime.workers.has_ended();
         let released = move |runtime: &Arc<Runtime>| {
             if let Some(me) = me {
-                me.announce(runtime, exit, false);
+                me.is_told(runtime, exit);
             }
         };
         if is_ending {
@@ -145,6 +147,14 @@ impl<M: Message> ActorCell<M> {
             released(runtime);
         } else {
             names::release_then(runtime, name, self.address, released);
+        }
+    }
+
+    /// One of two things is done: its name is free, or its senders and callers know. After both its end is announced.
+    fn is_told(&self, runtime: &Arc<Runtime>, exit: Exit) {
+        let is_first = !std::mem::replace(&mut self.state.lock().is_half_told, true);
+        if !is_first {
+            self.announce(runtime, exit, false);
         }
     }
 
@@ -291,9 +301,9 @@ impl<M: Message> ActorCell<M> {
             return;
         }
         // The node's list of ticks is a lock that is taken last.
-        let later = bonds.ticks_at.replace((next, runtime.tick_at(next, self.address.slot)));
+        let later = bonds.ticks_at.replace((next, runtime.tick_by_clock(next, self.address.slot)));
         if let Some((_, later)) = later {
-            runtime.cancel_tick(later);
+            runtime.cancel_by_clock(later);
         }
     }
 
@@ -301,7 +311,7 @@ impl<M: Message> ActorCell<M> {
         let must_schedule = {
             let mut state = self.state.lock();
             let bonds = state.bonds();
-            let now = Instant::now();
+            let now = runtime.now();
             if bonds.ticks_at.is_some_and(|(at, _)| at <= now) {
                 bonds.ticks_at = None;
             }

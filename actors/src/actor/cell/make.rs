@@ -58,6 +58,7 @@ impl<M: Message> ActorCell<M> {
                     ending: None,
                     is_closed: false,
                     has_ended: false,
+                    is_half_told: false,
                     is_announced: false,
                     traps_exits: false,
                     is_waiting: false,
