@@ -31,6 +31,7 @@ mod runtime;
 mod scope;
 mod scratch;
 mod supervisor;
+pub mod testing;
 mod tree;
 mod wait;
 mod wait_any;

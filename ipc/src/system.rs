@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use callboard_core::Wants;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal};
 use rustix::rand::GetRandomFlags;
 
 /// A random number that is never zero; zero if the kernel has no randomness.
@@ -87,4 +88,22 @@ pub fn is_ready(fd: BorrowedFd<'_>, wants: Wants) -> io::Result<bool> {
 /// What the kernel says.
 pub fn set_stdin(fd: OwnedFd) -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdin(fd)?)
+}
+
+/// Sends the signal of that number to a process by its id, which may be another's by now. That there is no such process any more is
+/// no error.
+///
+/// # Errors
+///
+/// `InvalidInput` if there is no such signal or no such id, else what the kernel says.
+pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
+    let to = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let (Some(to), Some(signal)) = (to, Signal::from_named_raw(signal)) else {
+        let text = format!("there is no process {pid} or no signal {signal}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    match rustix::process::kill_process(to, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

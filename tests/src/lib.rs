@@ -1,14 +1,14 @@
-//! What the integration tests share: waiting for a condition, looking for leaks, killing at a named step.
+//! What the integration tests share: the test kit that users have, `callboard::testing`, and how many rounds a test runs.
 //!
 //! The tests themselves are in `tests/tests/`, one file per topic; each file is a program whose children are
 //! started through `callboard::test_door!()`.
 
-mod eventually;
-mod leaks;
-mod random;
-mod steps;
+pub use callboard::testing::{
+    LeakCheck, PATIENCE, Random, die_at, eventually, is_running, kill_self, pause,
+    process_state as stop_state, reached, send_signal,
+};
 
-pub use eventually::{PATIENCE, eventually, pause};
-pub use leaks::{LeakCheck, is_running, send_signal, stop_state};
-pub use random::{Random, rounds};
-pub use steps::{die_at, kill_self, reached};
+/// How many rounds a test runs: `few`, or as many as `STORM_ROUNDS` says.
+pub fn rounds(few: u64) -> u64 {
+    std::env::var("STORM_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use super::processes::kill_self;
+
 static DIE_AT: Mutex<Option<(String, u32)>> = Mutex::new(None);
 
 /// Arms this process: it will kill itself with SIGKILL when it comes to `step` for the `times`-th time.
@@ -19,13 +21,5 @@ pub fn reached(step: &str) {
         if *left == 0 {
             kill_self();
         }
-    }
-}
-
-/// Ends this process with SIGKILL, as if somebody else had.
-pub fn kill_self() -> ! {
-    crate::send_signal(std::process::id(), 9);
-    loop {
-        std::thread::park();
     }
 }
