@@ -17,15 +17,15 @@ const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// The names of the threads that a node starts, as the system cuts them.
 const OURS: [&str; 4] = ["callboard", "actors", "served", "supervisor"];
 
-/// Compares what this process holds at the beginning and at the end of a test: its children, threads, descriptors (sockets among them) and mapped
-/// shared memory.
+/// Compares what this process holds at the beginning and at the end of a test: its children, threads, descriptors
+/// (sockets among them) and mapped shared memory.
 ///
 /// What is left is found when this is dropped, unless the test fails already, or by [`check`](Self::check). So make it first, and it is
 /// dropped last. Of each kind there may be as much as there was before, and of children only those.
 ///
-/// It counts what the whole process holds. So let it be the only test that runs: `cargo nextest` gives each test a process. Under `cargo test`, which runs
-/// the tests of a file side by side on threads, use it once at the end, or have the tests share a lock as those that begin with a
-/// job do.
+/// It counts what the whole process holds. So let it be the only test that runs: `cargo nextest` gives each test a process. Under `cargo
+/// test`, which runs the tests of a file side by side on threads, use it once at the end, or have the tests take turns, as those do that
+/// begin with a [`job`](super::job()).
 ///
 /// ```
 /// use callboard::testing::LeakCheck;
