@@ -21,8 +21,8 @@ use callboard::{JoinError, List, ListOptions, Node, Queue, QueueOptions};
 
 callboard::test_door!();
 
-/// These tests count what the process holds, or arm it: they take turns.
-fn alone() -> MutexGuard<'static, ()> {
+/// These tests look at what the process holds, or arm it: they take turns.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|e| e.into_inner())
 }
@@ -53,7 +53,8 @@ fn ms(millis: u64) -> Duration {
 #[test]
 fn what_a_test_leaves_behind_is_found_and_named() {
     let _alone = alone();
-    let leaks = LeakCheck::new().patience(Duration::ZERO);
+    let nothing_else = LeakCheck::beside_other_tests();
+    let leaks = LeakCheck::exact().patience(Duration::ZERO);
     let found = |kind: LeakKind, text: &str| {
         // A thread has its name a moment after it has begun.
         eventually(&format!("{text:?} among {:?}", leaks.left()), || {
@@ -98,7 +99,7 @@ fn what_a_test_leaves_behind_is_found_and_named() {
     found(LeakKind::Thread, "(callboard)");
     found(LeakKind::Descriptor, &format!("@callboard/{}", node.job()));
     drop(node);
-    leaks.patience(PATIENCE).check();
+    nothing_else.check();
 }
 
 /// > A leak fails a test that has not failed yet, and hides no other failure.
@@ -107,13 +108,13 @@ fn a_leak_fails_a_test_that_has_not_failed_yet() {
     let _alone = alone();
     let mut left = None;
     let text = fails(|| {
-        let _leaks = LeakCheck::new().patience(ms(5));
+        let _leaks = LeakCheck::exact().patience(ms(5));
         left = Some(File::open("/dev/null").unwrap());
     });
     assert!(text.starts_with("after 5ms there is left") && text.contains("\n  descriptor "), "{text}");
     assert!(text.contains("(/dev/null)"), "{text}");
     let text = fails(|| {
-        let _leaks = LeakCheck::new().patience(ms(5));
+        let _leaks = LeakCheck::exact().patience(ms(5));
         left = Some(File::open("/dev/zero").unwrap());
         panic!("the test's own");
     });
@@ -157,6 +158,7 @@ fn of_a_job_nothing_is_left_and_jobs_come_one_after_another() {
 /// > A wait for a condition that does not come fails with what was waited for, at the place where the test waits.
 #[test]
 fn a_wait_for_what_does_not_come_fails_with_its_text() {
+    let _alone = alone();
     let mut asked = 0;
     let line = line!() + 1;
     let text = fails(|| eventually_within(ms(20), "the moon is full", || asked > (asked += 1, i32::MAX).1));
@@ -182,6 +184,7 @@ fn walks(_: &Node, (log, rounds): (List<String>, u64)) -> u64 {
 /// > A process dies, stops or panics at the step for which it was armed, at that time, and nowhere else; its children are armed as it is.
 #[test]
 fn a_process_dies_stops_or_panics_where_it_was_armed() {
+    let _alone = alone();
     let job = job();
     let log: List<String> = job.anonymous(ListOptions::new());
     let last = || log.snapshot().unwrap().pop().unwrap();
@@ -250,9 +253,10 @@ fn numbers(_: &Node, out: Queue<u64>) -> u64 {
 /// > The same seed makes the same choices; the seed of each run is printed, and `CALLBOARD_SEED` begins another run with it.
 #[test]
 fn a_printed_seed_makes_the_same_choices_again() {
+    let _alone = alone();
     let job = job();
     let out: Queue<u64> = job.anonymous(QueueOptions::new());
-    let mut run = |seed: Option<u64>| {
+    let run = |seed: Option<u64>| {
         let mut printed = tempfile::tempfile().unwrap();
         let process = job.process("chance").stderr(printed.try_clone().unwrap());
         let process = match seed {

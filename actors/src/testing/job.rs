@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 
-use super::leaks::LeakCheck;
+use super::leaks::{LeakCheck, has_own_process};
 use crate::node::Node;
 
 /// Held by the thread whose jobs run: a check counts what the whole process holds.
@@ -38,11 +38,6 @@ pub fn job() -> Job {
         Ok(node) => Job { node, leaks, _alone: alone },
         Err(error) => panic!("a node can't start: {error}"),
     }
-}
-
-/// Whether the test runner gives each test a process.
-fn has_own_process() -> bool {
-    std::env::var_os("NEXTEST_EXECUTION_MODE").is_some_and(|mode| mode == "process-per-test")
 }
 
 /// The root node of a test's own job, made by [`job`]. Dropped, it looks for what is left; unless the test fails already.

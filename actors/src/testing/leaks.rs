@@ -21,10 +21,11 @@ const OURS: [&str; 4] = ["callboard", "actors", "served", "supervisor"];
 /// (sockets among them) and mapped shared memory.
 ///
 /// What is left is found when this is dropped, unless the test fails already, or by [`check`](Self::check). So make it first, and it is
-/// dropped last. Of each kind there may be as much as there was before, and of children only those.
+/// dropped last.
 ///
-/// It counts what the whole process holds. So let it be the only test that runs: `cargo nextest` gives each test a process. Under `cargo
-/// test`, which runs the tests of a file side by side on threads, use it once at the end, or have the tests take turns, as those do that
+/// It looks at the whole process. So let it be the only test that runs: `cargo nextest` gives each test a process, and then anything that was
+/// not there before is left. Under `cargo test`, which runs the tests of a file side by side on threads, other tests' things come and go. There only
+/// children that were not there before are left, and what is more than there was of its kind. So use it once at the end, or have the tests take turns, as those do that
 /// begin with a [`job`](super::job()).
 ///
 /// ```
@@ -45,6 +46,8 @@ const OURS: [&str; 4] = ["callboard", "actors", "served", "supervisor"];
 pub struct LeakCheck {
     before: Holdings,
     threads: Threads,
+    /// Anything new is left; else only what is more than there was.
+    is_exact: bool,
     patience: Duration,
     /// Somebody has looked already.
     is_over: AtomicBool,
@@ -97,17 +100,24 @@ impl LeakCheck {
     /// Notes what there is now.
     #[expect(clippy::new_without_default, reason = "it looks at the system")]
     pub fn new() -> Self {
-        Self::with(Threads::All)
+        Self::with(Threads::All, has_own_process())
+    }
+
+    /// As [`new`](Self::new), for a test that is the only one of its program: anything that was not there before is left, whatever the
+    /// test runner.
+    pub fn exact() -> Self {
+        Self::with(Threads::All, true)
     }
 
     /// As [`new`](Self::new), for a program of several tests, whose runner starts a thread for each when it likes: of the threads
     /// Callboard's own count.
     pub fn beside_other_tests() -> Self {
-        Self::with(Threads::Ours)
+        Self::with(Threads::Ours, false)
     }
 
-    fn with(threads: Threads) -> Self {
-        Self { before: Holdings::now(threads), threads, patience: PATIENCE, is_over: AtomicBool::new(false) }
+    fn with(threads: Threads, is_exact: bool) -> Self {
+        let before = Holdings::now(threads);
+        Self { before, threads, is_exact, patience: PATIENCE, is_over: AtomicBool::new(false) }
     }
 
     /// How long it waits for things to go: [`PATIENCE`] by default. Zero looks once.
@@ -116,7 +126,7 @@ impl LeakCheck {
         self
     }
 
-    /// Waits until there is no more than there was. When this is dropped nobody looks again.
+    /// Waits until nothing is left. When this is dropped nobody looks again.
     ///
     /// # Panics
     ///
@@ -131,13 +141,13 @@ impl LeakCheck {
         panic!("after {:?} there is left what was not there before:{}", self.patience, lines.concat());
     }
 
-    /// Waits until there is no more than there was; what is left when its patience is over. When this is dropped nobody looks again.
+    /// Waits until nothing is left; what is left when its patience is over. When this is dropped nobody looks again.
     pub fn left(&self) -> Vec<Leak> {
         self.is_over.store(true, Relaxed);
         let begun = Instant::now();
         let mut every = Duration::from_millis(1);
         loop {
-            let left = Holdings::now(self.threads).beyond(&self.before);
+            let left = Holdings::now(self.threads).beyond(&self.before, self.is_exact);
             if left.is_empty() || begun.elapsed() >= self.patience {
                 return left;
             }
@@ -156,6 +166,11 @@ impl Drop for LeakCheck {
     }
 }
 
+/// Whether the test runner gives each test a process.
+pub(super) fn has_own_process() -> bool {
+    std::env::var_os("NEXTEST_EXECUTION_MODE").is_some_and(|mode| mode == "process-per-test")
+}
+
 /// Everything that counts: what tells it from others, and how it is named.
 #[derive(Debug, Default)]
 struct Holdings(BTreeMap<LeakKind, BTreeMap<String, String>>);
@@ -170,13 +185,13 @@ impl Holdings {
         ]))
     }
 
-    /// What is here and not in `before`, of those kinds of which there is more.
-    fn beyond(&self, before: &Self) -> Vec<Leak> {
+    /// What is here and not in `before`; unless it is exact, of those kinds of which there is more.
+    fn beyond(&self, before: &Self, is_exact: bool) -> Vec<Leak> {
         let mut left = Vec::new();
         for (kind, now) in &self.0 {
             let Some(then) = before.0.get(kind) else { continue };
-            // The runner's and the program's own come and go; a child is never taken for another.
-            if *kind != LeakKind::Child && now.len() <= then.len() {
+            // Other tests' things come and go; a child is never taken for another.
+            if !is_exact && *kind != LeakKind::Child && now.len() <= then.len() {
                 continue;
             }
             let new = now.iter().filter(|(key, _)| !then.contains_key(*key));

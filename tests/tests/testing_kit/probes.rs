@@ -4,7 +4,7 @@ use callboard::testing::{PATIENCE, Probe, eventually, job, kill};
 use callboard::{Actor, ActorRef, Context, Exit, Failure, JoinError, Node, ReplyTo};
 use serde::{Deserialize, Serialize};
 
-use super::{fails, ms};
+use super::{alone, fails, ms};
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Say {
@@ -46,6 +46,7 @@ impl Actor for Speaker {
 /// > A probe keeps what it gets in the order sent, from whatever process, and tells how another ended after its last message.
 #[test]
 fn a_probe_keeps_messages_in_order_and_then_the_end() {
+    let _alone = alone();
     let job = job();
     let probe = Probe::<Say>::named(&job, "/probe");
     assert_eq!(&job.open::<ActorRef<Say>>("/probe").unwrap(), probe.actor());
@@ -74,6 +75,7 @@ fn a_probe_keeps_messages_in_order_and_then_the_end() {
 /// > A probe answers what it is asked through the test, and outlives whoever sent to it, also if that is killed.
 #[test]
 fn a_probe_answers_and_outlives_a_killed_sender() {
+    let _alone = alone();
     let job = job();
     let probe = Probe::<Say>::start(&job);
     let asks = |_: &Node, probe: ActorRef<Say>| probe.call(Say::Ask).map_err(Failure::from);
@@ -99,6 +101,7 @@ fn a_probe_answers_and_outlives_a_killed_sender() {
 /// > A probe that gets something else than was expected, or nothing, says what was expected and what came.
 #[test]
 fn a_probe_says_what_was_expected_and_what_came() {
+    let _alone = alone();
     let job = job();
     let probe = Probe::<Say>::start(&job).patience(ms(10));
     let text = fails(|| probe.expect(ms(10)));
