@@ -115,6 +115,9 @@ pub fn die_at(step: &str, times: u32) {
 /// A killed process is caught at that very place, each time the test runs. `times` is the time that counts, 1 the first. What has happened
 /// does not happen again in the same process.
 ///
+/// What the process has sent before need not have left it then, as with any kill: a step behind a verb that waits for an answer is reached when that
+/// is sure.
+///
 /// ```
 /// use callboard::JoinError;
 /// use callboard::testing::{Steps, job, reached};
