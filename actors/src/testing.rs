@@ -45,8 +45,7 @@
 //! A test waits for a condition, never for time to pass. Deadlines are generous: a test on a busy machine is slow, and is not wrong for that. A test runner that
 //! ends what hangs is worth having; `cargo nextest` also gives each test a process of its own, which makes a [`LeakCheck`] exact.
 //!
-//! There is no virtual time here: timers of actors run by the clock. What a test can decide about time it decides better in a state machine that is told the time, as
-//! the supervisor's and the owners' of all shared objects are.
+//! [`Job::virtual_time`] has timers, restart windows and back-offs go by a time that the test moves.
 
 mod eventually;
 mod job;

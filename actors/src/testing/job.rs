@@ -60,6 +60,52 @@ impl Job {
         self
     }
 
+    /// Has time stand still for the actors and supervisors of this node until it is [moved](Self::advance): their timers, restart windows and
+    /// back-offs. Call it before any of them is started. Waits, leases and the like go by the system's time all the same, and so do actors
+    /// in other processes.
+    ///
+    /// ```
+    /// # callboard::test_door!();
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use callboard::testing::{Probe, job};
+    /// use callboard::{Actor, ActorRef, Context, Failure};
+    /// use std::time::Duration;
+    ///
+    /// struct Clock(ActorRef<u64>, u64);
+    ///
+    /// impl Actor for Clock {
+    ///     type Message = ();
+    ///     type Args = ActorRef<u64>;
+    ///     fn start(context: &mut Context<()>, tells: ActorRef<u64>) -> Result<Self, Failure> {
+    ///         context.cast_every(Duration::from_secs(3600), || ());
+    ///         Ok(Clock(tells, 0))
+    ///     }
+    ///     fn handle(&mut self, _: &mut Context<()>, (): ()) -> Result<(), Failure> {
+    ///         self.1 += 1;
+    ///         Ok(self.0.cast(self.1)?)
+    ///     }
+    /// }
+    ///
+    /// let job = job().virtual_time();
+    /// let probe = Probe::<u64>::start(&job);
+    /// let _clock = job.actor::<Clock>(probe.actor().clone()).start()?;
+    /// job.advance(Duration::from_secs(24 * 3600));
+    /// (1..=24).for_each(|hour| assert_eq!(probe.expect(Duration::from_secs(10)), hour));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn virtual_time(self) -> Self {
+        self.node.runtime().stop_time();
+        self
+    }
+
+    /// Moves the [virtual time](Self::virtual_time), from one timer to the next. Between two of them, and at first, it waits until no actor of
+    /// this node has anything to do; those with threads of their own, and starts of supervised children, are not waited for. Does nothing
+    /// without virtual time.
+    pub fn advance(&self, by: Duration) {
+        self.node.runtime().advance(by);
+    }
+
     /// Ends the node, and looks for what is left; a drop does the same.
     ///
     /// # Panics
