@@ -2,6 +2,8 @@
 
 #[path = "actor_lives/bonds.rs"]
 mod bonds;
+#[path = "actor_lives/once.rs"]
+mod once;
 #[path = "actor_lives/order.rs"]
 mod order;
 #[path = "actor_lives/scribe.rs"]

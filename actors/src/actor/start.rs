@@ -157,7 +157,7 @@ impl<A: Actor> StartActor<'_, A> {
     /// it has ended with [`Exit::Disconnected`], and nobody else.
     ///
     /// Its arguments travel, its messages do as to any other process. The process is a child of this node, and ends with it at the
-    /// latest. In it [`own_thread`](Self::own_thread) changes nothing.
+    /// latest. With [`own_thread`](Self::own_thread) it has a thread for itself there.
     pub fn own_process(mut self) -> Self
     where
         A::Args: Serialize + DeserializeOwned,

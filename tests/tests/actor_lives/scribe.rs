@@ -41,6 +41,8 @@ pub(crate) enum Tell {
     Do(Do),
     Seen(ReplyTo<Vec<String>>),
     Pid(ReplyTo<u32>),
+    /// Makes another one beside it.
+    Make(ReplyTo<ActorRef<Tell>>),
 }
 
 impl Scribe {
@@ -106,6 +108,10 @@ impl Actor for Scribe {
             Tell::Do(what) => self.does(context, what),
             Tell::Seen(reply) => Ok(reply.send(self.seen.clone())?),
             Tell::Pid(reply) => Ok(reply.send(std::process::id())?),
+            Tell::Make(reply) => match context.node() {
+                Some(node) => Ok(reply.send(node.actor::<Scribe>(()).start()?)?),
+                None => Ok(()),
+            },
         }
     }
 
