@@ -24,7 +24,7 @@ use crate::runtime::Runtime;
 
 /// How many requests to exit wait at an actor that traps them; more are dropped, and counted.
 const MAX_EXITS_WAITING: u64 = 1024;
-/// How many may watch one actor; whoever comes then is told that it is not there.
+/// How many may watch one actor, or be linked to it; whoever comes then is told that it is not there.
 const MAX_WATCHERS: usize = 1 << 20;
 
 impl<M: Message> ActorCell<M> {
@@ -233,7 +233,7 @@ impl<M: Message> ActorCell<M> {
     /// Another has linked itself to it; false if it has ended.
     pub(in crate::actor) fn linked(&self, other: Address) -> bool {
         let mut state = self.state.lock();
-        if state.is_announced {
+        if state.is_announced || state.bonds().links.len() >= MAX_WATCHERS {
             return false;
         }
         state.bonds().links.insert(other);
