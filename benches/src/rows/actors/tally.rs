@@ -31,8 +31,10 @@ pub(crate) fn after(actors: u64) -> (Arc<Finish>, End) {
 
 impl Finish {
     fn done(&self, sum: u64) {
-        let sum = sum + self.sum.fetch_add(sum, Ordering::AcqRel);
+        self.sum.fetch_add(sum, Ordering::AcqRel);
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Ordering: whoever came before had added its part before it counted itself.
+            let sum = self.sum.load(Ordering::Acquire);
             // Nobody hears it only if the round has failed already.
             let _ = self.tell.send((stamp(), sum));
         }
