@@ -36,6 +36,8 @@ fn who_waits_for_an_actor_that_ends_is_told() {
                 book.cast(Say::Wait(begun.clone(), go.clone())).unwrap();
                 begun.wait_timeout(PATIENCE).unwrap();
                 book.cast(last).unwrap();
+                // It has come there: what comes by way of a third process could overtake it before.
+                assert!(book.stats(PATIENCE).unwrap().waiting >= 1);
                 // These wait in the mailbox, one of them by way of a third process.
                 let behind: Vec<_> =
                     (0..4).map(|_| scope.spawn(|| book.call_timeout(|r| Say::Add(1, r), PATIENCE))).collect();
