@@ -19,6 +19,7 @@ use self::mirror::{Changes, Mirror, Shared, Until};
 use self::owner::Owner;
 use self::wire::{Ask, Told};
 use crate::actor::{self, ActorRef, AskError, CastError, Message, ReplyTo};
+use crate::fnv::Fnv;
 use crate::names::{Object, sealed::Sealed};
 use crate::node::Node;
 use crate::protocol::travel;
@@ -246,7 +247,7 @@ impl<M: Message> Group<M> {
         let weight = |member: &&ActorRef<M>| {
             let mut hasher = Fnv::default();
             (member.address(), key).hash(&mut hasher);
-            hasher.finish()
+            mixed(hasher.finish())
         };
         Ok(known.members.iter().max_by_key(weight).cloned())
     }
@@ -303,27 +304,10 @@ impl<M: Message> Group<M> {
     }
 }
 
-/// A hash that is the same in all processes, whatever they were built from.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        // Mixed, as the last bytes alone would decide otherwise.
-        let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        mixed ^ (mixed >> 33)
-    }
+/// Mixed, as the largest number decides, and the last bytes alone would otherwise.
+fn mixed(hash: u64) -> u64 {
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^ (mixed >> 33)
 }
 
 /// Changes of a group, one after the other. Made by [`Group::watch`].

@@ -11,6 +11,7 @@ mod call;
 mod cell;
 mod control;
 mod failure;
+mod fnv;
 mod group;
 mod guests;
 pub mod guide;

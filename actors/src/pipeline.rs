@@ -6,7 +6,6 @@
 
 mod build;
 mod cell;
-mod fnv;
 mod hub;
 mod report;
 mod run;

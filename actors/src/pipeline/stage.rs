@@ -8,8 +8,8 @@ use callboard_core::{BodyError, encode_into};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
-use super::fnv::Fnv;
 use super::wire::Output;
+use crate::fnv::Fnv;
 
 /// One stage of a pipeline: takes items, puts out others.
 ///

@@ -61,7 +61,7 @@ fn messages_requests_to_exit_and_the_end_arrive_in_order() {
 #[test]
 fn when_an_end_is_told_the_name_is_free() {
     let node = Node::start().unwrap();
-    for _ in 0..rounds(5000) {
+    for _ in 0..rounds(7600) {
         let actor = node.actor::<Scribe>(()).name("/again").start().unwrap();
         let monitor = actor.monitor();
         actor.stop();

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::super::fnv;
 use super::terms::{Figures, Item, Place, Spec, World};
 
 #[derive(Debug, Default)]
@@ -61,7 +60,7 @@ impl Stage {
         if self.edges.len() == 1 {
             return 0;
         }
-        let key = item.key.unwrap_or_else(|| fnv::hash_of(&item.bytes));
+        let key = item.key.unwrap_or_else(|| crate::fnv::hash_of(&item.bytes));
         (key % self.edges.len() as u64) as usize
     }
 

@@ -1,9 +1,9 @@
-//! Keys of items as numbers that are the same in every process of a program, which the standard library's are not.
+//! Keys as numbers that are the same in every process of a program, which the standard library's are not.
 
 use std::hash::Hasher;
 
 /// FNV-1a.
-pub(super) struct Fnv(u64);
+pub(crate) struct Fnv(u64);
 
 impl Default for Fnv {
     fn default() -> Self {
@@ -25,7 +25,7 @@ impl Hasher for Fnv {
 }
 
 /// The key of an item that was given none.
-pub(super) fn hash_of(bytes: &[u8]) -> u64 {
+pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = Fnv::default();
     hasher.write(bytes);
     hasher.finish()
