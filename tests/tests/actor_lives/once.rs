@@ -1,7 +1,5 @@
 //! Exactly one `Down` for each monitor, in whatever order it is set up, taken back, and the actor ends.
 
-use std::sync::OnceLock;
-
 use callboard::testing::Probe;
 use callboard::{ActorRef, Down, Node};
 use callboard_tests::{PATIENCE, eventually};
@@ -94,27 +92,18 @@ fn run(node: &Node, actor: &ActorRef<Tell>, steps: &[Step]) {
     watcher.stop();
 }
 
-/// The node of these tests, and another one's actor that makes actors there.
-fn job() -> &'static (Node, callboard::Process<()>, ActorRef<Tell>) {
-    static JOB: OnceLock<(Node, callboard::Process<()>, ActorRef<Tell>)> = OnceLock::new();
-    JOB.get_or_init(|| {
-        let node = Node::start().unwrap();
-        let (child, maker) = elsewhere(&node, "/maker");
-        (node, child, maker)
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: callboard_tests::rounds(60) as u32, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// > Each monitor is told of an actor's end exactly once, in whatever order it is set up, taken back, and the actor ends.
     #[test]
     fn each_monitor_is_told_exactly_once(steps in proptest::collection::vec(step(), 1..12), is_there: bool) {
-        let (node, _, maker) = job();
-        let actor = match is_there {
-            true => maker.call_timeout(Tell::Make, PATIENCE).unwrap(),
-            false => node.actor::<Scribe>(()).start().unwrap(),
+        let node = Node::start().unwrap();
+        let maker = is_there.then(|| elsewhere(&node, "/maker"));
+        let actor = match &maker {
+            Some((_, maker)) => maker.call_timeout(Tell::Make, PATIENCE).unwrap(),
+            None => node.actor::<Scribe>(()).start().unwrap(),
         };
-        run(node, &actor, &steps);
+        run(&node, &actor, &steps);
     }
 }
