@@ -4,6 +4,10 @@
 mod ends;
 #[path = "supervisors/in_hand.rs"]
 mod in_hand;
+#[path = "supervisors/kinds.rs"]
+mod kinds;
+#[path = "supervisors/matrix.rs"]
+mod matrix;
 #[path = "supervisors/races.rs"]
 mod races;
 #[path = "supervisors/tree.rs"]
@@ -29,85 +33,6 @@ fn quiet() -> SupervisorSpec {
 
 fn state(supervisor: &Supervisor, name: &str) -> Option<ChildState> {
     supervisor.children().into_iter().find(|child| child.name == name).map(|child| child.state)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Normal,
-    Error,
-    Panic,
-    Sigkill,
-    StopThenSigkill,
-    Code,
-}
-
-impl End {
-    fn of(self, node: &Node, name: &str) {
-        let worker = find(node, name);
-        let _ = match self {
-            End::Normal => worker.cast(Work::Stop),
-            End::Error => worker.cast(Work::Fail),
-            End::Panic => worker.cast(Work::Panic),
-            End::Code => worker.cast(Work::Exit(3)),
-            End::Sigkill | End::StopThenSigkill => {
-                let pid = worker.call_timeout(Work::Pid, PATIENCE).unwrap();
-                if self == End::StopThenSigkill {
-                    send_signal(pid, 19);
-                }
-                send_signal(pid, 9);
-                Ok(())
-            }
-        };
-    }
-}
-
-/// > A child that ends is started again as its kind and the way it ended say: an actor here, one in its own process, and a process.
-#[test]
-fn a_child_is_started_again_as_its_kind_and_its_end_say() {
-    let check = LeakCheck::new();
-    {
-        type Kind = (fn(&'static str) -> ChildSpec, bool);
-        let kinds: [Kind; 3] = [(here, false), (apart, true), (process, true)];
-        for (kind, has_process) in kinds {
-            for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
-                let ends =
-                    [End::Normal, End::Error, End::Panic, End::Sigkill, End::StopThenSigkill, End::Code];
-                for end in ends.into_iter().filter(|end| has_process || (*end as u32) < 3) {
-                    let (node, log) = job();
-                    let supervisor =
-                        node.supervise(&quiet().child(here("first")).child(kind("second").restart(restart)));
-                    let supervisor = supervisor.unwrap();
-                    let before = find(&node, "second");
-                    let monitor = before.monitor();
-                    end.of(&node, "second");
-                    let down = monitor.wait_timeout(PATIENCE).unwrap();
-                    let is_again = match restart {
-                        Restart::Permanent => true,
-                        Restart::Transient => end != End::Normal,
-                        _ => false,
-                    };
-                    let starts = || lines(&log).iter().filter(|line| *line == "second starts").count();
-                    if is_again {
-                        eventually("it is started again", || starts() == 2);
-                        eventually("it answers", || pid(&node, "second").is_some());
-                        eventually("it runs", || state(&supervisor, "second") == Some(ChildState::Running));
-                        assert_eq!(down.restarts, !has_process, "{end:?}");
-                        let is_same = find(&node, "second") == before;
-                        assert_eq!(is_same, !has_process);
-                    } else {
-                        let expected = (restart != Restart::Temporary).then_some(ChildState::Down);
-                        eventually("it stays down", || state(&supervisor, "second") == expected);
-                        assert_eq!(starts(), 1);
-                        assert!(!down.restarts && node.open::<ActorRef<Work>>("/second").is_err());
-                    }
-                    assert_eq!(lines(&log).iter().filter(|line| *line == "first starts").count(), 1);
-                    supervisor.stop();
-                    assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
-                }
-            }
-        }
-    }
-    check.check();
 }
 
 /// > Who else is started again follows the strategy, the last started stopped first, also when processes are killed.

@@ -94,7 +94,11 @@ fn hosts(node: &Node, name: String) -> Result<(), Failure> {
     let monitor = actor.monitor();
     while !node.wait_stopping(std::time::Duration::from_millis(5)) {
         if let Some(down) = monitor.down() {
-            return if down.exit.is_normal() { Ok(()) } else { Err(Failure::from(down.exit)) };
+            return match down.exit {
+                exit if exit.is_normal() => Ok(()),
+                Exit::Panicked(message) => panic!("{message}"),
+                exit => Err(Failure::from(exit)),
+            };
         }
     }
     actor.stop();
