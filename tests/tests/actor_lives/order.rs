@@ -3,7 +3,7 @@
 use callboard::{ActorRef, Node};
 use callboard_tests::{PATIENCE, eventually, rounds};
 
-use crate::scribe::{Do, Scribe, Tell, elsewhere, seen, tell};
+use crate::scribe::{Do, Scribe, Tell, seen, tell};
 
 /// Messages, a request to exit, messages, and then the sender's own end; what the other one saw.
 fn round(sender: &ActorRef<Tell>, receiver: &ActorRef<Tell>) -> Vec<String> {
@@ -26,7 +26,7 @@ fn keeps_busy(node: &Node, (): ()) {
     }
 }
 
-/// > Messages, requests to exit and the sender's end arrive in the order sent, in one process and across two, under load.
+/// > Messages, requests to exit and the sender's end arrive in the order sent, in one process and between two either way, under load.
 #[test]
 fn messages_requests_to_exit_and_the_end_arrive_in_order() {
     let expected = ["0", "1", "2", "exited by nobody: it failed: as asked", "3", "4", "5", "down it stopped"];
@@ -37,22 +37,24 @@ fn messages_requests_to_exit_and_the_end_arrive_in_order() {
         assert_eq!(round(&here(&node), &here(&node)), expected);
     }
     // Each of those there ends, and is made anew by another there.
-    fn makes(node: &Node, (): ()) {
+    fn makes(node: &Node, kind: String) {
         let mut number = 0;
         while !node.stopping() {
-            let name = format!("/sender/{number}");
-            let sender = node.actor::<Scribe>(()).name(name).start().unwrap();
-            sender.monitor().wait_timeout(PATIENCE);
+            let scribe = node.actor::<Scribe>(()).name(format!("/{kind}/{number}")).start().unwrap();
+            scribe.monitor().wait_timeout(PATIENCE);
             number += 1;
         }
     }
-    let maker = node.spawn("makes", makes, ()).unwrap();
+    let there = |kind: &str, number| node.open_timeout(&format!("/{kind}/{number}"), PATIENCE).unwrap();
+    let maker = node.spawn("makes", makes, "sender".to_owned()).unwrap();
     for number in 0..rounds(1000) {
-        let sender = node.open_timeout(&format!("/sender/{number}"), PATIENCE).unwrap();
-        assert_eq!(round(&sender, &here(&node)), expected);
+        assert_eq!(round(&there("sender", number), &here(&node)), expected, "{number}, from there");
     }
-    let (_child, receiver) = elsewhere(&node, "/receiver");
-    assert_eq!(round(&here(&node), &receiver), expected);
+    maker.kill().unwrap();
+    let maker = node.spawn("makes", makes, "receiver".to_owned()).unwrap();
+    for number in 0..rounds(1000) {
+        assert_eq!(round(&here(&node), &there("receiver", number)), expected, "{number}, from here");
+    }
     maker.kill().unwrap();
     load.kill().unwrap();
 }
