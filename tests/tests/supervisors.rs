@@ -4,18 +4,8 @@
 mod ends;
 #[path = "supervisors/in_hand.rs"]
 mod in_hand;
-#[path = "supervisors/kinds.rs"]
-mod kinds;
-#[path = "supervisors/limits.rs"]
-mod limits;
-#[path = "supervisors/matrix.rs"]
-mod matrix;
 #[path = "supervisors/races.rs"]
 mod races;
-#[path = "supervisors/shutdowns.rs"]
-mod shutdowns;
-#[path = "supervisors/significant.rs"]
-mod significant;
 #[path = "supervisors/tree.rs"]
 mod tree;
 #[path = "supervisors/worker.rs"]

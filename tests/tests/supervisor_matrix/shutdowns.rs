@@ -6,11 +6,10 @@ use callboard::{
     ActorRef, ChildSpec, ChildState, Event, Exit, List, Node, Shutdown, Strategy, Supervisor, SupervisorEnd,
     SupervisorError,
 };
-use callboard_tests::{LeakCheck, PATIENCE, pause, send_signal};
+use callboard_tests::{PATIENCE, pause, send_signal};
 
-use crate::kinds::{Cell, Kind, block};
-use crate::worker::{Work, find, here, job, lines};
-use crate::{quiet, state};
+use crate::kinds::{Cell, Kind, block, job, quiet, state};
+use crate::worker::{Work, find, here, lines};
 
 /// A time that is over soon, for children that do not end in it and for looks at whether somebody still waits.
 const SOON: Duration = Duration::from_millis(60);
@@ -156,92 +155,79 @@ impl<'n> Case<'n> {
 /// > A child that is to be killed is not asked, and has ended without its `stopped`, whatever it is and also below a supervisor.
 #[test]
 fn a_child_that_is_to_be_killed_is_not_asked() {
-    let check = LeakCheck::new();
-    {
-        let (node, _log) = job();
-        for child in Child::ALL {
-            for way in WAYS {
-                for manner in [Manner::Listens, Manner::IsStuck, Manner::IsStopped] {
-                    if manner == Manner::IsStopped && !child.kind().has_process() {
-                        continue;
-                    }
-                    let case = Case::start(&node, child, Shutdown::Kill, way, manner);
-                    case.begin();
-                    assert_eq!(case.over(), case.written(false), "{}", case.cell.0);
-                    case.finish();
+    let (node, _log) = job();
+    for child in Child::ALL {
+        for way in WAYS {
+            for manner in [Manner::Listens, Manner::IsStuck, Manner::IsStopped] {
+                if manner == Manner::IsStopped && !child.kind().has_process() {
+                    continue;
                 }
+                let case = Case::start(&node, child, Shutdown::Kill, way, manner);
+                case.begin();
+                assert_eq!(case.over(), case.written(false), "{}", case.cell.0);
+                case.finish();
             }
         }
     }
-    check.check();
 }
 
 /// > A child with a time to end is asked, and killed only when it has not by then, whatever it is and also below a supervisor.
 #[test]
 fn a_child_with_a_time_to_end_is_asked_and_then_killed() {
-    let check = LeakCheck::new();
-    {
-        let (node, _log) = job();
-        for child in Child::ALL {
-            for way in WAYS {
-                let case = Case::start(&node, child, Shutdown::Within(PATIENCE), way, Manner::Listens);
-                case.begin();
-                assert_eq!(case.over(), case.written(true), "{}", case.cell.0);
-                case.finish();
-                for manner in [Manner::IsStuck, Manner::IsStopped] {
-                    if manner == Manner::IsStopped && !child.kind().has_process() {
-                        continue;
-                    }
-                    let case = Case::start(&node, child, Shutdown::Within(SOON), way, manner);
-                    let monitor = case.child.monitor();
-                    let begun = Instant::now();
-                    case.begin();
-                    let down = monitor.wait_timeout(PATIENCE);
-                    assert!(begun.elapsed() >= SOON, "{}: {down:?}", case.cell.0);
-                    let exit = down.map(|down| down.exit);
-                    let was_killed =
-                        matches!(exit, Some(Exit::Killed | Exit::Signalled(9) | Exit::Disconnected));
-                    assert!(was_killed, "{}: {exit:?}", case.cell.0);
-                    assert_eq!(case.over(), case.written(false), "{}", case.cell.0);
-                    case.finish();
+    let (node, _log) = job();
+    for child in Child::ALL {
+        for way in WAYS {
+            let case = Case::start(&node, child, Shutdown::Within(PATIENCE), way, Manner::Listens);
+            case.begin();
+            assert_eq!(case.over(), case.written(true), "{}", case.cell.0);
+            case.finish();
+            for manner in [Manner::IsStuck, Manner::IsStopped] {
+                if manner == Manner::IsStopped && !child.kind().has_process() {
+                    continue;
                 }
+                let case = Case::start(&node, child, Shutdown::Within(SOON), way, manner);
+                let monitor = case.child.monitor();
+                let begun = Instant::now();
+                case.begin();
+                let down = monitor.wait_timeout(PATIENCE);
+                assert!(begun.elapsed() >= SOON, "{}: {down:?}", case.cell.0);
+                let exit = down.map(|down| down.exit);
+                let was_killed = matches!(exit, Some(Exit::Killed | Exit::Signalled(9) | Exit::Disconnected));
+                assert!(was_killed, "{}: {exit:?}", case.cell.0);
+                assert_eq!(case.over(), case.written(false), "{}", case.cell.0);
+                case.finish();
             }
         }
     }
-    check.check();
 }
 
 /// > A child that may take any time to end is waited for as long as it takes, whatever it is and also below a supervisor.
 #[test]
 fn a_child_that_may_take_any_time_is_waited_for() {
-    let check = LeakCheck::new();
-    {
-        let (node, _log) = job();
-        for child in Child::ALL {
-            for way in WAYS {
-                for manner in [Manner::IsStuck, Manner::IsStopped] {
-                    if manner == Manner::IsStopped && !child.kind().has_process() {
-                        continue;
-                    }
-                    let case = Case::start(&node, child, Shutdown::Unlimited, way, manner);
-                    let monitor = case.child.monitor();
-                    case.begin();
-                    let state_of =
-                        |way| if way == Way::Group { ChildState::Restarting } else { ChildState::Stopping };
-                    let stopping = Some(state_of(way));
-                    case.cell.becomes("the child", &stopping, || state(&case.supervisor, "child"));
-                    pause(SOON);
-                    assert_eq!(state(&case.supervisor, "child"), stopping, "{}", case.cell.0);
-                    assert!(case.supervisor.end().is_none() && monitor.down().is_none(), "{}", case.cell.0);
-                    match &case.go {
-                        Some(go) => go.set().unwrap(),
-                        None => send_signal(case.pids[1], 18),
-                    }
-                    assert_eq!(case.over(), case.written(true), "{}", case.cell.0);
-                    case.finish();
+    let (node, _log) = job();
+    for child in Child::ALL {
+        for way in WAYS {
+            for manner in [Manner::IsStuck, Manner::IsStopped] {
+                if manner == Manner::IsStopped && !child.kind().has_process() {
+                    continue;
                 }
+                let case = Case::start(&node, child, Shutdown::Unlimited, way, manner);
+                let monitor = case.child.monitor();
+                case.begin();
+                let state_of =
+                    |way| if way == Way::Group { ChildState::Restarting } else { ChildState::Stopping };
+                let stopping = Some(state_of(way));
+                case.cell.becomes("the child", &stopping, || state(&case.supervisor, "child"));
+                pause(SOON);
+                assert_eq!(state(&case.supervisor, "child"), stopping, "{}", case.cell.0);
+                assert!(case.supervisor.end().is_none() && monitor.down().is_none(), "{}", case.cell.0);
+                match &case.go {
+                    Some(go) => go.set().unwrap(),
+                    None => send_signal(case.pids[1], 18),
+                }
+                assert_eq!(case.over(), case.written(true), "{}", case.cell.0);
+                case.finish();
             }
         }
     }
-    check.check();
 }

@@ -2,11 +2,10 @@
 //! the documentation of OTP's `supervisor`.
 
 use callboard::{ChildState, List, Node, Restart, Strategy, Supervisor, SupervisorEnd};
-use callboard_tests::{LeakCheck, PATIENCE};
+use callboard_tests::PATIENCE;
 
-use crate::kinds::{Cell, End, KINDS, Kind, RESTARTS, known};
-use crate::quiet;
-use crate::worker::{find, job, lines};
+use crate::kinds::{Cell, End, KINDS, Kind, RESTARTS, job, known, quiet};
+use crate::worker::{find, lines};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -168,32 +167,28 @@ impl Case {
 
 /// All cells of a strategy. The siblings' kinds and the place of the one that ends are others from cell to cell.
 fn all_of(strategy: Strategy) {
-    let check = LeakCheck::new();
-    {
-        let (node, log) = job();
-        let mut number = 0;
-        for kind in KINDS {
-            for restart in RESTARTS {
-                for end in kind.ends() {
-                    let hit = 1 + number % 2;
-                    let mut plans = [0, 1, 2, 3].map(|place| Plan {
-                        kind: KINDS[(number + place) % 3],
-                        restart: RESTARTS[(number / 3 + place) % 3],
-                    });
-                    plans[hit] = Plan { kind, restart };
-                    let case = Case { strategy, plans, hit, end: *end };
-                    let siblings = plans.map(|plan| format!("{:?} {:?}", plan.restart, plan.kind)).join(", ");
-                    let name = NAMES[hit];
-                    let cell =
-                        Cell(format!("{strategy:?}, {restart:?}, {kind:?}, {end:?} of {name} of {siblings}"));
-                    case.run(&node, &log, &cell);
-                    number += 1;
-                }
+    let (node, log) = job();
+    let mut number = 0;
+    for kind in KINDS {
+        for restart in RESTARTS {
+            for end in kind.ends() {
+                let hit = 1 + number % 2;
+                let mut plans = [0, 1, 2, 3].map(|place| Plan {
+                    kind: KINDS[(number + place) % 3],
+                    restart: RESTARTS[(number / 3 + place) % 3],
+                });
+                plans[hit] = Plan { kind, restart };
+                let case = Case { strategy, plans, hit, end: *end };
+                let siblings = plans.map(|plan| format!("{:?} {:?}", plan.restart, plan.kind)).join(", ");
+                let name = NAMES[hit];
+                let cell =
+                    Cell(format!("{strategy:?}, {restart:?}, {kind:?}, {end:?} of {name} of {siblings}"));
+                case.run(&node, &log, &cell);
+                number += 1;
             }
         }
-        assert_eq!(number, 60);
     }
-    check.check();
+    assert_eq!(number, 60);
 }
 
 /// > Who is started again when a child ends follows its restart kind, its end and the strategy, for actors here, actors in their

@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use callboard::testing::Job;
 use callboard::{
-    ActorRef, ChildSpec, ChildState, Event, EventOptions, Failure, Node, Restart, Shutdown, Supervisor,
+    ActorRef, ChildSpec, ChildState, Event, EventOptions, Failure, List, ListOptions, Node, Restart,
+    Shutdown, Supervisor, SupervisorSpec,
 };
 use callboard_tests::{PATIENCE, is_running, pause, send_signal};
 
@@ -165,6 +167,21 @@ impl Cell {
         });
         names.iter().filter_map(|name| pid(node, name)).collect()
     }
+}
+
+/// A job of which nothing is left, and its log. Tests with one run one after another.
+pub(crate) fn job() -> (Job, List<String>) {
+    let job = callboard::testing::job();
+    let log = job.create("/log", ListOptions::new()).unwrap();
+    (job, log)
+}
+
+pub(crate) fn quiet() -> SupervisorSpec {
+    SupervisorSpec::new().quiet().max_restarts(1000, Duration::from_secs(3600))
+}
+
+pub(crate) fn state(supervisor: &Supervisor, name: &str) -> Option<ChildState> {
+    known(supervisor).into_iter().find(|(known, _)| known == name).map(|(_, state)| state)
 }
 
 /// The children that a supervisor knows, in order.

@@ -1,11 +1,10 @@
 //! Which ends of significant children end their supervisor.
 
 use callboard::{AutoShutdown, ChildState, List, Node, Restart, Supervisor, SupervisorEnd, SupervisorError};
-use callboard_tests::{LeakCheck, PATIENCE};
+use callboard_tests::PATIENCE;
 
-use crate::kinds::{Cell, End, KINDS, Kind, known};
-use crate::quiet;
-use crate::worker::{here, job, lines};
+use crate::kinds::{Cell, End, KINDS, Kind, job, known, quiet};
+use crate::worker::{here, lines};
 
 const NAMES: [&str; 4] = ["first", "one", "two", "last"];
 
@@ -75,62 +74,54 @@ impl Case {
 /// > not when they are started again or were terminated.
 #[test]
 fn significant_children_end_their_supervisor() {
-    let check = LeakCheck::new();
-    {
-        let (node, log) = job();
-        for when in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
-            for kind in KINDS {
-                for restart in [Restart::Transient, Restart::Temporary] {
-                    for end in kind.ends().iter().copied().map(Some).chain([None]) {
-                        Case { when, kind, restart, end }.run(&node, &log);
-                    }
+    let (node, log) = job();
+    for when in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
+        for kind in KINDS {
+            for restart in [Restart::Transient, Restart::Temporary] {
+                for end in kind.ends().iter().copied().map(Some).chain([None]) {
+                    Case { when, kind, restart, end }.run(&node, &log);
                 }
             }
         }
     }
-    check.check();
 }
 
 /// > A significant child that could never end its supervisor is refused: a permanent one, and any where that is not asked for.
 #[test]
 fn a_significant_child_that_could_not_end_its_supervisor_is_refused() {
-    let check = LeakCheck::new();
-    {
-        let (node, log) = job();
-        for kind in KINDS {
-            for (when, restart) in [
-                (AutoShutdown::Never, Restart::Transient),
-                (AutoShutdown::Never, Restart::Temporary),
-                (AutoShutdown::Never, Restart::Permanent),
-                (AutoShutdown::AnySignificant, Restart::Permanent),
-                (AutoShutdown::AllSignificant, Restart::Permanent),
-            ] {
-                let cell = Cell(format!("{when:?}, {restart:?}, {kind:?}"));
-                let child = kind.child("one").restart(restart).significant();
-                let spec = quiet().auto_shutdown(when).child(here("first"));
-                let begun = node.supervise(&spec.clone().child(child.clone()));
-                assert!(matches!(begun, Err(SupervisorError::BadSpec(_))), "{}: {begun:?}", cell.0);
-                let supervisor = node.supervise(&spec).unwrap();
-                let added = supervisor.add(&child);
-                assert!(matches!(added, Err(SupervisorError::BadSpec(_))), "{}: {added:?}", cell.0);
-                supervisor.stop();
-                assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked), "{}", cell.0);
-            }
+    let (node, log) = job();
+    for kind in KINDS {
+        for (when, restart) in [
+            (AutoShutdown::Never, Restart::Transient),
+            (AutoShutdown::Never, Restart::Temporary),
+            (AutoShutdown::Never, Restart::Permanent),
+            (AutoShutdown::AnySignificant, Restart::Permanent),
+            (AutoShutdown::AllSignificant, Restart::Permanent),
+        ] {
+            let cell = Cell(format!("{when:?}, {restart:?}, {kind:?}"));
+            let child = kind.child("one").restart(restart).significant();
+            let spec = quiet().auto_shutdown(when).child(here("first"));
+            let begun = node.supervise(&spec.clone().child(child.clone()));
+            assert!(matches!(begun, Err(SupervisorError::BadSpec(_))), "{}: {begun:?}", cell.0);
+            let supervisor = node.supervise(&spec).unwrap();
+            let added = supervisor.add(&child);
+            assert!(matches!(added, Err(SupervisorError::BadSpec(_))), "{}: {added:?}", cell.0);
+            supervisor.stop();
+            assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked), "{}", cell.0);
         }
-        assert!(!lines(&log).contains(&"one starts".to_owned()));
-        // Where none is significant, none of the ends ends it.
-        let cell = Cell("Never, none significant".to_owned());
-        let spec = KINDS
-            .iter()
-            .zip(NAMES)
-            .fold(quiet(), |spec, (kind, name)| spec.child(kind.child(name).restart(Restart::Temporary)));
-        let supervisor = node.supervise(&spec).unwrap();
-        cell.all_answer(&node, &NAMES[..3]);
-        NAMES[..3].iter().for_each(|name| End::Normal.of(&node, name));
-        cell.becomes("the children", &Vec::new(), || known(&supervisor));
-        assert_eq!(supervisor.end(), None);
-        supervisor.stop();
-        assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
     }
-    check.check();
+    assert!(!lines(&log).contains(&"one starts".to_owned()));
+    // Where none is significant, none of the ends ends it.
+    let cell = Cell("Never, none significant".to_owned());
+    let spec = KINDS
+        .iter()
+        .zip(NAMES)
+        .fold(quiet(), |spec, (kind, name)| spec.child(kind.child(name).restart(Restart::Temporary)));
+    let supervisor = node.supervise(&spec).unwrap();
+    cell.all_answer(&node, &NAMES[..3]);
+    NAMES[..3].iter().for_each(|name| End::Normal.of(&node, name));
+    cell.becomes("the children", &Vec::new(), || known(&supervisor));
+    assert_eq!(supervisor.end(), None);
+    supervisor.stop();
+    assert_eq!(supervisor.wait_timeout(PATIENCE), Some(SupervisorEnd::Asked));
 }
