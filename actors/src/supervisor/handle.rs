@@ -209,7 +209,8 @@ impl Supervisor {
     /// Runs until it has ended, or its process is asked to ([`Node::stopping`]): then it stops its children in order and ends. For the end of `main`, and
     /// of the function of a process that hosts a subtree.
     ///
-    /// With [`Node::stop_on_signals`] a SIGTERM or Ctrl-C ends a whole job so, and a second one at once.
+    /// With [`Node::stop_on_signals`] a SIGTERM or Ctrl-C ends a whole job so, and a second one at once. A `main` that returns what this returns
+    /// ends with status 0, or 1 if that is an error; after a second signal it has ended by that signal.
     ///
     /// # Errors
     ///
