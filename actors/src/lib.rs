@@ -24,6 +24,7 @@ mod outbox;
 mod parcel;
 mod peer;
 pub mod pipeline;
+pub mod pool;
 mod process;
 mod protocol;
 mod registry;

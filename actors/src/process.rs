@@ -6,6 +6,7 @@
 pub(crate) mod child;
 pub(crate) mod entry;
 mod reason;
+pub(crate) mod routine;
 pub(crate) mod wire;
 pub(crate) mod worker;
 

@@ -4,6 +4,7 @@
 //! protocol. Lock order: a peer's reading, a cell, a face, an outbox, the lists of this file; of the
 //! last, never two at once.
 
+mod budget;
 mod clock;
 mod flush;
 mod stop;
@@ -29,6 +30,7 @@ use crate::registry::{REGISTRY, RegistryCell};
 use crate::tree::Seen;
 use crate::wait::Seat;
 
+use self::budget::Budget;
 use self::clock::Virtual;
 use self::stop::StopAsked;
 pub(crate) use self::stop::StopOf;
@@ -88,6 +90,7 @@ pub(crate) struct Runtime {
     stop: Mutex<StopAsked>,
     pub(crate) workers: Arc<Workers>,
     ending: AtomicBool,
+    budget: Budget,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -138,6 +141,7 @@ impl Runtime {
             stop: Mutex::default(),
             workers: Arc::default(),
             ending: AtomicBool::new(false),
+            budget: Budget::default(),
         }))
     }
 

@@ -154,7 +154,7 @@ impl WaitAny {
         Self::on(node.runtime())
     }
 
-    fn on(runtime: &Arc<Runtime>) -> Self {
+    pub(crate) fn on(runtime: &Arc<Runtime>) -> Self {
         Self {
             runtime: Arc::clone(runtime),
             set: Arc::default(),

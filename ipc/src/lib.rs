@@ -39,6 +39,7 @@ pub use region::Region;
 pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
 pub use signals::StopSignals;
 pub use system::{
-    coarse_nanos, is_ready, monotonic_nanos, random_u64, send_signal, set_stdin, wait_readable,
+    coarse_nanos, is_ready, monotonic_nanos, random_u64, resident_bytes, send_signal, set_stdin,
+    use_processors, wait_readable,
 };
 pub use turn::{Turn, TurnGuard};

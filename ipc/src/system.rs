@@ -107,3 +107,27 @@ pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
         Err(error) => Err(error.into()),
     }
 }
+
+/// How much memory of this process is in use now; none if the system does not say.
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// Holds this thread, and those it starts from now on, to some of the processors, by their numbers.
+///
+/// # Errors
+///
+/// What the kernel says, for instance that none of them is there.
+pub fn use_processors(numbers: &[usize]) -> io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    for number in numbers {
+        if *number >= rustix::thread::CpuSet::MAX_CPU {
+            let text = format!("there is no processor {number}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        set.set(*number);
+    }
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}

@@ -48,7 +48,7 @@ where
     R: Serialize + DeserializeOwned,
 {
     let (args, departing) = Parcel::pack(args).map_err(SpawnError::Arguments)?;
-    check(&args, &departing)?;
+    check_sent(args.bytes.len(), &departing)?;
     let run: Run = run::<A, R>;
     let call = Call {
         function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
@@ -101,7 +101,7 @@ where
     R: Serialize + DeserializeOwned,
 {
     let (args, departing) = Parcel::pack(args).map_err(SpawnError::Arguments)?;
-    check(&args, &departing)?;
+    check_sent(args.bytes.len(), &departing)?;
     let run: RunMethod<T> = run_method::<T, A, R>;
     let call = Call {
         function: locate(f as *const ()).map_err(SpawnError::Function)?.get(),
@@ -110,16 +110,6 @@ where
         args,
     };
     Ok((call, departing))
-}
-
-fn check(args: &Parcel, departing: &Departing) -> Result<(), SpawnError> {
-    if departing.count() > MAX_RIGHTS {
-        return Err(SpawnError::TooManyEnds { descriptors: departing.count() });
-    }
-    if args.bytes.len() > MAX_CALL_BYTES {
-        return Err(SpawnError::TooLarge { bytes: args.bytes.len() });
-    }
-    Ok(())
 }
 
 /// Runs a method that was prepared for an object of type `T` by a process of this same program, as the caller has checked.
@@ -159,6 +149,17 @@ where
     packed.map_err(|error| format!("the value that the method returned can't be sent: {error}"))
 }
 
+/// Checks a call's arguments against what can be sent.
+pub(crate) fn check_sent(bytes: usize, departing: &Departing) -> Result<(), SpawnError> {
+    if departing.count() > MAX_RIGHTS {
+        return Err(SpawnError::TooManyEnds { descriptors: departing.count() });
+    }
+    if bytes > MAX_CALL_BYTES {
+        return Err(SpawnError::TooLarge { bytes });
+    }
+    Ok(())
+}
+
 /// Encodes what was returned. What moves in it has departed: its caller is to have it, or nobody.
 fn pack_value<R: Serialize>(value: &R) -> Result<Parcel, String> {
     let (packed, departing) = Parcel::pack(value).map_err(|error| error.to_string())?;
@@ -172,6 +173,6 @@ fn pack_value<R: Serialize>(value: &R) -> Result<Parcel, String> {
     Ok(packed)
 }
 
-fn types_of<A, R>() -> u64 {
+pub(super) fn types_of<A, R>() -> u64 {
     type_hash(std::any::type_name::<(A, R)>())
 }

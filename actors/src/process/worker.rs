@@ -20,6 +20,7 @@ use crate::control::{CONTROL, Control};
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
 use crate::peer::Reading;
+use crate::protocol::panic_text;
 
 /// How long a child waits for its parent's hello; the parent sends it right after the start.
 const HELLO_WITHIN: Duration = Duration::from_secs(60);
@@ -180,6 +181,16 @@ fn catch_panics() {
         let backtrace = std::backtrace::Backtrace::force_capture().to_string();
         LAST_PANIC.set(Some(ChildPanic { message, place, backtrace }));
     }));
+}
+
+/// What is known of a panic that was caught on this thread.
+pub(crate) fn panic_of_this_thread(payload: Box<dyn std::any::Any + Send>) -> ChildPanic {
+    let message = panic_text(payload);
+    LAST_PANIC.take().unwrap_or_else(|| ChildPanic {
+        message,
+        place: String::new(),
+        backtrace: String::new(),
+    })
 }
 
 fn last_panic() -> ChildPanic {

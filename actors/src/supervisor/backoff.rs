@@ -112,7 +112,7 @@ impl Backoff {
     }
 
     /// The wait after so many failures in a row, from 1 on.
-    pub(super) fn wait(&self, failures: u32, chance: &mut fastrand::Rng) -> Duration {
+    pub(crate) fn wait(&self, failures: u32, chance: &mut fastrand::Rng) -> Duration {
         let power = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
         // Beyond what a float holds this is infinite, and cut to `max` like everything else.
         let full = (self.initial.as_secs_f64() * self.factor.powi(power)).min(self.max.as_secs_f64());

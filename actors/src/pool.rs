@@ -1,0 +1,333 @@
+//! Pools: functions run on worker processes or threads, with futures for what comes of them.
+//!
+//! [`Pool`] is what users hold. `submission` and `mapping` encode and hand in, `task` is where an outcome comes to; `machine` decides who
+//! works on what (pure, on the time it is told), `cell` puts that to work, `starter` starts workers, `worker` is one, `wire` what they say.
+//!
+//! ```
+//! use callboard::pool::PoolOptions;
+//!
+//! # callboard::test_door!();
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = callboard::Node::start()?;
+//! let pool = node.pool(PoolOptions::new().workers(2))?;
+//! let task = pool.submit(|n: u64| n * n, 7)?;
+//! assert_eq!(task.result()?, 49);
+//! assert_eq!(pool.map(|n: u64| n * n, 1..=5)?, [1, 4, 9, 16, 25]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod cell;
+mod crew;
+mod error;
+mod inbox;
+mod inner;
+mod line;
+mod machine;
+mod mapping;
+mod options;
+mod retry;
+mod starter;
+mod stats;
+mod submission;
+mod task;
+mod waits;
+mod wire;
+mod work;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use self::error::{PoolError, RunError, SubmitError, TaskError};
+pub use self::mapping::{Mapping, Ordered, Progress, Unordered};
+pub use self::options::PoolOptions;
+pub use self::retry::Retries;
+pub use self::stats::{PoolStats, WorkerStats};
+pub use self::submission::Submission;
+pub use self::task::{Task, TaskState};
+pub use self::waits::{AsCompleted, Until, as_completed, wait};
+pub use self::worker::Worker;
+
+use self::cell::PoolCell;
+use self::inner::{Inline, Inner};
+use self::machine::{Machine, State};
+use self::starter::{Launch, serve};
+use self::submission::Function;
+use self::work::Terms;
+use self::worker::Setup;
+use crate::node::Node;
+use crate::pipeline::Workers;
+
+/// How long a pool that is dropped waits for its killed workers to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Workers that run functions: processes, threads, or the calling thread.
+///
+/// It is always known which worker has which task. A worker that is killed fails its own task alone, with the reason, or that is tried
+/// again, as its [`Retries`] say; the worker is replaced, and the pool goes on. Nothing here waits for ever: each task is settled once,
+/// whoever dies.
+///
+/// Functions are `fn(A) -> R`: plain functions, and closures that capture nothing. What one would capture travels in `A`, as a
+/// tuple for several arguments. Handles of queues, dicts and so on are values and travel too; so do ends of pipes, in a task
+/// that is handed in by itself.
+///
+/// Dropped, it ends at once: what waits and what runs is [cancelled](TaskError::Cancelled), workers are killed. To have
+/// everything done first, [`shutdown`](Self::shutdown).
+///
+/// Source: `multiprocessing.Pool`, `ThreadPool`, and the executors of `concurrent.futures` of Python.
+#[doc(alias = "Executor")]
+#[doc(alias = "ProcessPoolExecutor")]
+pub struct Pool {
+    inner: Arc<Inner>,
+    terms: Terms,
+    max: usize,
+}
+
+impl Node {
+    /// Makes a pool, whose workers begin at once, in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`]: what is wrong with the options. That no worker can begin is told by the tasks.
+    pub fn pool(&self, options: PoolOptions) -> Result<Pool, PoolError> {
+        Pool::start(self, options)
+    }
+}
+
+impl Pool {
+    fn start(node: &Node, options: PoolOptions) -> Result<Self, PoolError> {
+        let runtime = Arc::clone(node.runtime());
+        let rules = options.rules(runtime.budget())?;
+        let (max, terms, mode) = (rules.max, options.terms, options.mode);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if max > processors {
+            runtime.warn_of_many_workers(max, processors);
+        }
+        let initializer = options.initializer.transpose().map_err(PoolError::Initializer)?;
+        let (starter, wanted) = channel();
+        let machine = Machine::new(rules, callboard_ipc::random_u64());
+        let cell = PoolCell::create(&runtime, machine, Some(starter));
+        let setup = Setup {
+            pool: cell.address,
+            worker: 0,
+            initializer,
+            processors: Vec::new(),
+            memory_bytes: options.memory_bytes.filter(|_| mode == Workers::Processes),
+            budget: (runtime.budget() / max).max(1),
+        };
+        let launch = Launch {
+            node: node.downgrade(),
+            runtime: Arc::clone(&runtime),
+            name: options.name.unwrap_or_else(|| "worker".to_owned()),
+            env: options.env,
+            setup,
+            processors: options.processors,
+            is_process: mode == Workers::Processes,
+        };
+        let inline = if mode == Workers::Inline {
+            Some(Mutex::new(Inline { launch, wanted, bench: None }))
+        } else {
+            let of = Arc::downgrade(&cell);
+            let thread = std::thread::Builder::new().name("callboard-pool".to_owned());
+            if let Err(error) = thread.spawn(move || serve(&launch, &of, &wanted)) {
+                runtime.remove_cell(cell.address.slot);
+                return Err(PoolError::Thread(error));
+            }
+            None
+        };
+        cell.run(&runtime, |machine, effects| machine.keep_up(Instant::now(), effects));
+        let inner = Inner { runtime, cell, inline, call_backs: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner), terms, max })
+    }
+
+    /// Hands in `f(args)`, waiting for room if too many tasks wait.
+    ///
+    /// ```
+    /// # use callboard::pool::PoolOptions;
+    /// # callboard::test_door!();
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = callboard::Node::start()?;
+    /// # let pool = node.pool(PoolOptions::new().workers(1))?;
+    /// let area = |(width, height): (u64, u64)| width * height;
+    /// assert_eq!(pool.submit(area, (6, 7))?.result()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`], but never [`SubmitError::Full`].
+    #[doc(alias = "apply_async")]
+    pub fn submit<A, R>(&self, f: fn(A) -> R, args: A) -> Result<Task<R>, SubmitError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.task(f, args).submit()
+    }
+
+    /// As [`submit`](Self::submit), for a function that is given the [`Worker`] it runs on.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    pub fn submit_to_worker<A, R>(&self, f: fn(&mut Worker, A) -> R, args: A) -> Result<Task<R>, SubmitError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.task_on_worker(f, args).submit()
+    }
+
+    /// A task to be handed in on terms of its own.
+    pub fn task<A, R>(&self, f: fn(A) -> R, args: A) -> Submission<'_, A, R> {
+        Submission::new(self, Function::Plain(f), args)
+    }
+
+    /// The same for a function that is given the [`Worker`] it runs on.
+    pub fn task_on_worker<A, R>(&self, f: fn(&mut Worker, A) -> R, args: A) -> Submission<'_, A, R> {
+        Submission::new(self, Function::OfWorker(f), args)
+    }
+
+    /// Runs `f(args)` on a worker and waits for the value.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`].
+    pub fn apply<A, R>(&self, f: fn(A) -> R, args: A) -> Result<R, RunError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(self.submit(f, args)?.result()?)
+    }
+
+    /// `f` of each input, to be handed in on terms of its own, and taken in one of several ways.
+    pub fn each<A, R, I>(&self, f: fn(A) -> R, inputs: I) -> Mapping<'_, A, R, I::IntoIter>
+    where
+        I: IntoIterator<Item = A>,
+    {
+        Mapping::new(self, Function::Plain(f), inputs.into_iter())
+    }
+
+    /// The same for a function that is given the [`Worker`] it runs on.
+    pub fn each_on_worker<A, R, I>(
+        &self,
+        f: fn(&mut Worker, A) -> R,
+        inputs: I,
+    ) -> Mapping<'_, A, R, I::IntoIter>
+    where
+        I: IntoIterator<Item = A>,
+    {
+        Mapping::new(self, Function::OfWorker(f), inputs.into_iter())
+    }
+
+    /// `f` of each input, in their order. The first that fails ends it: what has not begun is not done.
+    ///
+    /// For inputs of several sources zip them; for several arguments `f` takes a tuple.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`], of the first input that failed.
+    #[doc(alias = "starmap")]
+    pub fn map<A, R, I>(&self, f: fn(A) -> R, inputs: I) -> Result<Vec<R>, RunError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+        I: IntoIterator<Item = A>,
+    {
+        self.each(f, inputs).collect()
+    }
+
+    /// The most workers it has.
+    pub fn max_workers(&self) -> usize {
+        self.max
+    }
+
+    /// The ids of the workers that are processes, by worker; those that are starting may be missing.
+    pub fn pids(&self) -> Vec<u32> {
+        let state = self.inner.cell.state.lock();
+        let mut pids: Vec<(u64, u32)> =
+            state.processes.iter().map(|(worker, process)| (*worker, process.pid())).collect();
+        drop(state);
+        pids.sort_unstable();
+        pids.into_iter().map(|(_, pid)| pid).collect()
+    }
+
+    /// What it has counted.
+    pub fn stats(&self) -> PoolStats {
+        let state = self.inner.cell.state.lock();
+        state.figures.stats(state.machine.waiting_tasks)
+    }
+
+    /// Takes no more tasks. Those it has are done, and then its workers end.
+    pub fn close(&self) {
+        self.inner.cell.run(&self.inner.runtime, |machine, effects| {
+            if machine.state == State::Open {
+                machine.state = State::Draining;
+                machine.keep_up(Instant::now(), effects);
+                effects.change();
+            }
+        });
+        self.inner.runtime.flush_listed();
+    }
+
+    /// Waits until a closed pool has done everything, its workers are gone, and all [`on_done`](Task::on_done) calls were made.
+    /// Of one that is not closed, for as long as nobody closes it.
+    pub fn join(&self) {
+        self.inner.wait_over(None);
+        self.join_call_backs();
+    }
+
+    /// As [`join`](Self::join), up to `timeout`; whether everything was done by then. The calls are waited for as long as they take.
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        let is_over = self.inner.wait_over(Some(timeout));
+        if is_over {
+            self.join_call_backs();
+        }
+        is_over
+    }
+
+    fn join_call_backs(&self) {
+        if let Some(thread) = self.inner.end_call_backs() {
+            // It catches the panics of what it calls.
+            let _ = thread.join();
+        }
+    }
+
+    /// Has everything done that was handed in, for up to `timeout`, then ends; whether everything was done. What was not is
+    /// [cancelled](TaskError::Cancelled), and workers that still run are killed.
+    pub fn shutdown(self, timeout: Duration) -> bool {
+        self.close();
+        self.join_timeout(timeout)
+    }
+
+    /// Ends now: takes no more tasks, cancels those that wait and those that run, kills its workers.
+    #[doc(alias = "terminate")]
+    pub fn abort(&self) {
+        self.inner.cell.run(&self.inner.runtime, |machine, effects| machine.abort(Instant::now(), effects));
+        self.inner.runtime.flush_listed();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.abort();
+        self.inner.wait_over(Some(GONE_WITHIN));
+        self.inner.cell.close_starter();
+        self.inner.end_call_backs();
+        self.inner.runtime.remove_cell(self.inner.cell.address.slot);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool(at most {} workers)", self.max)
+    }
+}

@@ -1,0 +1,92 @@
+//! The way from a worker to its pool, in this process or out of it, and the words that say how far the worker is.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use callboard_core::{Flags, Slot};
+use callboard_ipc::Counter;
+
+use super::cell::PoolCell;
+use super::crew::{Progress, WorkerId};
+use super::wire::{ToPool, Told};
+use crate::peer::{Peer, encoded};
+use crate::runtime::Runtime;
+
+#[derive(Clone)]
+pub(super) enum Line {
+    Here { cell: Arc<PoolCell>, worker: WorkerId, counter: Arc<Counter> },
+    There { peer: Arc<Peer>, slot: Slot, counter: u32 },
+}
+
+impl Line {
+    pub(super) fn peer(&self) -> Option<&Arc<Peer>> {
+        match self {
+            Line::Here { .. } => None,
+            Line::There { peer, .. } => Some(peer),
+        }
+    }
+
+    fn counter<R>(&self, with: impl FnOnce(&Counter) -> R) -> Option<R> {
+        match self {
+            Line::Here { counter, .. } => Some(with(counter)),
+            Line::There { peer, counter, .. } => {
+                let link = peer.connection()?.link();
+                link.counter(link.side(), *counter).map(with)
+            }
+        }
+    }
+
+    /// The task of that number begins. Read by the pool when the worker has died: the kernel keeps what was written.
+    pub(super) fn begins(&self, task: u64) {
+        self.counter(|counter| counter.taken.store(task + 1, Release));
+    }
+
+    pub(super) fn returned(&self, task: u64) {
+        self.counter(|counter| counter.finished.store(task + 1, Release));
+    }
+
+    pub(super) fn say(&self, runtime: &Arc<Runtime>, message: ToPool) {
+        match self {
+            Line::Here { cell, worker, .. } => cell.hears(runtime, *worker, message),
+            Line::There { peer, slot, .. } => peer.cast(runtime, *slot, &encoded(&message)),
+        }
+    }
+
+    pub(super) fn tell(&self, runtime: &Arc<Runtime>, told: Told) {
+        match self {
+            Line::Here { cell, worker, .. } => cell.told_here(runtime, *worker, told),
+            Line::There { peer, slot, .. } => crate::scratch::with_scratch(|bytes| {
+                told.write(bytes).expect("our own messages can be encoded");
+                if told.rights.is_empty() {
+                    peer.item(runtime, *slot, Flags::NONE, 0, bytes);
+                } else {
+                    peer.with_outbox(|outbox| outbox.parcel(*slot, Flags::NONE, 0, bytes, told.rights));
+                    peer.list(runtime);
+                }
+                peer.flush_by_need(runtime);
+            }),
+        }
+    }
+
+    /// Writes what was told and is not on its way yet.
+    pub(super) fn flush_unsent(&self, runtime: &Arc<Runtime>) {
+        if let Line::There { peer, .. } = self
+            && peer.unsent_bytes() > 0
+        {
+            peer.flush(runtime);
+        }
+    }
+
+    pub(super) fn flush(&self, runtime: &Arc<Runtime>) {
+        if let Line::There { peer, .. } = self {
+            peer.flush(runtime);
+        }
+    }
+}
+
+/// How far a worker is by its words.
+pub(super) fn progress(counter: &Counter) -> Progress {
+    // What it has returned is read first: it never shows more than has begun.
+    let returned = counter.finished.load(Acquire);
+    Progress { begun: counter.taken.load(Acquire), returned }
+}

@@ -1,0 +1,104 @@
+//! What follows from a worker's end for what it held.
+
+use std::time::Instant;
+
+use super::{Machine, Place, Wish, World};
+use crate::pool::crew::{Doom, Held, Member, Phase, Progress, WorkerId};
+use crate::pool::error::TaskError;
+use crate::pool::work::Outcomes;
+use crate::process::JoinError;
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::pool) struct Death {
+    pub(in crate::pool) pid: Option<u32>,
+    pub(in crate::pool) why: JoinError,
+}
+
+impl<S: Clone> Machine<S> {
+    /// A worker has ended, after everything it told. `progress` is how far it had come; none if it never was there.
+    pub(in crate::pool) fn ended(
+        &mut self,
+        worker: WorkerId,
+        progress: Option<Progress>,
+        death: &Death,
+        now: Instant,
+        world: &mut impl World<S>,
+    ) {
+        if self.crew.get(&worker).is_some_and(|member| member.phase == Phase::Starting) {
+            return self.failed_start(worker, &death.why.to_string(), now, world);
+        }
+        let Some(member) = self.crew.remove(&worker) else { return };
+        let progress = progress.unwrap_or_default();
+        // The last ones first, as they go to the head of those that wait.
+        for held in member.held.iter().rev() {
+            self.take_back(held, &member, progress, death, now, world);
+        }
+        self.all_full = false;
+        self.spread(now, world);
+        world.changed();
+        self.keep_up(now, world);
+    }
+
+    /// Takes back one unit: what had begun has failed, what had not waits again.
+    fn take_back(
+        &mut self,
+        held: &Held,
+        member: &Member,
+        progress: Progress,
+        death: &Death,
+        now: Instant,
+        world: &mut impl World<S>,
+    ) {
+        let (from, end) = (held.at + u64::from(held.told), held.at + u64::from(held.count));
+        let begun = progress.begun.clamp(from, end);
+        let returned = progress.returned.clamp(from, begun);
+        if returned > from {
+            let lost = TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: true };
+            let lost = Outcomes::failed((returned - from) as u32, &lost);
+            self.settle(held.unit, held.told, lost, now, world);
+        }
+        for task in returned..begun {
+            let error = why_of(task, member, death, || self.limit_of(held));
+            let offset = (task - held.at) as u32;
+            self.settle(held.unit, offset, Outcomes::failed(1, &error), now, world);
+        }
+        let done = (begun - held.at) as u32;
+        // The one task of a unit may be tried again.
+        if self.units.get(held.unit).is_none_or(|unit| !matches!(unit.place, Place::Held(..))) {
+            return;
+        }
+        let Some(unit) = self.units.get_mut(held.unit) else { return };
+        if done == held.count {
+            self.remove_held(held.unit, member.id);
+        } else if unit.wish != Wish::ToBeDone {
+            let (sink, first, left) = (unit.sink.clone(), unit.first + u64::from(done), held.count - done);
+            self.remove_held(held.unit, member.id);
+            world.settle(&sink, first, Outcomes::failed(left, &TaskError::Cancelled));
+        } else {
+            if done > 0 {
+                unit.work = unit.work.part(done..held.count);
+                unit.first += u64::from(done);
+            }
+            self.wait_again(held.unit, true);
+        }
+    }
+
+    fn limit_of(&self, held: &Held) -> std::time::Duration {
+        self.units.get(held.unit).and_then(|unit| unit.terms.limit).unwrap_or_default()
+    }
+}
+
+/// Why the task in hand has failed.
+fn why_of(
+    task: u64,
+    member: &Member,
+    death: &Death,
+    limit: impl FnOnce() -> std::time::Duration,
+) -> TaskError {
+    match member.phase {
+        Phase::Killed(Some(Doom::TimeLimit(of))) if of == task => TaskError::TimedOut(limit()),
+        Phase::Killed(Some(Doom::Cancelled(of))) if of == task => TaskError::Cancelled,
+        _ => TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: false },
+    }
+}

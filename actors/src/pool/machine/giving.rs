@@ -1,0 +1,275 @@
+//! Who gets what: units to workers with room, back from those that hoard, and out of the table when they are cancelled.
+
+use std::time::{Duration, Instant};
+
+use callboard_core::Slot;
+
+use super::{Cancel, Machine, Place, State, Wish, World};
+use crate::pool::crew::{Doom, Member, Phase, WorkerId};
+use crate::pool::error::TaskError;
+use crate::pool::work::Outcomes;
+
+/// A worker that holds more than this takes, or has told of nothing for so long, gives back what it has not begun.
+const HOARDS_AFTER: Duration = Duration::from_millis(1);
+
+impl<S: Clone> Machine<S> {
+    /// Gives what waits to workers that have room: first one each to those without work.
+    pub(super) fn spread(&mut self, now: Instant, world: &mut impl World<S>) {
+        while self.waiting_units > 0 && !self.all_full {
+            let open = |idle: bool| {
+                let most = self.rules.tasks_a_life;
+                let mut members = self.crew.values();
+                let fits = |member: &&Member| member.may_take(1, most) && (!idle || member.held.is_empty());
+                members.find(fits).map(|member| member.id)
+            };
+            let Some(worker) = open(true).or_else(|| open(false)) else {
+                self.all_full = true;
+                return;
+            };
+            if !self.give_next(worker, now, world) {
+                // What is next is too large for it, and for all others that hold something.
+                self.all_full = true;
+            }
+        }
+    }
+
+    /// Gives a worker its share of what waits.
+    pub(super) fn top_up(&mut self, worker: WorkerId, now: Instant, world: &mut impl World<S>) {
+        if !self.is_ready(worker) {
+            return;
+        }
+        let share = (self.waiting_units / self.live().max(1)).max(1);
+        for _ in 0..share {
+            if !self.give_next(worker, now, world) {
+                break;
+            }
+        }
+        if self.crew.get(&worker).is_some_and(|member| member.is_idle()) {
+            self.look_for_hoards(now, world);
+        }
+    }
+
+    /// Gives a worker the next unit; false if there is none, or no room.
+    fn give_next(&mut self, worker: WorkerId, now: Instant, world: &mut impl World<S>) -> bool {
+        let Some(slot) = self.peek_waiting() else { return false };
+        let most = self.rules.tasks_a_life;
+        let (Some(unit), Some(member)) = (self.units.get(slot), self.crew.get_mut(&worker)) else {
+            return false;
+        };
+        // A task with a time limit has its worker for itself: its time runs from when it is given.
+        let alone = unit.terms.limit.is_some() && !member.held.is_empty();
+        if alone || !member.may_take(unit.work.count, most) {
+            return false;
+        }
+        self.pop_waiting(slot);
+        self.uncount_waiting(slot);
+        let Some(unit) = self.units.get_mut(slot) else { return false };
+        let Some(member) = self.crew.get_mut(&worker) else { return false };
+        let at = member.take(slot, unit.work.count, most, now);
+        unit.place = Place::Held(worker, at);
+        world.give(worker, at, &unit.work);
+        if let Some(limit) = unit.terms.limit {
+            self.want_tick(now + limit);
+        }
+        world.changed();
+        true
+    }
+
+    /// The unit that is next.
+    fn peek_waiting(&mut self) -> Option<Slot> {
+        while let Some(mut last) = self.waiting.last_entry() {
+            while let Some(slot) = last.get().front().copied() {
+                if self.units.get(slot).is_some_and(|unit| unit.place == Place::Waiting) {
+                    return Some(slot);
+                }
+                last.get_mut().pop_front();
+            }
+            last.remove();
+        }
+        None
+    }
+
+    fn pop_waiting(&mut self, slot: Slot) {
+        if let Some(mut last) = self.waiting.last_entry()
+            && last.get().front() == Some(&slot)
+        {
+            last.get_mut().pop_front();
+        }
+    }
+
+    /// Has somebody give back what a worker without work could do.
+    pub(super) fn look_for_hoards(&mut self, now: Instant, world: &mut impl World<S>) {
+        if self.waiting_units > 0 || !self.crew.values().any(|member| member.is_idle()) {
+            return;
+        }
+        let holds_more = |member: &&mut Member| {
+            matches!(member.phase, Phase::Ready | Phase::Retiring)
+                && !member.recalling
+                && member.held.len() > 1
+        };
+        let most = self.crew.values_mut().filter(holds_more).max_by_key(|member| member.held_tasks);
+        let Some(member) = most else { return };
+        let silent = now.saturating_duration_since(member.last_told);
+        if silent >= HOARDS_AFTER || member.load() >= HOARDS_AFTER {
+            member.recalling = true;
+            let half = (member.held.len() / 2).max(1) as u32;
+            world.recall(member.id, half);
+        } else {
+            let at = member.last_told + HOARDS_AFTER;
+            self.want_tick(at);
+        }
+    }
+
+    /// A worker has given units back, by the numbers of their first tasks: those it had been asked for, or the one.
+    ///
+    /// # Errors
+    ///
+    /// What can't be what a sound worker says.
+    pub(in crate::pool) fn recalled(
+        &mut self,
+        worker: WorkerId,
+        one: Option<u64>,
+        units: &[u64],
+        now: Instant,
+        world: &mut impl World<S>,
+    ) -> Result<(), String> {
+        let Some(member) = self.crew.get_mut(&worker) else { return Ok(()) };
+        member.recalling &= one.is_some();
+        let mut slots = Vec::with_capacity(units.len());
+        for at in units {
+            let place = member.holds(*at).ok_or("a unit given back that the worker does not hold")?;
+            if member.held[place].told > 0 || member.held[place].at != *at {
+                return Err("part of a unit given back".to_owned());
+            }
+            slots.extend(member.release(place, now).map(|held| held.unit));
+        }
+        // The one that was to be done last comes first here, so that they wait in their old order.
+        slots.sort_unstable_by_key(|slot| {
+            self.units.get(*slot).map(|unit| std::cmp::Reverse(unit.place_at()))
+        });
+        for slot in slots {
+            if self.units.get(slot).is_some_and(|unit| unit.wish != Wish::ToBeDone) {
+                self.settle_cancelled(slot, world);
+            } else {
+                self.wait_again(slot, true);
+            }
+        }
+        if let Some(at) = one {
+            self.too_late_for(worker, at);
+        }
+        world.changed();
+        self.all_full = false;
+        self.spread(now, world);
+        self.end_if_retired(worker, now, world);
+        self.keep_up(now, world);
+        Ok(())
+    }
+
+    /// What a worker was asked for, and did not give back, had begun.
+    fn too_late_for(&mut self, worker: WorkerId, at: u64) {
+        let Some(member) = self.crew.get(&worker) else { return };
+        let held = member.held.iter().find(|held| held.at == at);
+        let Some(unit) = held.and_then(|held| self.units.get_mut(held.unit)) else { return };
+        if unit.wish == Wish::NotToBegin {
+            unit.wish = Wish::ToBeDone;
+        }
+    }
+
+    fn settle_cancelled(&mut self, slot: Slot, world: &mut impl World<S>) {
+        let Some(unit) = self.units.remove(slot) else { return };
+        world.settle(&unit.sink, unit.first, Outcomes::failed(unit.work.count, &TaskError::Cancelled));
+    }
+
+    /// Has a unit not run, if it has not begun; if it has, and `kill` says so, its worker is ended.
+    pub(in crate::pool) fn cancel(
+        &mut self,
+        slot: Slot,
+        kill: bool,
+        now: Instant,
+        world: &mut impl World<S>,
+    ) -> Cancel {
+        let Some(unit) = self.units.get_mut(slot) else { return Cancel::Over };
+        let Place::Held(worker, at) = unit.place else {
+            if unit.place == Place::Waiting {
+                self.uncount_waiting(slot);
+            }
+            self.settle_cancelled(slot, world);
+            world.changed();
+            self.keep_up(now, world);
+            return Cancel::Cancelled;
+        };
+        let tasks = at..at + u64::from(unit.work.count);
+        let progress = world.progress(worker);
+        let runs = progress.in_hand().filter(|task| tasks.contains(task));
+        let has_begun = progress.begun > at;
+        if has_begun && !kill {
+            return Cancel::Runs;
+        }
+        unit.wish = if kill { Wish::ToEnd } else { Wish::NotToBegin };
+        match runs {
+            Some(task) => self.doom(worker, Doom::Cancelled(task), now, world),
+            // It has returned, and its value is on the way.
+            None if has_begun => {}
+            None => {
+                world.recall_one(worker, at);
+                if kill {
+                    // If it begins before it is asked, the next look finds it running.
+                    self.want_tick(now + HOARDS_AFTER);
+                }
+            }
+        }
+        Cancel::Asked
+    }
+
+    /// Settles everything as cancelled, and ends the workers.
+    pub(in crate::pool) fn abort(&mut self, now: Instant, world: &mut impl World<S>) {
+        if self.state == State::Open {
+            self.state = State::Draining;
+        }
+        self.settle_all(&TaskError::Cancelled, world);
+        let workers: Vec<WorkerId> = self.crew.keys().copied().collect();
+        for worker in workers {
+            if let Some(member) = self.crew.get_mut(&worker) {
+                member.held.clear();
+                member.held_tasks = 0;
+            }
+            self.kill_now(worker, world);
+        }
+        world.changed();
+        self.keep_up(now, world);
+    }
+
+    /// Settles all units with `error`.
+    pub(super) fn settle_all(&mut self, error: &TaskError, world: &mut impl World<S>) {
+        let all: Vec<Slot> = self.units.iter().map(|(slot, _)| slot).collect();
+        for slot in all {
+            let Some(unit) = self.units.remove(slot) else { continue };
+            // What has been told of is settled.
+            let told = match unit.place {
+                Place::Held(worker, at) => self.told_of(worker, at),
+                _ => 0,
+            };
+            let left = unit.work.count - told;
+            world.settle(&unit.sink, unit.first + u64::from(told), Outcomes::failed(left, error));
+        }
+        self.waiting.clear();
+        self.later.clear();
+        (self.waiting_units, self.waiting_tasks, self.waiting_bytes) = (0, 0, 0);
+    }
+
+    fn told_of(&self, worker: WorkerId, at: u64) -> u32 {
+        let member = self.crew.get(&worker);
+        let held = member.and_then(|member| member.held.iter().find(|held| held.at == at));
+        held.map_or(0, |held| held.told)
+    }
+}
+
+impl<S> super::Unit<S> {
+    /// The number of its first task at the worker that holds it, or held it last.
+    fn place_at(&self) -> u64 {
+        match self.place {
+            Place::Held(_, at) => at,
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The inputs of a mapping on their way out, and what comes of them on its way back.
+
+use std::collections::{HashMap, VecDeque};
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use callboard_core::{ByteStrings, Slot, push_encoded};
+use parking_lot::Mutex;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Hook as OnProgress, Progress};
+use crate::hook::{Hook, Hooks, Poll};
+use crate::parcel::Rights;
+use crate::pool::Pool;
+use crate::pool::cell::{Sink, Target};
+use crate::pool::error::{RunError, SubmitError, TaskError};
+use crate::pool::work::{Outcomes, Terms, Work};
+use crate::process::entry::check_sent;
+use crate::process::routine::Routine;
+use crate::scope;
+
+/// What a chunk shall take, as far as can be told before.
+const CHUNK_TIME: Duration = Duration::from_micros(500);
+const MAX_CHUNK: usize = 4096;
+/// A chunk's arguments take no more than this, unless a single one does.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// How many chunks there are for each worker, on their way or in its hands.
+const CHUNKS_A_WORKER: usize = 4;
+
+/// How large chunks are, and how many are under way.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    pub(super) fixed: Option<usize>,
+    pub(super) ahead: Option<usize>,
+    workers: usize,
+    chunk: usize,
+}
+
+impl Pace {
+    pub(super) fn new(workers: usize) -> Self {
+        Self { fixed: None, ahead: None, workers, chunk: 1 }
+    }
+
+    /// How many inputs the next chunk has, if so many are left.
+    fn next(&self, left: Option<u64>) -> usize {
+        let chunk = self.fixed.unwrap_or(self.chunk);
+        // The last ones are spread over all workers.
+        let fair = left.map_or(usize::MAX, |left| (left as usize / (self.workers * 2)).max(1));
+        let chunk = if self.fixed.is_some() { chunk } else { chunk.min(fair) };
+        chunk.min(self.ahead.unwrap_or(usize::MAX))
+    }
+
+    /// How many inputs may be beyond those whose values were taken.
+    fn window(&self) -> usize {
+        let chunk = self.fixed.unwrap_or(self.chunk);
+        // Small chunks travel together.
+        let busy = (chunk * self.workers * CHUNKS_A_WORKER).max(self.workers * CHUNKS_A_WORKER);
+        let busy = if self.fixed.is_some() { busy.max(self.workers * self.chunk * 2) } else { busy };
+        self.ahead.unwrap_or(busy)
+    }
+
+    /// Learns from so many inputs that took so long.
+    fn measured(&mut self, count: u32, nanos: u64) {
+        let one = (nanos / u64::from(count.max(1))).max(1);
+        let fits = (CHUNK_TIME.as_nanos() as u64 / one).clamp(1, MAX_CHUNK as u64) as usize;
+        self.chunk = if fits < self.chunk { fits } else { fits.min(self.chunk * 2) };
+    }
+}
+
+/// What has come back, and was not looked at.
+#[derive(Default)]
+struct Arrived {
+    batches: VecDeque<(u64, Outcomes)>,
+    hooks: Hooks,
+}
+
+#[derive(Default)]
+struct Arrivals(Mutex<Arrived>);
+
+impl Target for Arrivals {
+    fn settled(&self, first: u64, outcomes: Outcomes) {
+        let mut arrived = self.0.lock();
+        arrived.batches.push_back((first, outcomes));
+        arrived.hooks.notify_all();
+    }
+}
+
+impl Poll for Arrivals {
+    fn poll(&self, hook: &Hook) -> bool {
+        let mut arrived = self.0.lock();
+        let any = !arrived.batches.is_empty();
+        if !any {
+            arrived.hooks.add(hook);
+        }
+        any
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.lock().hooks.remove(hook);
+    }
+}
+
+/// A report on its way to whoever takes its values.
+pub(super) struct Batch {
+    first: u64,
+    /// The number of the next within it.
+    at: u32,
+    outcomes: Outcomes,
+    /// Where the next value begins.
+    position: usize,
+}
+
+pub(super) struct Flow<'p, R, I> {
+    pool: &'p Pool,
+    routine: Routine,
+    inputs: Option<I>,
+    /// How many there are in all, if they say so.
+    total: Option<u64>,
+    terms: Terms,
+    pace: Pace,
+    progress: Option<OnProgress<'p>>,
+    arrivals: Arc<Arrivals>,
+    batch: Option<Batch>,
+    /// The number of the next input.
+    next: u64,
+    /// Handed in, and not taken yet; of these, how many whoever takes them keeps for their order.
+    under_way: usize,
+    held: usize,
+    /// Units that may be under way, by the numbers of their inputs.
+    units: HashMap<u64, (Slot, Range<u64>)>,
+    failed: u64,
+    done: u64,
+    refused: Option<SubmitError>,
+    values: PhantomData<fn() -> R>,
+}
+
+impl<'p, A, R, I> Flow<'p, R, I>
+where
+    A: Serialize,
+    R: DeserializeOwned,
+    I: Iterator<Item = A>,
+{
+    pub(super) fn new(
+        pool: &'p Pool,
+        routine: Routine,
+        inputs: I,
+        terms: Terms,
+        pace: Pace,
+        progress: Option<OnProgress<'p>>,
+    ) -> Self {
+        let hint = inputs.size_hint();
+        let total = hint.1.filter(|most| *most == hint.0).map(|total| total as u64);
+        Self {
+            pool,
+            routine,
+            inputs: Some(inputs),
+            total,
+            terms,
+            pace,
+            progress,
+            arrivals: Arc::default(),
+            batch: None,
+            next: 0,
+            under_way: 0,
+            held: 0,
+            units: HashMap::new(),
+            failed: 0,
+            done: 0,
+            refused: None,
+            values: PhantomData,
+        }
+    }
+
+    /// The next that comes; none at `deadline`, or if nothing more comes.
+    pub(super) fn next_value(&mut self, deadline: Option<Instant>) -> Option<(u64, Result<R, RunError>)> {
+        loop {
+            if let Some(value) = self.value_at_hand() {
+                return Some(value);
+            }
+            if let Some(error) = self.refused.take() {
+                self.inputs = None;
+                return Some((self.next, Err(error.into())));
+            }
+            self.fill();
+            if self.take_batch() {
+                continue;
+            }
+            if self.refused.is_some() {
+                continue;
+            }
+            if self.under_way == 0 {
+                return None;
+            }
+            if !self.pool.inner.wait(&*self.arrivals, deadline) {
+                return None;
+            }
+        }
+    }
+
+    /// Hands in as much as is worth it.
+    fn fill(&mut self) {
+        while self.inputs.is_some() && self.under_way + self.held < self.pace.window() {
+            let left = self.total.map(|total| total.saturating_sub(self.next));
+            let count = self.pace.next(left);
+            match self.hand_in(count) {
+                Ok(true) => {}
+                Ok(false) => self.inputs = None,
+                Err(error) => {
+                    self.refused = Some(error);
+                    self.inputs = None;
+                }
+            }
+        }
+    }
+
+    /// Hands in the next `count` inputs; false if there were none left.
+    fn hand_in(&mut self, count: usize) -> Result<bool, SubmitError> {
+        let Some(inputs) = self.inputs.as_mut() else { return Ok(false) };
+        let mut work = Work { args: Vec::with_capacity(count * 8), ..Work::default() };
+        let mut moved = None;
+        while (work.count as usize) < count && work.args.len() < CHUNK_BYTES {
+            let Some(input) = inputs.next() else { break };
+            let before = work.args.len();
+            let (encoded, departing) = scope::collect(|| push_encoded(&mut work.args, &input));
+            encoded.map_err(SubmitError::Arguments)?;
+            check_sent(work.args.len() - before, &departing)?;
+            if departing.count() > 0 {
+                // What moves travels alone.
+                moved = Some((work.args.split_off(before), departing));
+                break;
+            }
+            work.count += 1;
+        }
+        let any = work.count > 0 || moved.is_some();
+        if work.count > 0 {
+            self.submit(work)?;
+        }
+        if let Some((args, departing)) = moved {
+            let rights = departing.rights().map_err(SubmitError::Arguments)?;
+            self.submit(Work { args, rights, count: 1, ..Work::default() })?;
+            departing.depart();
+        }
+        Ok(any)
+    }
+
+    fn submit(&mut self, work: Work) -> Result<(), SubmitError> {
+        let (first, count) = (self.next, work.count);
+        let sink = Arc::clone(&self.arrivals) as Sink;
+        let slot = self.pool.inner.submit(self.routine, work, self.terms, (sink, first), None)?;
+        self.next += u64::from(count);
+        self.under_way += count as usize;
+        self.units.insert(first, (slot, first..self.next));
+        Ok(())
+    }
+
+    /// Takes the next report; false if none has come.
+    fn take_batch(&mut self) -> bool {
+        let next = self.arrivals.0.lock().batches.pop_front();
+        let Some((first, outcomes)) = next else { return false };
+        if outcomes.nanos > 0 {
+            self.pace.measured(outcomes.count, outcomes.nanos);
+        }
+        self.done += u64::from(outcomes.count) - outcomes.again.len() as u64;
+        self.failed += outcomes.errors.len() as u64;
+        self.batch = Some(Batch { first, at: 0, outcomes, position: 0 });
+        if let Some(progress) = &mut self.progress {
+            progress(Progress { done: self.done, failed: self.failed, total: self.total });
+        }
+        true
+    }
+
+    /// The next value of the report in hand.
+    fn value_at_hand(&mut self) -> Option<(u64, Result<R, RunError>)> {
+        loop {
+            let batch = self.batch.as_mut()?;
+            let Batch { first, at, outcomes, position } = batch;
+            let mut values = ByteStrings::new(&outcomes.values[*position..]);
+            let Some(value) = values.next().filter(|_| *at < outcomes.count) else {
+                self.batch = None;
+                continue;
+            };
+            let offset = *at;
+            let number = *first + u64::from(offset);
+            let read =
+                value.map(|value| -> Result<R, TaskError> { read(self.pool, value, &mut outcomes.rights) });
+            *position += values.position();
+            *at += 1;
+            if outcomes.again.contains(&offset) {
+                continue;
+            }
+            let error = outcomes.errors.iter().find(|(at, _)| *at == offset).map(|(_, error)| error.clone());
+            self.under_way -= 1;
+            self.units.remove(&number);
+            let outcome = match (error, read) {
+                (Some(error), _) => Err(error),
+                (None, Ok(value)) => value,
+                (None, Err(error)) => Err(TaskError::BadValue(error.to_string())),
+            };
+            return Some((number, outcome.map_err(RunError::Task)));
+        }
+    }
+}
+
+fn read<R: DeserializeOwned>(pool: &Pool, value: &[u8], rights: &mut Rights) -> Result<R, TaskError> {
+    let runtime = &pool.inner.runtime;
+    let read = if rights.is_empty() {
+        scope::enter(runtime, || callboard_core::decode(value))
+    } else {
+        scope::enter_with(runtime, std::mem::take(rights), || callboard_core::decode(value))
+    };
+    read.map_err(|error| TaskError::BadValue(error.to_string()))
+}
+
+impl<R, I> Flow<'_, R, I> {
+    /// So many values have come and are kept for their order.
+    pub(super) fn is_held(&mut self, count: usize) {
+        self.held = count;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.under_way == 0 && self.batch.is_none() && self.inputs.is_none() && self.refused.is_none()
+    }
+}
+
+/// What has not begun is not done.
+impl<R, I> Drop for Flow<'_, R, I> {
+    fn drop(&mut self) {
+        if self.under_way == 0 {
+            return;
+        }
+        let inner = &self.pool.inner;
+        for (slot, _) in std::mem::take(&mut self.units).into_values() {
+            inner.cell.run(&inner.runtime, |machine, effects| {
+                machine.cancel(slot, false, Instant::now(), effects);
+            });
+        }
+        inner.runtime.flush_listed();
+    }
+}

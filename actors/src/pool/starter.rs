@@ -1,0 +1,146 @@
+//! Starting a pool's workers: one thread of the pool's own does it, since it takes a millisecond, and an initializer as long as it likes.
+
+use std::ffi::OsString;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Weak};
+
+use callboard_ipc::Counter;
+
+use super::cell::{Ends, PoolCell};
+use super::crew::{Phase, WorkerId};
+use super::inbox::Inbox;
+use super::line::Line;
+use super::machine::Death;
+use super::worker::{Bench, Setup, in_process};
+use crate::node::WeakNode;
+use crate::process::JoinError;
+use crate::runtime::Runtime;
+
+/// How a pool's workers are started.
+pub(super) struct Launch {
+    pub(super) node: WeakNode,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) name: String,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) setup: Setup,
+    /// Sets of processors; workers take them in turn.
+    pub(super) processors: Vec<Vec<usize>>,
+    pub(super) is_process: bool,
+}
+
+/// The starting thread's life: until nobody can ask for a worker any more.
+pub(super) fn serve(launch: &Launch, cell: &Weak<PoolCell>, wanted: &Receiver<WorkerId>) {
+    while let Ok(worker) = wanted.recv() {
+        let Some(cell) = cell.upgrade() else { return };
+        if !cell.is_wanted(worker) {
+            cell.ended(&launch.runtime, worker, &never_was());
+        } else if launch.is_process {
+            launch.process(&cell, worker);
+        } else {
+            launch.thread(&cell, worker);
+        }
+    }
+}
+
+fn never_was() -> Death {
+    Death { pid: None, why: JoinError::FailedStart("it was not needed any more".to_owned()) }
+}
+
+impl Launch {
+    pub(super) fn setup_of(&self, worker: WorkerId) -> Setup {
+        let mut setup = Setup { worker, ..self.setup.clone() };
+        if !self.processors.is_empty() {
+            setup.processors = self.processors[worker as usize % self.processors.len()].clone();
+        }
+        setup
+    }
+
+    fn name_of(&self, worker: WorkerId) -> String {
+        format!("{}-{}", self.name, worker + 1)
+    }
+
+    fn process(&self, cell: &Arc<PoolCell>, worker: WorkerId) {
+        let Some(node) = self.node.upgrade() else {
+            return cell.failed_start(&self.runtime, worker, "its node has ended");
+        };
+        let mut spawn = node.process(&self.name_of(worker));
+        for (key, value) in &self.env {
+            spawn = spawn.env(key, value);
+        }
+        let process = match spawn.spawn(in_process, self.setup_of(worker)) {
+            Ok(process) => Arc::new(process),
+            Err(error) => {
+                let why = crate::Failure::from(error).to_string();
+                return cell.failed_start(&self.runtime, worker, &why);
+            }
+        };
+        // The tasks tell of its end.
+        process.is_watched();
+        let is_condemned = {
+            let mut state = cell.state.lock();
+            state.processes.insert(worker, Arc::clone(&process));
+            let phase = state.machine.crew.get(&worker).map(|member| member.phase);
+            !matches!(phase, Some(phase) if !matches!(phase, Phase::Killed(_)))
+        };
+        if is_condemned {
+            // Only "it is not there any more" can come back.
+            let _ = process.kill();
+        }
+        let (runtime, of, its) = (Arc::clone(&self.runtime), Arc::downgrade(cell), Arc::clone(&process));
+        process.on_end(move || {
+            if let Some(cell) = of.upgrade() {
+                cell.ended(&runtime, worker, &death_of(&its));
+            }
+        });
+    }
+
+    fn thread(&self, cell: &Arc<PoolCell>, worker: WorkerId) {
+        let setup = self.setup_of(worker);
+        let (node, runtime, its) = (self.node.clone(), Arc::clone(&self.runtime), Arc::clone(cell));
+        let started = std::thread::Builder::new().name(self.name_of(worker)).spawn(move || {
+            if !setup.processors.is_empty()
+                && let Err(error) = callboard_ipc::use_processors(&setup.processors)
+            {
+                return its.failed_start(
+                    &runtime,
+                    worker,
+                    &format!("it can't be held to processors: {error}"),
+                );
+            }
+            match begin_here(node, &runtime, &its, &setup) {
+                Ok(mut bench) => {
+                    bench.drive();
+                    its.ended(&runtime, worker, &Death { pid: None, why: JoinError::Exited(0) });
+                }
+                Err(why) => its.failed_start(&runtime, worker, &why),
+            }
+        });
+        if let Err(error) = started {
+            cell.failed_start(&self.runtime, worker, &format!("no thread could be started: {error}"));
+        }
+    }
+}
+
+/// A worker of this very process, on this thread.
+pub(super) fn begin_here(
+    node: WeakNode,
+    runtime: &Arc<Runtime>,
+    cell: &Arc<PoolCell>,
+    setup: &Setup,
+) -> Result<Bench, String> {
+    let inbox = Inbox::new(setup.pool.node);
+    let counter = Arc::new(Counter { taken: 0.into(), finished: 0.into(), poke: 0.into() });
+    let line = Line::Here { cell: Arc::clone(cell), worker: setup.worker, counter: Arc::clone(&counter) };
+    let bench = Bench::begin((node, runtime), setup, Arc::clone(&inbox), line)?;
+    cell.ready_here(runtime, setup.worker, &inbox, &counter);
+    Ok(bench)
+}
+
+fn death_of(process: &Ends) -> Death {
+    let why = match process.ended() {
+        Ok(Ok(())) => JoinError::Exited(0),
+        Ok(Err(why)) => JoinError::FailedStart(why),
+        Err(why) => why,
+    };
+    Death { pid: Some(process.pid()), why }
+}
