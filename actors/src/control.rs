@@ -11,6 +11,7 @@ use callboard_ipc::{Connection, Handover, Side};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::actor::{Fates, answer_fate};
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::{Peer, Reading, encoded, header};
@@ -23,10 +24,12 @@ pub(crate) const CONTROL: Slot = Slot { index: 0, generation: 1 };
 /// The messages between control cells. Those marked "call" are answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Control {
-    /// To a node: here is your connection to `peer`. Two descriptors: socket and page.
-    Introduced { peer: NodeId, first: bool },
-    /// To the root: here is a connection to my new child. Two descriptors. Lets the root meet it.
-    Adopt { child: NodeId },
+    /// To a node: here is your connection to `peer`. Two descriptors: socket and page. `keeper`: the node whose supervisor
+    /// keeps the actor that `peer` hosts, if it does.
+    Introduced { peer: NodeId, first: bool, keeper: Option<NodeId> },
+    /// To the root: here is a connection to my new child. Two descriptors. Lets the root meet it. `is_kept`: it hosts an
+    /// actor that my supervisor keeps.
+    Adopt { child: NodeId, is_kept: bool },
     /// To the root, call: introduce me to `peer`. The answer is whether it is alive.
     Introduce { peer: NodeId },
     /// To a child: end soon, of your own accord.
@@ -37,6 +40,8 @@ pub(crate) enum Control {
     Gone { slot: Slot },
     /// To the root, call: answered when that node has ended and its names are free.
     AwaitEnd { node: NodeId },
+    /// To a keeper, call: how did the actor there end, and is it started again? Answered once that is decided.
+    Fate { of: Address },
     /// Call: what runs on this node?
     Look,
     /// Call: answered when everything before it has been handled.
@@ -47,6 +52,7 @@ pub(crate) enum Control {
 #[derive(Default)]
 pub(crate) struct ControlCell {
     members: Mutex<Members>,
+    pub(crate) fates: Fates,
 }
 
 /// Something to be done when a node has ended and its names are free.
@@ -120,8 +126,8 @@ impl ControlCell {
         let Some(other) = runtime.peer(wanted) else { return false };
         match Connection::introduce() {
             Ok((first, second)) => {
-                introduced(runtime, asking, wanted, true, first);
-                introduced(runtime, &other, asking.id, false, second);
+                introduced(runtime, asking, &other, true, first);
+                introduced(runtime, &other, asking, false, second);
                 true
             }
             Err(error) => {
@@ -147,14 +153,14 @@ impl Cell for ControlCell {
         let message: Control =
             decode(incoming.body).map_err(|error| format!("a control message: {error}"))?;
         match message {
-            Control::Introduced { peer, first } => {
+            Control::Introduced { peer, first, keeper } => {
                 trusted(runtime, from)?;
                 let side = if first { Side::First } else { Side::Second };
-                meet(runtime, peer, side, incoming.rights)?;
+                meet(runtime, peer, keeper, side, incoming.rights)?;
             }
-            Control::Adopt { child } => {
+            Control::Adopt { child, is_kept } => {
                 self.join(child);
-                meet(runtime, child, Side::First, incoming.rights)?;
+                meet(runtime, child, is_kept.then_some(from.id), Side::First, incoming.rights)?;
             }
             Control::Introduce { peer } if incoming.kind == Kind::Call => {
                 let alive = self.introduce(runtime, from, peer);
@@ -169,7 +175,14 @@ impl Cell for ControlCell {
             Control::Look if incoming.kind == Kind::Call => {
                 call::reply(runtime, from, incoming.word, &tree::part(runtime));
             }
-            Control::Introduce { .. } | Control::Sync | Control::Look | Control::AwaitEnd { .. } => {
+            Control::Fate { of } if incoming.kind == Kind::Call => {
+                answer_fate(runtime, from, incoming.word, of);
+            }
+            Control::Introduce { .. }
+            | Control::Sync
+            | Control::Look
+            | Control::Fate { .. }
+            | Control::AwaitEnd { .. } => {
                 return Err("a control message that must be a call was cast".to_owned());
             }
             Control::Stop => {
@@ -191,18 +204,29 @@ fn trusted(runtime: &Runtime, from: &Peer) -> Result<(), Violation> {
     Err(format!("node {} is neither the root nor the parent", from.id))
 }
 
-fn introduced(runtime: &Runtime, to: &Peer, peer: NodeId, first: bool, end: Handover) {
-    let body = encoded(&Control::Introduced { peer, first });
+fn introduced(runtime: &Runtime, to: &Peer, peer: &Peer, first: bool, end: Handover) {
+    let keeper = peer.keeper.get().copied();
+    let body = encoded(&Control::Introduced { peer: peer.id, first, keeper });
     to.post(runtime, header(Kind::Cast, CONTROL, 0), &body, vec![end.socket, end.page]);
 }
 
 /// Connects to `peer` with the two descriptors that came.
-fn meet(runtime: &Arc<Runtime>, peer: NodeId, side: Side, rights: Vec<OwnedFd>) -> Result<(), Violation> {
+fn meet(
+    runtime: &Arc<Runtime>,
+    peer: NodeId,
+    keeper: Option<NodeId>,
+    side: Side,
+    rights: Vec<OwnedFd>,
+) -> Result<(), Violation> {
     let [socket, page] = <[OwnedFd; 2]>::try_from(rights)
         .map_err(|came| format!("{} descriptors where 2 were expected", came.len()))?;
     let connection = Handover { socket, page }
         .accept(side)
         .map_err(|error| format!("a connection that can't be used: {error}"))?;
+    if let Some(keeper) = keeper {
+        // Before it is connected: whoever watches somebody there knows it when that ends.
+        let _ = runtime.new_peer(peer).keeper.set(keeper);
+    }
     runtime.connect(peer, connection, Reading::new(Decoder::new(), Default::default()));
     Ok(())
 }

@@ -7,6 +7,7 @@ use callboard_core::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CallError, Pending, answered};
+use crate::control::{CONTROL, Control};
 use crate::node::Node;
 use crate::registry::{self, Answer, Ask, Entry, MAX_NAME_BYTES, REGISTRY};
 use crate::runtime::Runtime;
@@ -170,6 +171,24 @@ pub(crate) fn hold(runtime: &Arc<Runtime>, name: &str, key: u64) -> Result<(), N
 
 pub(crate) fn unhold(runtime: &Arc<Runtime>, name: &str, key: u64) {
     tell(runtime, Ask::Unhold { name: name.to_owned(), key });
+}
+
+/// As [`unhold`]; `then` is run when the name is free for everybody, or the root has ended.
+pub(crate) fn unhold_then(
+    runtime: &Arc<Runtime>,
+    name: &str,
+    key: u64,
+    then: impl FnOnce(&Arc<Runtime>) + Send + 'static,
+) {
+    unhold(runtime, name, key);
+    match runtime.peer(runtime.root) {
+        Some(root) if runtime.registry().is_none() => {
+            // Answered when all that came before it has been handled.
+            runtime.call_then(&root, CONTROL, &Control::Sync, |runtime, _| then(runtime));
+            root.flush_by_need(runtime);
+        }
+        _ => then(runtime),
+    }
 }
 
 /// Takes the name back from what lived at `address`.

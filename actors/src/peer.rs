@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     interest: Mutex<HashSet<Slot>>,
     /// Free and next never used counters of our side of the link page.
     counters: Mutex<(Vec<u32>, u32)>,
+    /// If it hosts an actor that a supervisor keeps: the supervisor's node.
+    pub(crate) keeper: OnceLock<NodeId>,
 }
 
 impl Peer {
@@ -71,6 +73,7 @@ impl Peer {
             end_announced: AtomicBool::new(false),
             interest: Mutex::default(),
             counters: Mutex::default(),
+            keeper: OnceLock::new(),
         })
     }
 

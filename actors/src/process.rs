@@ -44,6 +44,8 @@ pub struct Spawn<'a> {
     stdin: Option<OwnedFd>,
     stdout: StdStream,
     stderr: StdStream,
+    /// The id of its node, if it hosts an actor that a supervisor keeps.
+    kept_as: Option<NodeId>,
 }
 
 impl<'a> Spawn<'a> {
@@ -56,6 +58,7 @@ impl<'a> Spawn<'a> {
             stdin: None,
             stdout: StdStream::Inherit,
             stderr: StdStream::Inherit,
+            kept_as: None,
         }
     }
 
@@ -109,6 +112,12 @@ impl<'a> Spawn<'a> {
         self
     }
 
+    /// It hosts an actor that a supervisor of this node keeps, and its node has this id.
+    pub(crate) fn kept_as(mut self, id: NodeId) -> Self {
+        self.kept_as = Some(id);
+        self
+    }
+
     /// Runs `f(node, args)` in a new process of this program and returns at once.
     ///
     /// `f` is a plain function or a closure that captures nothing; what it needs travels in `args`. It runs on the
@@ -132,7 +141,8 @@ impl<'a> Spawn<'a> {
     {
         let runtime = self.node.runtime();
         let (call, departing) = entry::prepare(f, &args)?;
-        let child = NodeId::new(callboard_ipc::random_u64()).ok_or(SpawnError::NoRandomness)?;
+        let (is_kept, child) = (self.kept_as.is_some(), self.kept_as.or_else(new_id));
+        let child = child.ok_or(SpawnError::NoRandomness)?;
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
         let life = LifeLine::open().map_err(SpawnError::Start)?;
         wire::send_life_line(&connection, &life).map_err(SpawnError::Start)?;
@@ -144,10 +154,15 @@ impl<'a> Spawn<'a> {
         let process = callboard_ipc::start(spec)?;
         let life = life.bind(process.pid()).map_err(SpawnError::Start)?;
         let cell = ChildCell::adopt(runtime, &self.name, child, process, life)?;
-        let given = Given { page: end.page, stdin: self.stdin, departing };
+        let given = Given { page: end.page, stdin: self.stdin, departing, is_kept };
         wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
         Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
     }
+}
+
+/// An id for the node of a process that is to be started; none if the kernel gave no random number.
+pub(crate) fn new_id() -> Option<NodeId> {
+    NodeId::new(callboard_ipc::random_u64())
 }
 
 /// A child process that runs a function, as its parent holds it.

@@ -306,6 +306,7 @@ impl Runtime {
         for peer in self.peers() {
             self.peer_ended(&peer, &Ending::Closed);
         }
+        self.control.fates.close(self);
     }
 
     /// Ends all actors of a node that ends.

@@ -1,5 +1,7 @@
 //! Supervisors of actors, processes and supervisors: who is started again, in which order, and how all end.
 
+#[path = "supervisors/down.rs"]
+mod down;
 #[path = "supervisors/ends.rs"]
 mod ends;
 #[path = "supervisors/in_hand.rs"]
@@ -8,6 +10,8 @@ mod in_hand;
 mod races;
 #[path = "supervisors/tree.rs"]
 mod tree;
+#[path = "supervisors/watcher.rs"]
+mod watcher;
 #[path = "supervisors/worker.rs"]
 mod worker;
 
@@ -50,11 +54,14 @@ fn who_else_is_started_again_follows_the_strategy() {
             for _ in 0..3 {
                 log.clear().unwrap();
                 let before = names.map(|name| pid(&node, name));
+                let beside = find(&node, "c").monitor();
                 send_signal(before[1].unwrap(), 9);
                 eventually("they are started again", || {
                     let lines = lines(&log);
                     again.iter().all(|name| lines.contains(&format!("{name} starts")))
                 });
+                let told = again.contains(&"c").then(|| beside.wait_timeout(PATIENCE).unwrap());
+                assert!(told.is_none_or(|down| down.restarts && down.exit == Exit::Shutdown));
                 eventually("all answer", || names.iter().all(|name| pid(&node, name).is_some()));
                 let lines = lines(&log);
                 let ends = names.iter().rev().filter(|name| **name != "b" && again.contains(name));

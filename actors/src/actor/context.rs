@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use callboard_core::{Address, TimerKey};
 
 use super::cell::ActorCell;
-use super::exit::Exit;
 use super::handle::{ActorRef, Message};
 use super::news::News;
 use super::watch::Down;
+use super::wire::Over;
 use crate::node::{Node, WeakNode};
 use crate::runtime::Runtime;
 
@@ -152,7 +152,7 @@ impl<M: Message> Context<M> {
         self.node.upgrade()
     }
 
-    /// Ends this actor after the message in hand, with [`Exit::Normal`]; in its `start`, before the first. What becomes of messages that
+    /// Ends this actor after the message in hand, with [`Exit::Normal`](super::Exit::Normal); in its `start`, before the first. What becomes of messages that
     /// wait is as with [`ActorRef::stop`].
     pub fn stop(&mut self) {
         self.is_stopping = true;
@@ -266,7 +266,7 @@ impl<M: Message> Context<M> {
     /// Watches for another actor's end, of which [`Actor::down`](super::Actor::down) is told: once, after the last message that it
     /// has sent here, and when its name is free, unless its supervisor keeps that.
     ///
-    /// Watching one that has ended tells [`Exit::NotThere`]. The watch goes with this actor's life; and it is over when the other is
+    /// Watching one that has ended tells [`Exit::NotThere`](super::Exit::NotThere). The watch goes with this actor's life; and it is over when the other is
     /// started again, of which [`Down::restarts`] tells.
     ///
     /// Source: `monitor` of Erlang.
@@ -276,7 +276,7 @@ impl<M: Message> Context<M> {
         let cell = Arc::downgrade(self.cell());
         let watching = other.watch(move |runtime, over| {
             if let Some(cell) = cell.upgrade() {
-                cell.tell(runtime, News::Down { monitor: number, exit: over.exit, restarts: over.restarts });
+                cell.tell(runtime, News::Down { monitor: number, over });
             }
         });
         let (address, other) = (other.address(), other.clone());
@@ -291,18 +291,18 @@ impl<M: Message> Context<M> {
     }
 
     /// What is to be told of an end; none if the watch is over.
-    pub(super) fn is_down(&mut self, number: u64, exit: Exit, restarts: bool) -> Option<(MonitorId, Down)> {
+    pub(super) fn is_down(&mut self, number: u64, over: Over) -> Option<(MonitorId, Down)> {
         let id = MonitorId(number);
-        let mut over = self.more().monitors.remove(&id)?;
+        let mut monitoring = self.more().monitors.remove(&id)?;
         // It has been answered.
-        over.unwatch = None;
-        Some((id, Down { address: over.address, exit, restarts }))
+        monitoring.unwatch = None;
+        Some((id, Down::of(monitoring.address, over)))
     }
 
-    /// Links this actor and `other`: when one of them ends with a failure, so does the other, with [`Exit::Linked`].
+    /// Links this actor and `other`: when one of them ends with a failure, so does the other, with [`Exit::Linked`](super::Exit::Linked).
     ///
-    /// If `other` has ended, this one is told so as if it had failed now, with [`Exit::NotThere`]. One link more changes nothing. A link
-    /// is over when one of the two has ended, also if that is started again. [`Exit::Shutdown`] is no failure.
+    /// If `other` has ended, this one is told so as if it had failed now, with [`Exit::NotThere`](super::Exit::NotThere). One link more changes nothing. A link
+    /// is over when one of the two has ended, also if that is started again. [`Exit::Shutdown`](super::Exit::Shutdown) is no failure.
     ///
     /// Source: `link` of Erlang.
     pub fn link<N: Message>(&mut self, other: &ActorRef<N>) {

@@ -3,6 +3,7 @@
 use callboard_core::Address;
 use serde::{Deserialize, Serialize};
 
+use super::error::StartActorError;
 use crate::failure::Failure;
 use crate::process::JoinError;
 
@@ -57,6 +58,18 @@ impl From<JoinError> for Exit {
             JoinError::Signalled { signal, .. } => Exit::Signalled(signal),
             JoinError::Exited(code) => Exit::Exited(code),
             JoinError::Panicked(panic) => Exit::Panicked(format!("{} at {}", panic.message, panic.place)),
+            error => Exit::Failed(Failure::from(error)),
+        }
+    }
+}
+
+/// How the life of one ended that did not start.
+impl From<&StartActorError> for Exit {
+    fn from(error: &StartActorError) -> Self {
+        match error {
+            StartActorError::Failed(failure) => Exit::Failed(failure.clone()),
+            StartActorError::Panicked(text) => Exit::Panicked(text.clone()),
+            StartActorError::Process(error) => Exit::from(error.clone()),
             error => Exit::Failed(Failure::from(error)),
         }
     }

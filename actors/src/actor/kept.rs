@@ -10,13 +10,13 @@ use super::Actor;
 use super::cell::ActorCell;
 use super::error::StartActorError;
 use super::exit::Exit;
+use super::fate::Open;
 use super::keeper::Keeper;
-use super::start::{StartActor, live};
+use super::start::{KeptAs, StartActor, live};
 use super::wire::Ending;
-use crate::failure::Failure;
 use crate::names;
 use crate::node::{Node, WeakNode};
-use crate::process::Process;
+use crate::process::{self, Process, SpawnError};
 use crate::protocol::panic_text;
 use crate::runtime::Runtime;
 use crate::supervisor::{Kid, Told};
@@ -43,6 +43,8 @@ struct State<M> {
     cells: u64,
     /// The name that is kept for its processes, and the key to it.
     held: Option<(String, u64)>,
+    /// What is to be decided of its latest process.
+    fate: Option<Open>,
 }
 
 enum Life<M> {
@@ -91,7 +93,15 @@ where
     F: for<'n> Fn(&'n Node) -> StartActor<'n, A> + Send + Sync + 'static,
 {
     pub(crate) fn create(make: F, node: WeakNode, told: Told) -> Arc<dyn Kid> {
-        let state = State { attempt: 0, life: Life::None, asked: None, in_plan: false, cells: 0, held: None };
+        let state = State {
+            attempt: 0,
+            life: Life::None,
+            asked: None,
+            in_plan: false,
+            cells: 0,
+            held: None,
+            fate: None,
+        };
         Arc::new_cyclic(|me| Self { make, node, told, me: Weak::clone(me), state: Mutex::new(state) })
     }
 
@@ -136,7 +146,9 @@ where
                 };
                 let keeper = Arc::new(Hears { kept: Weak::clone(&self.me), number });
                 let (plan, args) = plan.into_plan(Some(keeper));
-                (ActorCell::create_named(runtime, plan, 0)?, number, args)
+                let cell = ActorCell::create(runtime, plan);
+                cell.take_name(runtime, 0)?;
+                (cell, number, args)
             }
         };
         {
@@ -156,7 +168,7 @@ where
             state.life = Life::Here { cell: Arc::clone(&cell), number, phase: Phase::Starting };
         }
         let begun = live::<A>(runtime, &cell, self.node.clone(), args, stash_capacity);
-        let why = begun.as_ref().err().map(failed_so);
+        let why = begun.as_ref().err().map(Exit::from);
         self.has_begun(number, why.clone());
         if let (Some(why), true) = (why, is_new) {
             cell.close(runtime, why);
@@ -209,16 +221,21 @@ where
         Ok(key)
     }
 
-    fn let_go(&self, runtime: &Arc<Runtime>) {
-        let held = self.state.lock().held.take();
-        if let Some((name, key)) = held {
-            names::unhold(runtime, &name, key);
+    /// So its latest process ended, if that was where it lived.
+    fn process_ended(&self, exit: &Exit) {
+        if let Some(fate) = &mut self.state.lock().fate {
+            fate.exit = Some(exit.clone());
         }
     }
 
     fn start_process(&self, mut plan: StartActor<'_, A>, attempt: u64) -> Result<Begun, StartActorError> {
         let Some(start) = plan.process else { return Ok(Begun::GivenUp) };
-        plan.key = self.hold(plan.node.runtime(), plan.name.as_deref())?;
+        let runtime = plan.node.runtime();
+        let key = self.hold(runtime, plan.name.as_deref())?;
+        let node = process::new_id().ok_or(SpawnError::NoRandomness)?;
+        plan.kept = Some(KeptAs { key, node });
+        // Before there is a process: it may be watched, and killed, before this thread goes on.
+        self.state.lock().fate = Some(Open::new(runtime, node));
         let publish = |process: &Arc<Process<Exit>>| {
             process.is_watched();
             let asked = {
@@ -237,7 +254,9 @@ where
         let ended = Arc::downgrade(&process);
         process.on_end(move || {
             if let (Some(kept), Some(process)) = (me.upgrade(), ended.upgrade()) {
-                kept.told.ended(attempt, process.ended().unwrap_or_else(Exit::from));
+                let exit = process.ended().unwrap_or_else(Exit::from);
+                kept.process_ended(&exit);
+                kept.told.ended(attempt, exit);
             }
         });
         Ok(Begun::Yes)
@@ -278,7 +297,11 @@ where
         match begun {
             Ok(Begun::Yes) => self.told.started(attempt),
             Ok(Begun::GivenUp) => self.told.ended(attempt, Exit::Killed),
-            Err(error) => self.told.start_failed(attempt, failed_so(&error)),
+            Err(error) => {
+                let why = Exit::from(&error);
+                self.process_ended(&why);
+                self.told.start_failed(attempt, why);
+            }
         }
     }
 
@@ -323,22 +346,42 @@ where
     }
 
     fn restarts(&self, runtime: &Arc<Runtime>, _: u64) {
-        let over = match &self.state.lock().life {
-            Life::Here { cell, phase: Phase::Over(exit), .. } => Some((Arc::clone(cell), exit.clone())),
-            _ => None,
+        let (over, fate) = {
+            let mut state = self.state.lock();
+            let over = match &state.life {
+                Life::Here { cell, phase: Phase::Over(exit), .. } => Some((Arc::clone(cell), exit.clone())),
+                _ => None,
+            };
+            (over, state.fate.take())
         };
         if let Some((cell, exit)) = over {
             cell.restarts(runtime, exit);
         }
+        if let Some(fate) = fate {
+            fate.decide(runtime, true);
+        }
     }
 
     fn is_over(&self, runtime: &Arc<Runtime>, _: u64) {
-        let life = std::mem::replace(&mut self.state.lock().life, Life::None);
+        let (life, held, fate) = {
+            let mut state = self.state.lock();
+            let life = std::mem::replace(&mut state.life, Life::None);
+            (life, state.held.take(), state.fate.take())
+        };
         if let Life::Here { cell, phase, .. } = life {
             let exit = if let Phase::Over(exit) = phase { exit } else { Exit::Shutdown };
             cell.close(runtime, exit);
         }
-        self.let_go(runtime);
+        // Whoever is told of the end finds the name free.
+        let decide = |runtime: &Arc<Runtime>| {
+            if let Some(fate) = fate {
+                fate.decide(runtime, false);
+            }
+        };
+        match held {
+            Some((name, key)) => names::unhold_then(runtime, &name, key, decide),
+            None => decide(runtime),
+        }
     }
 
     fn is(&self) -> KidIs {
@@ -347,14 +390,5 @@ where
             Life::Process(process) if process.is_alive() => KidIs::Process(process.pid()),
             Life::Process(_) | Life::None => KidIs::Nothing,
         }
-    }
-}
-
-/// How the life of one ended that did not start.
-fn failed_so(error: &StartActorError) -> Exit {
-    match error {
-        StartActorError::Failed(failure) => Exit::Failed(failure.clone()),
-        StartActorError::Panicked(text) => Exit::Panicked(text.clone()),
-        error => Exit::Failed(Failure::from(error)),
     }
 }

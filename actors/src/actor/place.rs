@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use callboard_core::Address;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use super::error::StartActorError;
 use super::exit::Exit;
 use super::handle::{ActorRef, Message};
 use super::in_hand::InHand;
-use super::start::{ProcessStarted, StartActor};
+use super::start::{KeptAs, ProcessStarted, StartActor};
 use super::when_full::WhenFull;
 use super::wire::Ending;
 use crate::failure::Failure;
@@ -26,8 +27,7 @@ use crate::wait_any::WaitAny;
 struct Given<A, M: Message> {
     args: A,
     name: Option<String>,
-    /// To the name, if a supervisor keeps it.
-    key: u64,
+    kept: Option<KeptAs>,
     /// None unless it was set.
     capacity: Option<u64>,
     capacity_bytes: u64,
@@ -35,7 +35,17 @@ struct Given<A, M: Message> {
     in_hand: Option<InHand<M>>,
     stash_capacity: u64,
     has_own_thread: bool,
-    started: PipeSender<Result<ActorRef<M>, NotStarted>>,
+    started: PipeSender<Told<M>>,
+}
+
+/// What whoever starts it hears from there.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "M: Message", deserialize = "M: Message"))]
+enum Told<M> {
+    /// It has an address, and nobody else knows it yet.
+    Made(Address),
+    Started(ActorRef<M>),
+    Not(NotStarted),
 }
 
 /// Why it did not start there.
@@ -72,7 +82,7 @@ where
         node,
         args,
         name,
-        key,
+        kept,
         capacity,
         when_full,
         in_hand,
@@ -85,7 +95,7 @@ where
     let given = Given {
         args,
         name,
-        key,
+        kept,
         capacity: (capacity.moved == capacity.messages).then_some(capacity.messages),
         capacity_bytes: capacity.bytes,
         when_full,
@@ -94,14 +104,22 @@ where
         has_own_thread,
         started,
     };
-    let process = Arc::new(node.spawn(&process_name, hosts::<A>, given)?);
+    let mut plan = node.process(&process_name);
+    if let Some(kept) = kept {
+        plan = plan.kept_as(kept.node);
+    }
+    let process = Arc::new(plan.spawn(hosts::<A>, given)?);
     spawned(&process);
-    let told = is_started.recv();
-    if let Ok(Ok(actor)) = told {
+    let mut told = is_started.recv();
+    if let Ok(Told::Made(address)) = told {
+        node.runtime().control.fates.is_at(node.runtime(), address);
+        told = is_started.recv();
+    }
+    if let Ok(Told::Started(actor)) = told {
         return Ok((actor, process));
     }
     match (told, process.join()) {
-        (Ok(Err(error)), _) => Err(error.into()),
+        (Ok(Told::Not(error)), _) => Err(error.into()),
         // It ended without a word.
         (_, Err(error)) => Err(StartActorError::Process(error)),
         (_, Ok(_)) => Err(StartActorError::Process(JoinError::Vanished)),
@@ -116,7 +134,7 @@ where
     let Given {
         args,
         name,
-        key,
+        kept,
         capacity,
         capacity_bytes,
         when_full,
@@ -130,19 +148,24 @@ where
         plan = plan.capacity(messages);
     }
     plan = plan.when_full(when_full).stash_capacity(stash_capacity as usize);
-    (plan.name, plan.key, plan.in_hand, plan.has_own_thread) = (name, key, in_hand, has_own_thread);
-    let (actor, told) = match plan.start() {
-        Ok(actor) => (Some(actor.clone()), Ok(actor)),
-        Err(StartActorError::Failed(failure)) => (None, Err(NotStarted::Failed(failure))),
-        Err(StartActorError::Panicked(text)) => (None, Err(NotStarted::Panicked(text))),
-        Err(StartActorError::Name(error)) => (None, Err(NotStarted::Name(error))),
-        Err(error) => (None, Err(NotStarted::Failed(Failure::from(error)))),
+    (plan.name, plan.kept, plan.in_hand, plan.has_own_thread) = (name, kept, in_hand, has_own_thread);
+    let mut monitor = None;
+    let made = |actor: &ActorRef<A::Message>| {
+        // Before it begins: it may end at once.
+        monitor = Some(actor.monitor());
+        // Whoever was to know it may have ended.
+        let _ = started.send(Told::Made(actor.address()));
     };
-    // Whoever was to know it may have ended.
+    let (actor, told) = match plan.start_here(made) {
+        Ok(actor) => (Some(actor.clone()), Told::Started(actor)),
+        Err(StartActorError::Failed(failure)) => (None, Told::Not(NotStarted::Failed(failure))),
+        Err(StartActorError::Panicked(text)) => (None, Told::Not(NotStarted::Panicked(text))),
+        Err(StartActorError::Name(error)) => (None, Told::Not(NotStarted::Name(error))),
+        Err(error) => (None, Told::Not(NotStarted::Failed(Failure::from(error)))),
+    };
     let _ = started.send(told);
     drop(started);
-    let Some(actor) = actor else { return Exit::NotThere };
-    let monitor = actor.monitor();
+    let (Some(actor), Some(monitor)) = (actor, monitor) else { return Exit::NotThere };
     let mut any = WaitAny::new(node);
     any.add(&monitor);
     let stop = any.add(node);

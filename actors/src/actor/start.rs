@@ -4,8 +4,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use serde::Serialize;
+use callboard_core::NodeId;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use super::cell::{ActorCell, Body, Plan};
@@ -64,10 +65,19 @@ pub struct StartActor<'a, A: Actor> {
     pub(super) in_hand: Option<InHand<A::Message>>,
     pub(super) stash_capacity: usize,
     pub(super) has_own_thread: bool,
-    /// The key to its name, if a supervisor keeps that.
-    pub(super) key: u64,
+    /// If a supervisor keeps it in a process of its own.
+    pub(super) kept: Option<KeptAs>,
     /// Starts it in a process of its own.
     pub(super) process: Option<StartProcess<A>>,
+}
+
+/// How a supervisor keeps one in a process of its own.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct KeptAs {
+    /// To its name, which the supervisor's node holds.
+    pub(super) key: u64,
+    /// The process's node.
+    pub(super) node: NodeId,
 }
 
 /// Starts an actor in a process, which is told of before it has started there.
@@ -99,7 +109,7 @@ impl Node {
             in_hand: None,
             stash_capacity: STASH_CAPACITY,
             has_own_thread: false,
-            key: 0,
+            kept: None,
             process: None,
         }
     }
@@ -154,7 +164,8 @@ impl<A: Actor> StartActor<'_, A> {
     }
 
     /// Gives it a process of its own, named like it: its `start` runs there, and the process ends with it. When that process is killed,
-    /// it has ended with [`Exit::Disconnected`], and nobody else.
+    /// it has ended with [`Exit::Disconnected`], and nobody else; if a supervisor keeps it, with [`Exit::Signalled`] for those who
+    /// [monitor](ActorRef::monitor) it.
     ///
     /// Its arguments travel, its messages do as to any other process. The process is a child of this node, and ends with it at the
     /// latest. With [`own_thread`](Self::own_thread) it has a thread for itself there.
@@ -177,19 +188,35 @@ impl<A: Actor> StartActor<'_, A> {
         if let Some(start) = self.process {
             return start(self, &|_| {}).map(|(actor, _)| actor);
         }
-        let (runtime, node) = (self.node.runtime(), self.node.downgrade());
-        let (key, stash_capacity) = (self.key, self.stash_capacity);
-        let (plan, args) = self.into_plan(None);
-        let cell = ActorCell::create_named(runtime, plan, key)?;
-        begin_new::<A>(runtime, cell, node, args, stash_capacity)
+        self.start_here(|_| {})
     }
 }
 
 impl<A: Actor> StartActor<'_, A> {
+    /// Starts it on this node. `made` is told of it before it begins, and before anybody else can know it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub(super) fn start_here(
+        self,
+        made: impl FnOnce(&ActorRef<A::Message>),
+    ) -> Result<ActorRef<A::Message>, StartActorError> {
+        let (runtime, node) = (self.node.runtime(), self.node.downgrade());
+        let key = self.kept.map_or(0, |kept| kept.key);
+        let stash_capacity = self.stash_capacity;
+        let (plan, args) = self.into_plan(None);
+        let cell = ActorCell::create(runtime, plan);
+        made(&ActorRef::here(runtime, Arc::clone(&cell)));
+        cell.take_name(runtime, key)?;
+        begin_new::<A>(runtime, cell, node, args, stash_capacity)
+    }
+
     /// What its cell is made with, and its arguments.
     pub(super) fn into_plan(self, keeper: Option<Arc<dyn Keeper>>) -> (Plan<A::Message>, A::Args) {
-        let Self { args, name, capacity, when_full, in_hand, has_own_thread, .. } = self;
-        (Plan { capacity, name, when_full, in_hand, has_own_thread, keeper }, args)
+        let Self { args, name, capacity, when_full, in_hand, has_own_thread, kept, .. } = self;
+        let is_kept_elsewhere = kept.is_some();
+        (Plan { capacity, name, when_full, in_hand, has_own_thread, keeper, is_kept_elsewhere }, args)
     }
 }
 
@@ -217,33 +244,39 @@ pub(crate) fn start_plain<A: Actor>(
     messages: u64,
 ) -> Result<ActorRef<A::Message>, StartActorError> {
     let capacity = Capacity { messages, moved: messages, bytes: CAPACITY_BYTES, drops_oldest: false };
-    let when_full = WhenFull::Wait;
-    let plan = Plan { capacity, name: None, when_full, in_hand: None, has_own_thread: false, keeper: None };
-    let cell = ActorCell::create_named(runtime, plan, 0)?;
+    let plan = Plan {
+        capacity,
+        name: None,
+        when_full: WhenFull::Wait,
+        in_hand: None,
+        has_own_thread: false,
+        keeper: None,
+        is_kept_elsewhere: false,
+    };
+    let cell = ActorCell::create(runtime, plan);
+    cell.take_name(runtime, 0)?;
     begin_new::<A>(runtime, cell, WeakNode::default(), args, STASH_CAPACITY)
 }
 
 impl<M: Message> ActorCell<M> {
-    /// A cell with its name and its thread, without a life. After an error nothing is left of it.
-    pub(super) fn create_named(
+    /// Gives a new cell its name and its thread. After an error nothing is left of it.
+    pub(super) fn take_name(
+        self: &Arc<Self>,
         runtime: &Arc<Runtime>,
-        plan: Plan<M>,
         key: u64,
-    ) -> Result<Arc<Self>, StartActorError> {
-        let cell = Self::create(runtime, plan);
+    ) -> Result<(), StartActorError> {
         let type_name = <ActorRef<M> as Object>::type_name();
-        let claimed = match &cell.name {
-            Some(name) => names::claim(runtime, name, cell.address, type_name, key),
+        let claimed = match &self.name {
+            Some(name) => names::claim(runtime, name, self.address, type_name, key),
             None => Ok(()),
         };
         let ready = claimed
             .map_err(StartActorError::from)
-            .and_then(|()| cell.start_thread(runtime).map_err(StartActorError::Thread));
-        if let Err(error) = ready {
-            cell.close(runtime, Exit::NotThere);
-            return Err(error);
+            .and_then(|()| self.start_thread(runtime).map_err(StartActorError::Thread));
+        if ready.is_err() {
+            self.close(runtime, Exit::NotThere);
         }
-        Ok(cell)
+        ready
     }
 }
 
@@ -304,7 +337,7 @@ impl<A: Actor> Body<A::Message> for Running<A> {
                 Some(message) => state.handle(context, message),
                 None => Ok(()),
             },
-            News::Down { monitor, exit, restarts } => match context.is_down(monitor, exit, restarts) {
+            News::Down { monitor, over } => match context.is_down(monitor, over) {
                 Some((monitor, down)) => state.down(context, monitor, down),
                 None => Ok(()),
             },

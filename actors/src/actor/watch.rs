@@ -1,7 +1,8 @@
 //! Being told of an actor's end: once for each watch, after its last message, and when its name is free.
 //!
 //! A watch of an actor on another node is a call, answered when that ends: so it is answered exactly once, whether the actor
-//! ends, was not there, or its node dies. Of a node's death it is told only when the root has freed that node's names.
+//! ends, was not there, or its node dies. Of a node's death it is told only when the root has freed that node's names; of one that
+//! a supervisor keeps in a process of its own, when that has decided whether it is started again (`fate.rs`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use callboard_core::{Address, NodeId};
 use parking_lot::Mutex;
 
 use super::exit::Exit;
+use super::fate;
 use super::handle::{ActorRef, Line, Message};
-use super::wire::{Over, ToActor};
+use super::wire::{Follows, Over, ToActor};
 use crate::call::{self, CallError};
 use crate::control::{CONTROL, Control};
 use crate::hook::{Hook, Hooks, Poll};
@@ -95,7 +97,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 impl<M: Message> ActorRef<M> {
     /// Has `on_end` run when the actor has ended, on whichever thread hears of it.
     pub(super) fn watch(&self, on_end: impl FnOnce(&Arc<Runtime>, Over) + Send + 'static) -> Watching {
-        let not_there = |exit| Over { exit, restarts: false };
+        let not_there = |exit| Over { exit, follows: Follows::Nothing };
         match &self.line {
             Line::Here(cell) => {
                 let number = NEXT_NUMBER.fetch_add(1, Relaxed);
@@ -109,16 +111,21 @@ impl<M: Message> ActorRef<M> {
                     once_names_are_free(&self.runtime, node, move |runtime| on_end(runtime, over));
                     return Watching::Nothing;
                 };
-                let node = self.address.node;
+                let (of, there) = (self.address, Arc::clone(&sender.peer));
+                // Of one whose node has ended before, its keeper is not asked: who watches again each time must come to an end.
+                let is_late = there.has_ended();
+                let keeper = move || there.keeper.get().copied().filter(|_| !is_late);
                 let on_reply = move |runtime: &Arc<Runtime>, answer: Result<_, CallError>| match answer
                     .and_then(|answer| call::answered::<Over>(answer, runtime))
                 {
+                    Ok(Over { exit, follows: Follows::KeeperKnows }) => {
+                        fate::tell(runtime, keeper(), of, Some(exit), Box::new(on_end));
+                    }
                     Ok(over) => on_end(runtime, over),
                     Err(CallError::Disconnected) => {
-                        let over = not_there(Exit::Disconnected);
-                        once_names_are_free(runtime, node, move |runtime| on_end(runtime, over));
+                        fate::tell(runtime, keeper(), of, None, Box::new(on_end));
                     }
-                    Err(_) => on_end(runtime, not_there(Exit::NotThere)),
+                    Err(_) => fate::tell(runtime, keeper(), of, Some(Exit::NotThere), Box::new(on_end)),
                 };
                 let peer = &sender.peer;
                 let word = self.runtime.call_then(peer, self.address.slot, &ToActor::Watch, on_reply);
@@ -152,7 +159,8 @@ impl<M: Message> ActorRef<M> {
 
     /// Watches for its end, from any thread; an actor uses [`Context::monitor`](super::Context::monitor).
     ///
-    /// Watching one that has ended gives [`Exit::NotThere`], or [`Exit::Disconnected`] if its node has.
+    /// Watching one that has ended gives [`Exit::NotThere`], or [`Exit::Disconnected`] if its node has. Of one that a supervisor keeps
+    /// in a process of its own it may also give how it ended.
     ///
     /// Source: `monitor` of Erlang.
     #[doc(alias = "watch")]
@@ -165,6 +173,10 @@ impl<M: Message> ActorRef<M> {
 }
 
 /// That an actor has ended, or is started again by its supervisor. Told once for each watch.
+///
+/// Of one in a process of its own its supervisor's node tells, once that process has ended and it is decided whether another
+/// follows: so `exit` says what became of the process, as [`Exit::Signalled`]. If that node ends too it is [`Exit::Disconnected`],
+/// and nobody is started again. Others in the same process just hear their node end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
@@ -172,9 +184,19 @@ pub struct Down {
     pub address: Address,
     /// Why.
     pub exit: Exit,
-    /// Its supervisor starts it again in place, at the same address and under the same name: references to it stay good, and what
-    /// is sent meanwhile waits. Never true of one in a process of its own: what its supervisor starts there is another actor.
+    /// Its supervisor starts it again, and keeps its name for it meanwhile: a lookup with a timeout finds the next life.
     pub restarts: bool,
+    /// It is started again at the same address: references to it stay good, and what is sent meanwhile waits. Not so of one in
+    /// a process of its own, whose references are no good any more: open its name.
+    pub in_place: bool,
+}
+
+impl Down {
+    pub(super) fn of(address: Address, over: Over) -> Self {
+        let in_place = over.follows == Follows::LifeHere;
+        let restarts = in_place || over.follows == Follows::LifeElsewhere;
+        Self { address, exit: over.exit, restarts, in_place }
+    }
 }
 
 /// A watch for an actor's end, made by [`ActorRef::monitor`]. Dropped, it is over.
@@ -220,7 +242,9 @@ impl<M: Message> Monitor<M> {
     /// When it returns all that the actor had sent here has come, and its name is free, unless its supervisor keeps that.
     pub fn wait(&self) -> Down {
         self.of.runtime.wait_until(&*self.ended, None);
-        self.down().unwrap_or(Down { address: self.of.address, exit: Exit::NotThere, restarts: false })
+        let not_there =
+            || Down::of(self.of.address, Over { exit: Exit::NotThere, follows: Follows::Nothing });
+        self.down().unwrap_or_else(not_there)
     }
 
     /// Waits up to `timeout` for the end; none if it has not come by then. Zero does not wait.
@@ -232,7 +256,7 @@ impl<M: Message> Monitor<M> {
     /// How it ended, as far as it is known here; none if it has not. Never waits.
     pub fn down(&self) -> Option<Down> {
         let over = self.ended.state.lock().0.clone()?;
-        Some(Down { address: self.of.address, exit: over.exit, restarts: over.restarts })
+        Some(Down::of(self.of.address, over))
     }
 }
 

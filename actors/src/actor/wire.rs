@@ -111,8 +111,19 @@ pub(super) enum ToActor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Over {
     pub(super) exit: Exit,
+    pub(super) follows: Follows,
+}
+
+/// What follows the end of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Follows {
+    Nothing,
     /// It lives on at the same address, from its start.
-    pub(super) restarts: bool,
+    LifeHere,
+    /// Its supervisor starts it again in another process.
+    LifeElsewhere,
+    /// Its supervisor's node says. From the actor's node only.
+    KeeperKnows,
 }
 
 /// What a sender does when there is no room.

@@ -118,7 +118,7 @@ impl<M: Message> Actor for Owner<M> {
     fn down(&mut self, context: &mut Context<Ask<M>>, monitor: MonitorId, down: Down) -> Result<(), Failure> {
         self.mirrors.remove(&monitor);
         let Some(at) = self.members.iter().position(|(other, _)| *other == monitor) else { return Ok(()) };
-        if down.restarts {
+        if down.in_place {
             // It lives on at the same address.
             self.members[at].0 = context.monitor(&self.members[at].1);
         } else {

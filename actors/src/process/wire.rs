@@ -65,6 +65,8 @@ pub(crate) struct Given {
     pub(crate) stdin: Option<OwnedFd>,
     /// What leaves with the arguments.
     pub(crate) departing: Departing,
+    /// It hosts an actor that a supervisor of this node keeps.
+    pub(crate) is_kept: bool,
 }
 
 /// Puts a child's life-line into its socket. The child is still to be started.
@@ -88,14 +90,14 @@ pub(crate) fn send_boot(
     mut call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let Given { page, stdin, departing } = given;
+    let Given { page, stdin, departing, is_kept } = given;
     let mut rights = vec![page];
     let is_root = runtime.id == runtime.root;
     if !is_root {
         let (ours, theirs) = Connection::introduce()?;
         let root = runtime.peer(runtime.root).ok_or(std::io::ErrorKind::NotConnected)?;
         let adopt = header(Kind::Cast, CONTROL, 0);
-        root.post(runtime, adopt, &encoded(&Control::Adopt { child }), vec![ours.socket, ours.page]);
+        root.post(runtime, adopt, &encoded(&Control::Adopt { child, is_kept }), vec![ours.socket, ours.page]);
         root.flush(runtime);
         rights.extend([theirs.socket, theirs.page]);
     }
@@ -117,6 +119,9 @@ pub(crate) fn send_boot(
     runtime.control.join(child);
     // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
     let peer = runtime.new_peer(child);
+    if is_kept {
+        let _ = peer.keeper.set(runtime.id);
+    }
     peer.interests(cell.slot());
     cell.speaks_to(&peer);
     peer.post(runtime, header(Kind::Hello, cell.slot(), HELLO_WORD), &body, rights);

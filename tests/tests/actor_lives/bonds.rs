@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard::{ActorRef, Exit, Failure, Node, WaitAny};
+use callboard::{ActorRef, ChildSpec, Exit, Failure, Node, SupervisorSpec, WaitAny};
 use callboard_tests::{LeakCheck, PATIENCE, Random, eventually, pause, rounds, send_signal};
 
 use crate::scribe::{Do, Scribe, Tell, elsewhere, seen, tell};
@@ -193,6 +193,40 @@ fn linked_actors_end_together_when_one_fails() {
             child.terminate(PATIENCE);
             child.join().unwrap();
         }
+    }
+    check.check();
+}
+
+/// > Others in the process of a supervised actor have ends of their own, and are not started again with it.
+#[test]
+fn others_in_the_process_of_a_supervised_actor_have_ends_of_their_own() {
+    let check = LeakCheck::new();
+    {
+        let node = Node::start().unwrap();
+        let child = ChildSpec::actor("apart", |node| node.actor::<Scribe>(()).name("/apart").own_process());
+        let supervisor = node.supervise(&SupervisorSpec::new().quiet().child(child)).unwrap();
+        let (_watching, there) = elsewhere(&node, "/watcher");
+        let apart: ActorRef<Tell> = node.open("/apart").unwrap();
+        let [first, second] = [(); 2].map(|()| apart.call_timeout(Tell::Make, PATIENCE).unwrap());
+        let monitors = [&first, &second, &apart].map(ActorRef::monitor);
+        [&first, &second].iter().for_each(|other| tell(&there, Do::Monitor((*other).clone())));
+        assert!(seen(&there).is_empty());
+        // The watches of the other process have come there before what it sends behind them.
+        tell(&there, Do::Cast(apart.clone(), 7, 1));
+        eventually("it has come", || seen(&apart) == ["7"]);
+        first.stop();
+        let down = monitors[0].wait_timeout(PATIENCE).unwrap();
+        assert_eq!((down.exit, down.restarts), (Exit::Normal, false));
+        eventually("so is the other", || seen(&there) == [format!("down {}", Exit::Normal)]);
+        assert!(monitors[2].down().is_none());
+        send_signal(apart.call_timeout(Tell::Pid, PATIENCE).unwrap(), 9);
+        let [other, it] = [&monitors[1], &monitors[2]].map(|monitor| monitor.wait_timeout(PATIENCE).unwrap());
+        assert_eq!((other.exit, other.restarts), (Exit::Disconnected, false));
+        assert_eq!((it.exit, it.restarts, it.in_place), (Exit::Signalled(9), true, false));
+        eventually("so is the other", || seen(&there).len() == 2);
+        assert_eq!(seen(&there)[1], format!("down {}", Exit::Disconnected));
+        supervisor.stop();
+        supervisor.wait_timeout(PATIENCE).unwrap();
     }
     check.check();
 }

@@ -133,8 +133,10 @@ impl Case {
         let now = cell.all_answer(node, &living);
 
         let is_here = |number: usize| self.plans[number].kind == Kind::Here;
-        let tells = fates[self.hit] == Fate::Again && is_here(self.hit);
-        assert_eq!(down.restarts, tells, "{}: what its end says of another life", cell.0);
+        // An actor that a process hosts is no child.
+        let restarts = fates[self.hit] == Fate::Again && self.plans[self.hit].kind != Kind::Process;
+        let tells = (restarts, restarts && is_here(self.hit));
+        assert_eq!((down.restarts, down.in_place), tells, "{}: what its end says of another life", cell.0);
         for number in (0..4).filter(|number| living.contains(&NAMES[*number])) {
             // An actor here lives on at its address, and an actor elsewhere is another one.
             let is_same = fates[number] == Fate::Untouched || is_here(number);

@@ -16,7 +16,7 @@ use crate::actor::in_hand::Held;
 use crate::actor::news::News;
 use crate::actor::reply;
 use crate::actor::watch::{Watcher, once_names_are_free, tell_exited};
-use crate::actor::wire::{Ending, Head, Over, ToSender};
+use crate::actor::wire::{Ending, Follows, Head, Over, ToSender};
 use crate::names;
 use crate::parcel::Rights;
 use crate::peer::encoded;
@@ -177,7 +177,8 @@ impl<M: Message> ActorCell<M> {
         for address in links {
             tell_exited(runtime, self.address, address, &exit);
         }
-        let over = Over { exit, restarts };
+        let follows = if restarts { Follows::LifeHere } else { self.follows() };
+        let over = Over { exit, follows };
         let (here, there): (Vec<_>, Vec<_>) =
             watchers.into_iter().partition(|watcher| watcher.node().is_none());
         if !there.is_empty() {
@@ -209,7 +210,12 @@ impl<M: Message> ActorCell<M> {
                 }
             }
         }
-        watcher.tell(runtime, &Over { exit: Exit::NotThere, restarts: false });
+        watcher.tell(runtime, &Over { exit: Exit::NotThere, follows: self.follows() });
+    }
+
+    /// What follows its end.
+    fn follows(&self) -> Follows {
+        if self.is_kept_elsewhere() { Follows::KeeperKnows } else { Follows::Nothing }
     }
 
     pub(in crate::actor) fn unwatch_here(&self, number: u64) {

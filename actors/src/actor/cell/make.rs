@@ -23,6 +23,7 @@ pub(in crate::actor) struct Plan<M> {
     pub(in crate::actor) in_hand: Option<InHand<M>>,
     pub(in crate::actor) has_own_thread: bool,
     pub(in crate::actor) keeper: Option<Arc<dyn Keeper>>,
+    pub(in crate::actor) is_kept_elsewhere: bool,
 }
 
 /// What only some actors are made with.
@@ -34,16 +35,19 @@ pub(super) struct Special<M> {
     own_thread: Option<Arc<OwnThread>>,
     /// Who decides what becomes of it when it ends.
     keeper: Option<Arc<dyn Keeper>>,
+    /// A supervisor on another node keeps it, and decides whether it is started again.
+    is_kept_elsewhere: bool,
 }
 
 impl<M: Message> ActorCell<M> {
     pub(in crate::actor) fn create(runtime: &Arc<Runtime>, plan: Plan<M>) -> Arc<Self> {
-        let Plan { mut capacity, name, when_full, in_hand, has_own_thread, keeper } = plan;
+        let Plan { mut capacity, name, when_full, in_hand, has_own_thread, keeper, is_kept_elsewhere } = plan;
         capacity.drops_oldest = matches!(when_full, WhenFull::DropOldest);
+        let is_kept = keeper.is_some() || is_kept_elsewhere;
         let is_plain =
-            matches!(when_full, WhenFull::Wait) && in_hand.is_none() && !has_own_thread && keeper.is_none();
+            matches!(when_full, WhenFull::Wait) && in_hand.is_none() && !has_own_thread && !is_kept;
         let own_thread = has_own_thread.then(Arc::default);
-        let special = Special { when_full, in_hand, own_thread, keeper };
+        let special = Special { when_full, in_hand, own_thread, keeper, is_kept_elsewhere };
         let special = (!is_plain).then(|| Box::new(special));
         runtime.add_cell(|slot| {
             Arc::new_cyclic(|me| Self {
@@ -89,6 +93,10 @@ impl<M: Message> ActorCell<M> {
 
     pub(super) fn keeper(&self) -> Option<&Arc<dyn Keeper>> {
         self.special.as_ref()?.keeper.as_ref()
+    }
+
+    pub(super) fn is_kept_elsewhere(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.is_kept_elsewhere)
     }
 
     /// Starts the thread of one that has its own.
