@@ -26,6 +26,7 @@ mod line;
 mod machine;
 mod mapping;
 mod options;
+mod reports;
 mod retry;
 mod starter;
 mod stats;

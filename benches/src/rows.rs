@@ -6,6 +6,7 @@ mod event;
 pub(crate) mod idle;
 pub(crate) mod latency;
 mod pipe;
+pub(crate) mod pools;
 mod protocols;
 mod queue;
 mod spawn;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Row> {
     ];
     rows.extend(protocols::all());
     rows.extend(actors::all());
+    rows.extend(pools::all());
     rows
 }
 

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::crew::{Phase, WorkerId};
 use super::inbox::Inbox;
-use super::machine::{Death, Machine};
+use super::machine::{Death, Hears, Machine};
 use super::stats::Figures;
 use super::wire::{ToPool, ToWorker, Told};
 use super::work::Outcomes;
@@ -38,6 +38,12 @@ pub(super) trait Target: Send + Sync {
 }
 
 pub(super) type Sink = Arc<dyn Target>;
+
+impl Hears for Sink {
+    fn is(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(self), Arc::as_ptr(other))
+    }
+}
 
 /// What a pool's worker ends with: nothing, or why it could not begin.
 pub(super) type Ends = Process<Result<(), String>>;

@@ -184,8 +184,9 @@ impl Member {
         self.window = (fits as u64).clamp(1, most);
     }
 
-    /// How long what it holds will take, as far as can be said.
+    /// How long what it holds will take; for ever, if nothing is known of it.
     pub(super) fn load(&self) -> Duration {
-        Duration::from_nanos((self.cost.unwrap_or(0.0) * self.held_tasks as f64) as u64)
+        let nanos = self.cost.map_or(f64::INFINITY, |cost| cost * self.held_tasks as f64);
+        Duration::from_nanos(nanos as u64)
     }
 }

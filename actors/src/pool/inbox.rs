@@ -4,12 +4,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::OnceLock;
 
-use callboard_core::{ByteStrings, Kind, NodeId, decode};
+use callboard_core::{ByteStrings, Kind, NodeId, Slot, decode};
 use parking_lot::Mutex;
 
-use super::line::Line;
+use super::reports::Reports;
 use super::wire::{Given, ToPool, ToWorker};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
@@ -39,18 +38,13 @@ pub(super) enum Next {
 pub(super) struct Inbox {
     pool: NodeId,
     mail: Mutex<Mail>,
-    /// The way back, as soon as it is known.
-    line: OnceLock<Line>,
+    pub(super) reports: Reports,
 }
 
 impl Inbox {
-    pub(super) fn new(pool: NodeId) -> Arc<Self> {
-        Arc::new(Self { pool, mail: Mutex::default(), line: OnceLock::new() })
-    }
-
-    pub(super) fn reports_by(&self, line: Line) {
-        // Set once, by the worker that the inbox is made for.
-        let _ = self.line.set(line);
+    /// The inbox in that slot; none for a worker of the pool's own process.
+    pub(super) fn new(pool: NodeId, slot: Option<Slot>) -> Arc<Self> {
+        Arc::new(Self { pool, mail: Mutex::default(), reports: Reports::new(slot) })
     }
 
     pub(super) fn add(&self, unit: Given) {
@@ -91,10 +85,7 @@ impl Inbox {
     }
 
     fn answer(&self, runtime: &Arc<Runtime>, message: ToPool) {
-        if let Some(line) = self.line.get() {
-            line.say(runtime, message);
-            line.flush(runtime);
-        }
+        self.reports.say(runtime, message);
     }
 
     fn change(&self, change: impl FnOnce(&mut Mail)) {
@@ -168,6 +159,10 @@ impl Cell for Inbox {
         }
         self.change(|mail| mail.units.extend(units));
         Ok(())
+    }
+
+    fn tick(&self, runtime: &Arc<Runtime>) {
+        self.reports.tick(runtime);
     }
 
     fn peer_ended(&self, _: &Arc<Runtime>, _: NodeId) {

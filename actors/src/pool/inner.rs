@@ -50,38 +50,42 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    /// Hands a unit in, waiting for room until `deadline`; none waits for ever. With it, its place in the table.
+    /// The number of a function.
+    pub(super) fn number_of(&self, routine: Routine) -> u32 {
+        PoolCell::number_of(&mut self.cell.state.lock(), routine)
+    }
+
+    /// Hands in units, waiting for room until `deadline`; none waits for ever. With them, their places in the table.
+    ///
+    /// The first is handed in or an error; of several, those behind may go beyond the room that there is.
     pub(super) fn submit(
         &self,
-        routine: Routine,
-        mut work: Work,
+        work: &mut Vec<Work>,
         terms: Terms,
-        (sink, first): (Sink, u64),
+        (sink, first): (&Sink, u64),
         deadline: Option<Instant>,
-    ) -> Result<Slot, SubmitError> {
+        placed: impl FnMut(u64, Slot),
+    ) -> Result<(), SubmitError> {
         terms.retries.check()?;
-        loop {
-            let slot = self.try_submit(routine, &mut work, terms, (&sink, first))?;
-            if let Some(slot) = slot {
-                self.work_inline();
-                self.runtime.flush_listed_by_need();
-                return Ok(slot);
-            }
+        let mut placed = placed;
+        while !self.try_submit(work, terms, (sink, first), &mut placed)? {
             if deadline.is_some_and(|at| at <= Instant::now()) || !self.wait(&Room(&self.cell), deadline) {
                 return Err(SubmitError::Full);
             }
         }
+        self.work_inline();
+        self.runtime.flush_listed_by_need();
+        Ok(())
     }
 
-    /// The same if there is room now.
+    /// The same if there is room now; whether there was.
     fn try_submit(
         &self,
-        routine: Routine,
-        work: &mut Work,
+        work: &mut Vec<Work>,
         terms: Terms,
         (sink, first): (&Sink, u64),
-    ) -> Result<Option<Slot>, SubmitError> {
-        work.function = PoolCell::number_of(&mut self.cell.state.lock(), routine);
+        placed: &mut impl FnMut(u64, Slot),
+    ) -> Result<bool, SubmitError> {
         self.cell.run(&self.runtime, |machine, effects| {
             match &machine.state {
                 State::Open => {}
@@ -89,10 +93,16 @@ impl Inner {
                 State::Broken(why) => return Err(SubmitError::Broken(why.clone())),
             }
             if !machine.has_room() {
-                return Ok(None);
+                return Ok(false);
             }
-            let unit = (std::mem::take(work), terms, Arc::clone(sink), first);
-            Ok(Some(machine.submit(unit, Instant::now(), effects)))
+            let mut first = first;
+            for work in work.drain(..) {
+                let count = u64::from(work.count);
+                placed(first, machine.submit(work, terms, Arc::clone(sink), first));
+                first += count;
+            }
+            machine.hand_out(Instant::now(), effects);
+            Ok(true)
         })
     }
 

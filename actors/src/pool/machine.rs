@@ -11,6 +11,7 @@
 mod deaths;
 mod giving;
 mod life;
+mod telling;
 mod time;
 
 use std::cmp::Reverse;
@@ -39,6 +40,12 @@ pub(super) struct Rules {
     /// How much may wait before whoever submits has to.
     pub(super) capacity: usize,
     pub(super) capacity_bytes: usize,
+}
+
+/// Whoever hears what came of a unit.
+pub(super) trait Hears: Clone {
+    /// Whether the other is the same one.
+    fn is(&self, other: &Self) -> bool;
 }
 
 /// What the table does to the rest. Called with the cell locked.
@@ -157,7 +164,7 @@ impl From<Slot> for SlotKey {
     }
 }
 
-impl<S: Clone> Machine<S> {
+impl<S: Hears> Machine<S> {
     pub(super) fn new(rules: Rules, seed: u64) -> Self {
         Self {
             rules,
@@ -183,20 +190,17 @@ impl<S: Clone> Machine<S> {
         self.waiting_tasks < self.rules.capacity && self.waiting_bytes < self.rules.capacity_bytes
     }
 
-    /// Takes a unit. The pool is open.
-    pub(super) fn submit(
-        &mut self,
-        unit: (Work, Terms, S, u64),
-        now: Instant,
-        world: &mut impl World<S>,
-    ) -> Slot {
-        let (work, terms, sink, first) = unit;
+    /// Takes a unit. The pool is open. Workers get it with the next [`hand_out`](Self::hand_out).
+    pub(super) fn submit(&mut self, work: Work, terms: Terms, sink: S, first: u64) -> Slot {
         let (place, wish) = (Place::Waiting, Wish::ToBeDone);
         let unit = Unit { work, terms, tries: 0, sink, first, place, wish };
-        let slot = self.add_waiting(unit, false);
+        self.add_waiting(unit, false)
+    }
+
+    /// Gives to workers what has been submitted.
+    pub(super) fn hand_out(&mut self, now: Instant, world: &mut impl World<S>) {
         self.spread(now, world);
         self.keep_up(now, world);
-        slot
     }
 
     /// Has a unit wait, at the tail of those of its priority or at their head.
@@ -237,44 +241,6 @@ impl<S: Clone> Machine<S> {
         self.waiting_units -= 1;
         self.waiting_tasks -= unit.work.count as usize;
         self.waiting_bytes -= unit.work.bytes();
-    }
-
-    /// A worker has told of `outcomes.count` tasks from `at` on, and how long they took.
-    ///
-    /// # Errors
-    ///
-    /// What can't be what a sound worker says.
-    pub(super) fn told(
-        &mut self,
-        worker: WorkerId,
-        at: u64,
-        outcomes: Outcomes,
-        now: Instant,
-        world: &mut impl World<S>,
-    ) -> Result<(), String> {
-        let Some(member) = self.crew.get_mut(&worker) else { return Ok(()) };
-        let place = member.holds(at).ok_or("a report of a task that the worker does not hold")?;
-        let held = &mut member.held[place];
-        let offset = (at - held.at) as u32;
-        if offset != held.told || outcomes.count == 0 || offset + outcomes.count > held.count {
-            return Err("a report of tasks out of their order".to_owned());
-        }
-        held.told += outcomes.count;
-        let (slot, is_whole) = (held.unit, held.told == held.count);
-        member.held_tasks -= u64::from(outcomes.count);
-        member.measured(outcomes.count, outcomes.nanos, now);
-        if is_whole {
-            member.release(place, now);
-        }
-        self.settle(slot, offset, outcomes, now, world);
-        if is_whole {
-            self.remove_held(slot, worker);
-        }
-        self.all_full = false;
-        self.top_up(worker, now, world);
-        self.end_if_retired(worker, now, world);
-        self.keep_up(now, world);
-        Ok(())
     }
 
     /// Settles tasks of a unit from `offset` on, but for those that are tried again.

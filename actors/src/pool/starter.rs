@@ -128,7 +128,7 @@ pub(super) fn begin_here(
     cell: &Arc<PoolCell>,
     setup: &Setup,
 ) -> Result<Bench, String> {
-    let inbox = Inbox::new(setup.pool.node);
+    let inbox = Inbox::new(setup.pool.node, None);
     let counter = Arc::new(Counter { taken: 0.into(), finished: 0.into(), poke: 0.into() });
     let line = Line::Here { cell: Arc::clone(cell), worker: setup.worker, counter: Arc::clone(&counter) };
     let bench = Bench::begin((node, runtime), setup, Arc::clone(&inbox), line)?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::push_encoded;
+use callboard_core::{Slot, push_encoded};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Pool;
+use super::cell::Sink;
 use super::error::SubmitError;
 use super::retry::Retries;
 use super::task::{Settled, Task};
@@ -130,10 +131,11 @@ where
         let Self { pool, function, args, terms, check } = self;
         let routine = function.routine(check)?;
         let (args, rights, departing) = encode(&args)?;
-        let work = Work { function: 0, args, rights, count: 1 };
+        let work = Work { function: pool.inner.number_of(routine), args, rights, count: 1 };
         let settled = Arc::new(Settled::default());
-        let sink = (Arc::clone(&settled) as _, 0);
-        let slot = pool.inner.submit(routine, work, terms, sink, deadline)?;
+        let sink = Arc::clone(&settled) as Sink;
+        let mut slot = Slot::default();
+        pool.inner.submit(&mut vec![work], terms, (&sink, 0), deadline, |_, placed| slot = placed)?;
         departing.depart();
         Ok(Task::new(&pool.inner, slot, settled))
     }

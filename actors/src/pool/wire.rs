@@ -117,6 +117,25 @@ impl Told {
         self.faults.push((self.count, fault));
     }
 
+    /// Whether what is told next may be told with it.
+    pub(super) fn goes_on_with(&self, next: &Told) -> bool {
+        self.count == 0
+            || self.at + u64::from(self.count) == next.at && self.rights.is_empty() && next.rights.is_empty()
+    }
+
+    /// Takes what `next` tells, which is empty then.
+    pub(super) fn append(&mut self, next: &mut Told) {
+        if self.count == 0 {
+            *self = std::mem::take(next);
+            return;
+        }
+        let before = self.count;
+        self.faults.extend(next.faults.drain(..).map(|(at, fault)| (before + at, fault)));
+        self.values.append(&mut next.values);
+        self.count += std::mem::take(&mut next.count);
+        self.nanos += std::mem::take(&mut next.nanos);
+    }
+
     /// Appends it to `out`, in bytes.
     ///
     /// # Errors

@@ -92,6 +92,30 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
+    /// Those of the tasks from `at` on; the ones before stay. Nothing moves with any of them.
+    pub(super) fn split_off(&mut self, at: u32) -> Self {
+        let mut strings = ByteStrings::new(&self.values);
+        for _ in 0..at {
+            strings.next();
+        }
+        let position = strings.position();
+        let mut rest = Self { count: self.count - at, nanos: self.nanos, ..Self::default() };
+        rest.values = self.values.split_off(position);
+        let behind = |(place, error): &(u32, TaskError)| Some((place.checked_sub(at)?, error.clone()));
+        rest.errors = self.errors.iter().filter_map(behind).collect();
+        rest.unsatisfied = self.unsatisfied.iter().filter_map(|place| place.checked_sub(at)).collect();
+        self.errors.retain(|(place, _)| *place < at);
+        self.unsatisfied.retain(|place| *place < at);
+        let share = self.nanos * u64::from(at) / u64::from(self.count.max(1));
+        (self.count, self.nanos, rest.nanos) = (at, share, rest.nanos - share);
+        rest
+    }
+
+    /// Whether each has a value that will do.
+    pub(super) fn are_values(&self) -> bool {
+        self.errors.is_empty() && self.unsatisfied.is_empty()
+    }
+
     /// None of `count` tasks has a value.
     pub(super) fn failed(count: u32, error: &TaskError) -> Self {
         let mut values = Vec::with_capacity(count as usize * 2);

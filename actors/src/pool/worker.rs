@@ -14,6 +14,7 @@ use serde_bytes::ByteBuf;
 use super::crew::WorkerId;
 use super::inbox::{Inbox, Next};
 use super::line::Line;
+use super::reports::REPORT_BYTES;
 use super::wire::{Given, ToPool, Told};
 use super::work::Fault;
 use crate::failure::Failure;
@@ -23,9 +24,7 @@ use crate::process::routine::{self, Found, NoValue, Routine};
 use crate::process::worker::panic_of_this_thread;
 use crate::runtime::Runtime;
 
-/// A report leaves when its values have grown to this, even in the middle of a chunk.
-const REPORT_BYTES: usize = 32 * 1024;
-/// And at the latest after so long, unless a single task takes longer.
+/// A report leaves at the latest after so long, in the middle of a chunk, unless a single task takes longer.
 const REPORT_NANOS: u64 = 2_000_000;
 /// A task below this is light, once so many of its function have returned.
 const LIGHT_NANOS: u64 = 3_000;
@@ -137,7 +136,7 @@ impl Bench {
         if let Some((routine, args)) = &setup.initializer {
             initialize(&mut worker, runtime, *routine, args)?;
         }
-        inbox.reports_by(line.clone());
+        inbox.reports.go_by(line.clone());
         Ok(Self {
             worker,
             runtime: Arc::clone(runtime),
@@ -163,8 +162,14 @@ impl Bench {
                 self.weigh();
                 Turn::Worked
             }
-            Next::Nothing => Turn::Idle,
-            Next::End => Turn::Over,
+            Next::Nothing => {
+                self.inbox.reports.tell(&self.runtime);
+                Turn::Idle
+            }
+            Next::End => {
+                self.inbox.reports.tell(&self.runtime);
+                Turn::Over
+            }
         }
     }
 
@@ -188,11 +193,12 @@ impl Bench {
 
     /// Runs the tasks of a unit, and tells what came of them.
     fn work(&mut self, unit: &Given) {
-        let is_alone = unit.count == 1;
-        // Values still here would go with this process if the task ended it.
-        if !self.costs.get(unit.function as usize).copied().unwrap_or_default().is_light() {
-            self.line.flush_unsent(&self.runtime);
+        let is_light = self.costs.get(unit.function as usize).is_some_and(|cost| cost.is_light());
+        if !is_light {
+            // Values still here would go with this process if the task ended it.
+            self.inbox.reports.flush(&self.runtime);
         }
+        let is_alone = unit.count == 1;
         let mut last = if is_alone { 0 } else { callboard_ipc::coarse_nanos() };
         for (offset, arg) in ByteStrings::new(&unit.args).enumerate() {
             // What the pool sent is as many byte strings as it said.
@@ -203,11 +209,12 @@ impl Bench {
             }
             let now = callboard_ipc::coarse_nanos();
             if self.told.values.len() >= REPORT_BYTES || now.saturating_sub(last) >= REPORT_NANOS {
-                self.tell(unit.function);
+                self.tell(unit.function, true);
                 last = now;
             }
         }
-        self.tell(unit.function);
+        // Light ones are told of together, as long as more of them wait.
+        self.tell(unit.function, !is_light || !is_alone);
     }
 
     /// Runs one task.
@@ -230,6 +237,7 @@ impl Bench {
         self.line.returned(number);
         match ran {
             Ok(Ok(returned)) => {
+                // Only a task that is alone in its unit, and so here, has any.
                 self.told.rights = returned.rights;
                 if !returned.is_accepted {
                     self.told.faults.push((self.told.count, Fault::Unsatisfied));
@@ -247,8 +255,8 @@ impl Bench {
         self.told.count += 1;
     }
 
-    /// Tells the pool what has been gathered.
-    fn tell(&mut self, function: u32) {
+    /// Hands on what was gathered of a unit.
+    fn tell(&mut self, function: u32, at_once: bool) {
         if self.told.count == 0 {
             return;
         }
@@ -259,7 +267,7 @@ impl Bench {
             cost.tasks += u64::from(self.told.count);
             cost.nanos += self.told.nanos;
         }
-        self.line.tell(&self.runtime, std::mem::take(&mut self.told));
+        self.inbox.reports.add(&self.runtime, &mut self.told, at_once);
     }
 
     /// Looks at its memory now and then, if it must not grow.
@@ -271,8 +279,7 @@ impl Bench {
         }
         self.weighed = now;
         if callboard_ipc::resident_bytes().is_some_and(|bytes| bytes > most) {
-            self.line.say(&self.runtime, ToPool::Heavy);
-            self.line.flush(&self.runtime);
+            self.inbox.reports.say(&self.runtime, ToPool::Heavy);
         }
     }
 }
@@ -309,7 +316,7 @@ pub(super) fn in_process(node: &Node, setup: Setup) -> Result<(), String> {
     let mut slot = callboard_core::Slot::default();
     let inbox = runtime.add_cell(|given| {
         slot = given;
-        Inbox::new(setup.pool.node)
+        Inbox::new(setup.pool.node, Some(given))
     });
     peer.interests(slot);
     let line = Line::There { peer, slot: setup.pool.slot, counter };

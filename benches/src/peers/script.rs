@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use crate::harness::{Measured, Outcome, Trouble};
 
+/// The exit code of a script that lacks a library.
+const MISSING: i32 = 77;
+
 /// What a script prints.
 #[derive(Debug, Deserialize)]
 struct Printed {
@@ -30,6 +33,9 @@ pub(super) fn output(command: &mut Command, what: &str) -> Result<Vec<u8>, Troub
         }
         Ok(output) => output,
     };
+    if output.status.code() == Some(MISSING) {
+        return Err(Trouble::Skipped(format!("{what}: not installed")));
+    }
     if !output.status.success() {
         return Err(Trouble::Failed(format!("{what}: {}", output.status)));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Machine, Place, Wish, World};
+use super::{Hears, Machine, Place, Wish, World};
 use crate::pool::crew::{Doom, Held, Member, Phase, Progress, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
@@ -15,7 +15,7 @@ pub(in crate::pool) struct Death {
     pub(in crate::pool) why: JoinError,
 }
 
-impl<S: Clone> Machine<S> {
+impl<S: Hears> Machine<S> {
     /// A worker has ended, after everything it told. `progress` is how far it had come; none if it never was there.
     pub(in crate::pool) fn ended(
         &mut self,

@@ -4,25 +4,30 @@ use std::time::{Duration, Instant};
 
 use callboard_core::Slot;
 
-use super::{Cancel, Machine, Place, State, Wish, World};
+use super::{Cancel, Hears, Machine, Place, State, Wish, World};
 use crate::pool::crew::{Doom, Member, Phase, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
 
-/// A worker that holds more than this takes, or has told of nothing for so long, gives back what it has not begun.
+/// To wake another worker costs more than work of this length is worth.
+const A_LITTLE: Duration = Duration::from_micros(50);
+/// A worker that has told of nothing for so long, or holds three times as much, gives back what it has not begun.
 const HOARDS_AFTER: Duration = Duration::from_millis(1);
 
-impl<S: Clone> Machine<S> {
-    /// Gives what waits to workers that have room: first one each to those without work.
+impl<S: Hears> Machine<S> {
+    /// Gives what waits to workers that have room: more to one that has a little light work, then one each to those without any.
     pub(super) fn spread(&mut self, now: Instant, world: &mut impl World<S>) {
-        while self.waiting_units > 0 && !self.all_full {
-            let open = |idle: bool| {
-                let most = self.rules.tasks_a_life;
+        while !self.all_full {
+            let next = self.peek_waiting().and_then(|slot| self.units.get(slot));
+            let Some(count) = next.map(|unit| unit.work.count) else { return };
+            let most = self.rules.tasks_a_life;
+            let open = |fits: fn(&Member) -> bool| {
                 let mut members = self.crew.values();
-                let fits = |member: &&Member| member.may_take(1, most) && (!idle || member.held.is_empty());
-                members.find(fits).map(|member| member.id)
+                members.find(|member| member.may_take(count, most) && fits(member)).map(|member| member.id)
             };
-            let Some(worker) = open(true).or_else(|| open(false)) else {
+            let has_a_little = || open(|member| !member.held.is_empty() && member.load() < A_LITTLE);
+            let is_idle = || open(|member| member.held.is_empty());
+            let Some(worker) = has_a_little().or_else(is_idle).or_else(|| open(|_| true)) else {
                 self.all_full = true;
                 return;
             };
@@ -110,7 +115,7 @@ impl<S: Clone> Machine<S> {
         let most = self.crew.values_mut().filter(holds_more).max_by_key(|member| member.held_tasks);
         let Some(member) = most else { return };
         let silent = now.saturating_duration_since(member.last_told);
-        if silent >= HOARDS_AFTER || member.load() >= HOARDS_AFTER {
+        if silent >= HOARDS_AFTER || member.load() >= HOARDS_AFTER * 3 {
             member.recalling = true;
             let half = (member.held.len() / 2).max(1) as u32;
             world.recall(member.id, half);

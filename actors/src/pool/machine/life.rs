@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Machine, State, World};
+use super::{Hears, Machine, State, World};
 use crate::pool::crew::{Doom, Member, Phase, WorkerId};
 use crate::pool::error::TaskError;
 
@@ -17,7 +17,7 @@ pub(super) const END_WITHIN: Duration = Duration::from_secs(10);
 /// How long one that is about to be killed has to write what it has.
 const WRITE_WITHIN: Duration = Duration::from_millis(50);
 
-impl<S: Clone> Machine<S> {
+impl<S: Hears> Machine<S> {
     /// Starts and ends workers as there is need. Called after everything that may change it.
     pub(in crate::pool) fn keep_up(&mut self, now: Instant, world: &mut impl World<S>) {
         if self.state != State::Open && self.units.is_empty() {

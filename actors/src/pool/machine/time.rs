@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use super::{Machine, Place, Wish, World};
+use super::{Hears, Machine, Place, Wish, World};
 use crate::pool::crew::{Doom, Phase, WorkerId};
 
 /// How soon a task is looked at again that could not be judged.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-impl<S: Clone> Machine<S> {
+impl<S: Hears> Machine<S> {
     /// Does what was to be done by now.
     pub(in crate::pool) fn tick(&mut self, now: Instant, world: &mut impl World<S>) {
         self.tick_at = None;

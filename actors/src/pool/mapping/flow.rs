@@ -1,8 +1,7 @@
 //! The inputs of a mapping on their way out, and what comes of them on its way back.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +18,15 @@ use crate::pool::error::{RunError, SubmitError, TaskError};
 use crate::pool::work::{Outcomes, Terms, Work};
 use crate::process::entry::check_sent;
 use crate::process::routine::Routine;
-use crate::scope;
+use crate::scope::{self, Departing};
 
 /// What a chunk shall take, as far as can be told before.
 const CHUNK_TIME: Duration = Duration::from_micros(500);
 const MAX_CHUNK: usize = 4096;
 /// A chunk's arguments take no more than this, unless a single one does.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// So many small chunks are handed in together.
+const TOGETHER: usize = 64;
 /// How many chunks there are for each worker, on their way or in its hands.
 const CHUNKS_A_WORKER: usize = 4;
 
@@ -112,9 +113,18 @@ pub(super) struct Batch {
     position: usize,
 }
 
+/// An input that does not travel with others.
+enum Apart {
+    Nothing,
+    /// Something moves with it.
+    Moves(Work, Departing),
+    /// It can't be sent.
+    Fails(SubmitError),
+}
+
 pub(super) struct Flow<'p, R, I> {
     pool: &'p Pool,
-    routine: Routine,
+    function: u32,
     inputs: Option<I>,
     /// How many there are in all, if they say so.
     total: Option<u64>,
@@ -123,15 +133,19 @@ pub(super) struct Flow<'p, R, I> {
     progress: Option<OnProgress<'p>>,
     arrivals: Arc<Arrivals>,
     batch: Option<Batch>,
+    /// What came with it.
+    batches: VecDeque<(u64, Outcomes)>,
     /// The number of the next input.
     next: u64,
     /// Handed in, and not taken yet; of these, how many whoever takes them keeps for their order.
     under_way: usize,
     held: usize,
-    /// Units that may be under way, by the numbers of their inputs.
-    units: HashMap<u64, (Slot, Range<u64>)>,
+    /// Units that may be under way.
+    units: Vec<Slot>,
     failed: u64,
     done: u64,
+    /// Inputs that could not be sent.
+    unsent: VecDeque<(u64, SubmitError)>,
     refused: Option<SubmitError>,
     values: PhantomData<fn() -> R>,
 }
@@ -154,7 +168,7 @@ where
         let total = hint.1.filter(|most| *most == hint.0).map(|total| total as u64);
         Self {
             pool,
-            routine,
+            function: pool.inner.number_of(routine),
             inputs: Some(inputs),
             total,
             terms,
@@ -165,9 +179,11 @@ where
             next: 0,
             under_way: 0,
             held: 0,
-            units: HashMap::new(),
+            units: Vec::new(),
+            batches: VecDeque::new(),
             failed: 0,
             done: 0,
+            unsent: VecDeque::new(),
             refused: None,
             values: PhantomData,
         }
@@ -179,6 +195,12 @@ where
             if let Some(value) = self.value_at_hand() {
                 return Some(value);
             }
+            if let Some((number, error)) = self.unsent.pop_front() {
+                self.under_way -= 1;
+                self.done += 1;
+                self.failed += 1;
+                return Some((number, Err(error.into())));
+            }
             if let Some(error) = self.refused.take() {
                 self.inputs = None;
                 return Some((self.next, Err(error.into())));
@@ -187,7 +209,7 @@ where
             if self.take_batch() {
                 continue;
             }
-            if self.refused.is_some() {
+            if self.refused.is_some() || !self.unsent.is_empty() {
                 continue;
             }
             if self.under_way == 0 {
@@ -202,9 +224,7 @@ where
     /// Hands in as much as is worth it.
     fn fill(&mut self) {
         while self.inputs.is_some() && self.under_way + self.held < self.pace.window() {
-            let left = self.total.map(|total| total.saturating_sub(self.next));
-            let count = self.pace.next(left);
-            match self.hand_in(count) {
+            match self.hand_in() {
                 Ok(true) => {}
                 Ok(false) => self.inputs = None,
                 Err(error) => {
@@ -215,50 +235,106 @@ where
         }
     }
 
-    /// Hands in the next `count` inputs; false if there were none left.
-    fn hand_in(&mut self, count: usize) -> Result<bool, SubmitError> {
-        let Some(inputs) = self.inputs.as_mut() else { return Ok(false) };
-        let mut work = Work { args: Vec::with_capacity(count * 8), ..Work::default() };
-        let mut moved = None;
+    /// Hands in the next chunks; false if no input was left for them.
+    fn hand_in(&mut self) -> Result<bool, SubmitError> {
+        let room = self.pace.window().saturating_sub(self.under_way + self.held);
+        let (mut chunks, mut taken, mut is_over) = (Vec::new(), 0, false);
+        while !is_over && chunks.len() < TOGETHER && taken < room {
+            let left = self.total.map(|total| total.saturating_sub(self.next + taken as u64));
+            let count = self.pace.next(left);
+            let (work, apart) = self.chunk(count);
+            is_over = matches!(apart, Apart::Nothing)
+                && (work.count as usize) < count
+                && work.args.len() < CHUNK_BYTES;
+            taken += work.count as usize;
+            if work.count > 0 {
+                chunks.push(work);
+            }
+            match apart {
+                Apart::Nothing => {}
+                Apart::Moves(work, departing) => {
+                    self.submit(&mut chunks)?;
+                    self.submit(&mut vec![work])?;
+                    departing.depart();
+                    return Ok(true);
+                }
+                Apart::Fails(error) => {
+                    self.submit(&mut chunks)?;
+                    self.unsent.push_back((self.next, error));
+                    self.next += 1;
+                    self.under_way += 1;
+                    return Ok(true);
+                }
+            }
+            if count > TOGETHER {
+                break;
+            }
+        }
+        self.submit(&mut chunks)?;
+        Ok(!is_over)
+    }
+
+    /// The next `count` inputs, or as many as there are, encoded; up to one that is not to be among others.
+    fn chunk(&mut self, count: usize) -> (Work, Apart) {
+        let mut work = Work { function: self.function, ..Work::default() };
+        work.args.reserve(count * 10);
+        let Some(inputs) = self.inputs.as_mut() else { return (work, Apart::Nothing) };
         while (work.count as usize) < count && work.args.len() < CHUNK_BYTES {
             let Some(input) = inputs.next() else { break };
             let before = work.args.len();
             let (encoded, departing) = scope::collect(|| push_encoded(&mut work.args, &input));
-            encoded.map_err(SubmitError::Arguments)?;
-            check_sent(work.args.len() - before, &departing)?;
-            if departing.count() > 0 {
-                // What moves travels alone.
-                moved = Some((work.args.split_off(before), departing));
-                break;
-            }
-            work.count += 1;
+            let apart = match encoded {
+                Err(error) => Apart::Fails(SubmitError::Arguments(error)),
+                Ok(_) => match check_sent(work.args.len() - before, &departing) {
+                    Err(error) => Apart::Fails(error.into()),
+                    Ok(()) if departing.count() == 0 => {
+                        work.count += 1;
+                        continue;
+                    }
+                    Ok(()) => match departing.rights() {
+                        Err(error) => Apart::Fails(SubmitError::Arguments(error)),
+                        Ok(rights) => {
+                            let args = work.args.split_off(before);
+                            Apart::Moves(Work { args, rights, count: 1, function: self.function }, departing)
+                        }
+                    },
+                },
+            };
+            work.args.truncate(before);
+            return (work, apart);
         }
-        let any = work.count > 0 || moved.is_some();
-        if work.count > 0 {
-            self.submit(work)?;
-        }
-        if let Some((args, departing)) = moved {
-            let rights = departing.rights().map_err(SubmitError::Arguments)?;
-            self.submit(Work { args, rights, count: 1, ..Work::default() })?;
-            departing.depart();
-        }
-        Ok(any)
+        (work, Apart::Nothing)
     }
 
-    fn submit(&mut self, work: Work) -> Result<(), SubmitError> {
-        let (first, count) = (self.next, work.count);
+    fn submit(&mut self, chunks: &mut Vec<Work>) -> Result<(), SubmitError> {
+        let tasks: u64 = chunks.iter().map(|work| u64::from(work.count)).sum();
+        if tasks == 0 {
+            return Ok(());
+        }
         let sink = Arc::clone(&self.arrivals) as Sink;
-        let slot = self.pool.inner.submit(self.routine, work, self.terms, (sink, first), None)?;
-        self.next += u64::from(count);
-        self.under_way += count as usize;
-        self.units.insert(first, (slot, first..self.next));
+        let units = &mut self.units;
+        let placed = |_, slot| units.push(slot);
+        self.pool.inner.submit(chunks, self.terms, (&sink, self.next), None, placed)?;
+        self.next += tasks;
+        self.under_way += tasks as usize;
+        self.forget_settled();
         Ok(())
+    }
+
+    /// Forgets units that are settled, when they are most.
+    fn forget_settled(&mut self) {
+        if self.units.len() > 2 * self.under_way + 1024 {
+            let state = self.pool.inner.cell.state.lock();
+            self.units.retain(|slot| state.machine.units.get(*slot).is_some());
+        }
     }
 
     /// Takes the next report; false if none has come.
     fn take_batch(&mut self) -> bool {
-        let next = self.arrivals.0.lock().batches.pop_front();
-        let Some((first, outcomes)) = next else { return false };
+        if self.batches.is_empty() {
+            std::mem::swap(&mut self.batches, &mut self.arrivals.0.lock().batches);
+        }
+        let Some((first, outcomes)) = self.batches.pop_front() else { return false };
         if outcomes.nanos > 0 {
             self.pace.measured(outcomes.count, outcomes.nanos);
         }
@@ -292,7 +368,6 @@ where
             }
             let error = outcomes.errors.iter().find(|(at, _)| *at == offset).map(|(_, error)| error.clone());
             self.under_way -= 1;
-            self.units.remove(&number);
             let outcome = match (error, read) {
                 (Some(error), _) => Err(error),
                 (None, Ok(value)) => value,
@@ -320,7 +395,11 @@ impl<R, I> Flow<'_, R, I> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.under_way == 0 && self.batch.is_none() && self.inputs.is_none() && self.refused.is_none()
+        self.under_way == 0
+            && self.batch.is_none()
+            && self.batches.is_empty()
+            && self.inputs.is_none()
+            && self.refused.is_none()
     }
 }
 
@@ -331,7 +410,7 @@ impl<R, I> Drop for Flow<'_, R, I> {
             return;
         }
         let inner = &self.pool.inner;
-        for (slot, _) in std::mem::take(&mut self.units).into_values() {
+        for slot in std::mem::take(&mut self.units) {
             inner.cell.run(&inner.runtime, |machine, effects| {
                 machine.cancel(slot, false, Instant::now(), effects);
             });
