@@ -4,6 +4,7 @@
 //! comes back. So an endless input costs no more memory than a short one.
 
 mod flow;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::flow::{Flow, Pace};
+use self::flow::Flow;
+use self::pace::Pace;
 use super::Pool;
 use super::error::{RunError, SubmitError, TaskError};
 use super::retry::Retries;
