@@ -36,8 +36,8 @@ pub(super) enum Doom {
     TimeLimit(u64),
     /// It was cancelled while it ran.
     Cancelled(u64),
-    /// It did not begin what it was given, or did not end when it should have.
-    Stuck,
+    /// It did not begin the unit with that task.
+    Stuck(u64),
 }
 
 /// Where a worker stands in its life.
@@ -64,6 +64,13 @@ pub(super) struct Held {
     /// How many of its tasks have been told of.
     pub(super) told: u32,
     pub(super) given: Instant,
+}
+
+impl Held {
+    /// How many of its tasks have not been told of.
+    pub(super) fn left(&self) -> u32 {
+        self.count - self.told
+    }
 }
 
 #[derive(Debug)]
@@ -122,9 +129,23 @@ impl Member {
     /// Whether it may get a unit of so many tasks, if it does `most` in its life.
     pub(super) fn may_take(&self, count: u32, most: Option<u64>) -> bool {
         let count = u64::from(count);
-        let within_life = most.is_none_or(|most| self.next + count <= most || self.next == 0);
         let has_room = self.held.is_empty() || self.held_tasks + count <= self.window;
-        self.phase == Phase::Ready && within_life && has_room
+        // What it gives back may be all that it has in mind.
+        self.phase == Phase::Ready && !self.recalling && self.has_life_for(count, most) && has_room
+    }
+
+    fn has_life_for(&self, count: u64, most: Option<u64>) -> bool {
+        most.is_none_or(|most| self.next + count <= most || self.next == 0)
+    }
+
+    /// Whether it has nothing to do, and not enough of its life left for a unit of so many tasks.
+    pub(super) fn is_too_old_for(&self, count: u32, most: Option<u64>) -> bool {
+        self.is_idle() && !self.has_life_for(u64::from(count), most)
+    }
+
+    /// Whether it takes a place among the workers that there may be at once.
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self.phase, Phase::Ending(_) | Phase::Killed(_))
     }
 
     /// It gets nothing more.
@@ -157,14 +178,34 @@ impl Member {
 
     /// Where it holds the task of that number.
     pub(super) fn holds(&self, task: u64) -> Option<usize> {
-        let within = |held: &Held| (held.at..held.at + u64::from(held.count)).contains(&task);
-        self.held.iter().position(within)
+        // They are in the order of their numbers.
+        let place = self.held.partition_point(|held| held.at + u64::from(held.count) <= task);
+        self.held.get(place).filter(|held| held.at <= task).map(|_| place)
+    }
+
+    /// Checks that `count` tasks from `at` on are the next that it is to tell of, in units in a row.
+    pub(super) fn check_report(&self, at: u64, count: u32) -> Result<(), String> {
+        if count == 0 {
+            return Err("a report of nothing".to_owned());
+        }
+        let (mut next, end) = (at, at + u64::from(count));
+        let from = self.holds(at).ok_or("a report of a task that the worker does not hold")?;
+        for held in self.held.iter().skip(from) {
+            if next >= end {
+                break;
+            }
+            if held.at + u64::from(held.told) != next {
+                return Err("a report of tasks out of their order".to_owned());
+            }
+            next = held.at + u64::from(held.count);
+        }
+        if next < end { Err("a report of more tasks than the worker holds".to_owned()) } else { Ok(()) }
     }
 
     /// Lets go of what it holds there.
     pub(super) fn release(&mut self, place: usize, now: Instant) -> Option<Held> {
         let held = self.held.remove(place)?;
-        self.held_tasks -= u64::from(held.count - held.told);
+        self.held_tasks -= u64::from(held.left());
         if self.held.is_empty() {
             self.idle_since = now;
         }

@@ -12,6 +12,8 @@ mod deaths;
 mod giving;
 mod life;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::cmp::Reverse;
@@ -90,6 +92,8 @@ pub(super) struct Unit<S> {
     pub(super) first: u64,
     pub(super) place: Place,
     pub(super) wish: Wish,
+    /// How many workers have died that were about to begin it.
+    pub(super) deaths: u32,
 }
 
 /// What whoever submitted a unit wants of it now.
@@ -141,11 +145,18 @@ pub(super) struct Machine<S> {
     pub(super) all_full: bool,
     /// How many workers in a row could not begin.
     pub(super) failed_starts: u32,
+    /// How many in a row have died before they had done anything.
+    pub(super) idle_deaths: u32,
     /// No worker is started before.
     pub(super) start_at: Option<Instant>,
     /// When to look next.
     pub(super) tick_at: Option<Instant>,
     pub(super) chance: fastrand::Rng,
+}
+
+/// A wait that is too long to be counted is a year.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 /// A slot with an order, for the heap.
@@ -179,6 +190,7 @@ impl<S: Hears> Machine<S> {
             next_worker: 0,
             all_full: false,
             failed_starts: 0,
+            idle_deaths: 0,
             start_at: None,
             tick_at: None,
             chance: fastrand::Rng::with_seed(seed),
@@ -193,13 +205,14 @@ impl<S: Hears> Machine<S> {
     /// Takes a unit. The pool is open. Workers get it with the next [`hand_out`](Self::hand_out).
     pub(super) fn submit(&mut self, work: Work, terms: Terms, sink: S, first: u64) -> Slot {
         let (place, wish) = (Place::Waiting, Wish::ToBeDone);
-        let unit = Unit { work, terms, tries: 0, sink, first, place, wish };
+        let unit = Unit { work, terms, tries: 0, sink, first, place, wish, deaths: 0 };
         self.add_waiting(unit, false)
     }
 
     /// Gives to workers what has been submitted.
     pub(super) fn hand_out(&mut self, now: Instant, world: &mut impl World<S>) {
         self.spread(now, world);
+        self.look_for_hoards(now, world);
         self.keep_up(now, world);
     }
 
@@ -288,11 +301,12 @@ impl<S: Hears> Machine<S> {
             first: unit.first + u64::from(at),
             place: Place::Waiting,
             wish: Wish::ToBeDone,
+            deaths: 0,
         };
         if wait.is_zero() {
             self.add_waiting(again, false);
         } else {
-            let at = now + wait;
+            let at = later(now, wait);
             let slot = self.units.insert(Unit { place: Place::Later(at), ..again });
             self.later.push(Reverse((at, slot.into())));
             self.want_tick(at);
@@ -308,7 +322,7 @@ impl<S: Hears> Machine<S> {
         if wait.is_zero() {
             self.wait_again(slot, false);
         } else if let Some(unit) = self.units.get_mut(slot) {
-            let at = now + wait;
+            let at = later(now, wait);
             unit.place = Place::Later(at);
             self.later.push(Reverse((at, slot.into())));
             self.want_tick(at);
@@ -343,6 +357,13 @@ impl<S: Hears> Machine<S> {
     /// Has `tick` called at `at` at the latest.
     pub(super) fn want_tick(&mut self, at: Instant) {
         self.tick_at = Some(self.tick_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// The same after that time; never, if it is too long to be counted.
+    pub(super) fn want_tick_in(&mut self, now: Instant, time: Duration) {
+        if let Some(at) = now.checked_add(time) {
+            self.want_tick(at);
+        }
     }
 
     /// How many workers there are, those that start included.

@@ -139,7 +139,7 @@ impl PoolOptions {
     /// Has each worker call `f(worker, args)` before its first task, for what its tasks need: see [`Worker::set_state`]. `f` is
     /// a plain function, or a closure that captures nothing; it may travel with `args`, ends of pipes apart.
     ///
-    /// If it fails or panics the worker ends. After five workers in a row that could not begin the pool gives up: all its
+    /// If it fails or panics the worker ends. After seven workers in a row that could not begin the pool gives up: all its
     /// tasks fail with [`TaskError::Broken`](super::TaskError::Broken), and the reason.
     #[must_use]
     pub fn initializer<A>(mut self, f: fn(&mut Worker, A) -> Result<(), Failure>, args: A) -> Self

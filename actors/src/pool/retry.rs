@@ -78,6 +78,11 @@ impl Retries {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn most(&self) -> u32 {
+        self.most
+    }
+
     /// Says whether waits can be made from it.
     pub(super) fn check(&self) -> Result<(), crate::supervisor::BackoffError> {
         self.backoff.map_or(Ok(()), |backoff| backoff.check())

@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
+use super::life::{FIRST_WAIT, MAX_DOUBLINGS};
 use super::{Hears, Machine, Place, Wish, World};
 use crate::pool::crew::{Doom, Held, Member, Phase, Progress, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
 use crate::process::JoinError;
+
+/// A task that so many workers were about to begin when they died has failed.
+const MAX_DEATHS: u32 = 5;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,9 @@ impl<S: Hears> Machine<S> {
         }
         let Some(member) = self.crew.remove(&worker) else { return };
         let progress = progress.unwrap_or_default();
+        if matches!(member.phase, Phase::Ready | Phase::Retiring) && progress.in_hand().is_none() {
+            self.died_idle(&member, death, now, world);
+        }
         // The last ones first, as they go to the head of those that wait.
         for held in member.held.iter().rev() {
             self.take_back(held, &member, progress, death, now, world);
@@ -38,6 +45,30 @@ impl<S: Hears> Machine<S> {
         self.spread(now, world);
         world.changed();
         self.keep_up(now, world);
+    }
+
+    /// A worker has died with no task in hand. If it had done nothing, the next waits a little; and what it was about to begin
+    /// does not do that to worker after worker.
+    fn died_idle(&mut self, member: &Member, death: &Death, now: Instant, world: &mut impl World<S>) {
+        if member.done == 0 {
+            self.idle_deaths += 1;
+            if self.idle_deaths > 1 {
+                let at = now + FIRST_WAIT * 2_u32.pow((self.idle_deaths - 2).min(MAX_DOUBLINGS));
+                self.start_at = Some(at);
+                self.want_tick(at);
+            }
+        }
+        let next = member.held.front().filter(|held| held.told == 0).map(|held| held.unit);
+        let Some(unit) = next.and_then(|slot| self.units.get_mut(slot)) else { return };
+        unit.deaths += 1;
+        if unit.deaths >= MAX_DEATHS && unit.work.count == 1 {
+            let (sink, first) = (unit.sink.clone(), unit.first);
+            let error = TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: false };
+            if let Some(slot) = next {
+                self.units.remove(slot);
+            }
+            world.settle(&sink, first, Outcomes::failed(1, &error));
+        }
     }
 
     /// Takes back one unit: what had begun has failed, what had not waits again.

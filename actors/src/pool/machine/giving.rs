@@ -19,23 +19,43 @@ impl<S: Hears> Machine<S> {
     pub(super) fn spread(&mut self, now: Instant, world: &mut impl World<S>) {
         while !self.all_full {
             let next = self.peek_waiting().and_then(|slot| self.units.get(slot));
-            let Some(count) = next.map(|unit| unit.work.count) else { return };
-            let most = self.rules.tasks_a_life;
-            let open = |fits: fn(&Member) -> bool| {
-                let mut members = self.crew.values();
-                members.find(|member| member.may_take(count, most) && fits(member)).map(|member| member.id)
-            };
-            let has_a_little = || open(|member| !member.held.is_empty() && member.load() < A_LITTLE);
-            let is_idle = || open(|member| member.held.is_empty());
-            let Some(worker) = has_a_little().or_else(is_idle).or_else(|| open(|_| true)) else {
-                self.all_full = true;
+            let Some((count, is_limited)) = next.map(|unit| (unit.work.count, unit.terms.limit.is_some()))
+            else {
                 return;
             };
-            if !self.give_next(worker, now, world) {
-                // What is next is too large for it, and for all others that hold something.
+            if self.retire_those_too_old(count, now, world) {
+                continue;
+            }
+            let most = self.rules.tasks_a_life;
+            let least_of = |fits: &dyn Fn(&Member) -> bool| {
+                let open = self.crew.values().filter(|member| member.may_take(count, most) && fits(member));
+                open.min_by_key(|member| member.held_tasks).map(|member| member.id)
+            };
+            let goes_on = |member: &Member| now.saturating_duration_since(member.last_told) < HOARDS_AFTER;
+            let is_little =
+                |member: &Member| !member.held.is_empty() && member.load() < A_LITTLE && goes_on(member);
+            let has_a_little = || least_of(&is_little);
+            let is_idle = || least_of(&|member| member.held.is_empty());
+            let worker = match is_limited {
+                true => is_idle(),
+                false => has_a_little().or_else(is_idle).or_else(|| least_of(&|_| true)),
+            };
+            if !worker.is_some_and(|worker| self.give_next(worker, now, world)) {
                 self.all_full = true;
             }
         }
+    }
+
+    /// Ends workers that have nothing to do and too little life left for so many tasks; whether there were any.
+    fn retire_those_too_old(&mut self, count: u32, now: Instant, world: &mut impl World<S>) -> bool {
+        let Some(most) = self.rules.tasks_a_life else { return false };
+        let old = self.crew.values().find(|member| member.is_too_old_for(count, Some(most)));
+        let Some(worker) = old.map(|member| member.id) else { return false };
+        if let Some(member) = self.crew.get_mut(&worker) {
+            member.retire();
+        }
+        self.end_if_retired(worker, now, world);
+        true
     }
 
     /// Gives a worker its share of what waits.
@@ -50,6 +70,8 @@ impl<S: Hears> Machine<S> {
             }
         }
         if self.crew.get(&worker).is_some_and(|member| member.is_idle()) {
+            // What is next may be too much for the rest of its life.
+            self.spread(now, world);
             self.look_for_hoards(now, world);
         }
     }
@@ -73,8 +95,9 @@ impl<S: Hears> Machine<S> {
         let at = member.take(slot, unit.work.count, most, now);
         unit.place = Place::Held(worker, at);
         world.give(worker, at, &unit.work);
-        if let Some(limit) = unit.terms.limit {
-            self.want_tick(now + limit);
+        let limit = unit.terms.limit;
+        if let Some(limit) = limit {
+            self.want_tick_in(now, limit);
         }
         world.changed();
         true
@@ -102,26 +125,33 @@ impl<S: Hears> Machine<S> {
         }
     }
 
-    /// Has somebody give back what a worker without work could do.
+    /// Has somebody give back what a worker without work could do, or one that there may be besides.
     pub(super) fn look_for_hoards(&mut self, now: Instant, world: &mut impl World<S>) {
-        if self.waiting_units > 0 || !self.crew.values().any(|member| member.is_idle()) {
+        let is_idle = self.crew.values().any(|member| member.is_idle());
+        let may_grow = self.live() < self.rules.max && self.start_at.is_none();
+        if self.waiting_units > 0 || !is_idle && !may_grow {
             return;
         }
-        let holds_more = |member: &&mut Member| {
-            matches!(member.phase, Phase::Ready | Phase::Retiring)
-                && !member.recalling
-                && member.held.len() > 1
+        let holds_more = |member: &&Member| {
+            let works = matches!(member.phase, Phase::Ready | Phase::Retiring);
+            let several = member.held.len() > 1 || member.held.front().is_some_and(|held| held.left() > 1);
+            works && several && !member.recalling
         };
-        let most = self.crew.values_mut().filter(holds_more).max_by_key(|member| member.held_tasks);
-        let Some(member) = most else { return };
+        let most = self.crew.values().filter(holds_more).max_by_key(|member| member.held_tasks);
+        let Some((worker, half)) = most.map(|member| (member.id, (member.held.len() / 2) as u32)) else {
+            return;
+        };
+        let Some(member) = self.crew.get_mut(&worker) else { return };
         let silent = now.saturating_duration_since(member.last_told);
-        if silent >= HOARDS_AFTER || member.load() >= HOARDS_AFTER * 3 {
-            member.recalling = true;
-            let half = (member.held.len() / 2).max(1) as u32;
-            world.recall(member.id, half);
-        } else {
+        if silent < HOARDS_AFTER && member.load() < HOARDS_AFTER * 3 {
             let at = member.last_told + HOARDS_AFTER;
             self.want_tick(at);
+        } else if is_idle {
+            member.recalling = true;
+            world.recall(worker, half);
+        } else if !self.crew.values().any(|member| member.phase == Phase::Starting) {
+            // When it is there it finds this again.
+            self.start_one(now, world);
         }
     }
 
@@ -139,6 +169,9 @@ impl<S: Hears> Machine<S> {
         world: &mut impl World<S>,
     ) -> Result<(), String> {
         let Some(member) = self.crew.get_mut(&worker) else { return Ok(()) };
+        if member.phase == Phase::Killed(None) {
+            return Ok(());
+        }
         member.recalling &= one.is_some();
         let mut slots = Vec::with_capacity(units.len());
         for at in units {
@@ -170,6 +203,16 @@ impl<S: Hears> Machine<S> {
         Ok(())
     }
 
+    /// Drops the places of units that wait no longer, when they are most.
+    fn forget_cancelled(&mut self) {
+        let places: usize = self.waiting.values().map(|queue| queue.len()).sum();
+        if places > 2 * self.waiting_units + 64 {
+            let units = &self.units;
+            let waits = |slot: &Slot| units.get(*slot).is_some_and(|unit| unit.place == Place::Waiting);
+            self.waiting.values_mut().for_each(|queue| queue.retain(waits));
+        }
+    }
+
     /// What a worker was asked for, and did not give back, had begun.
     fn too_late_for(&mut self, worker: WorkerId, at: u64) {
         let Some(member) = self.crew.get(&worker) else { return };
@@ -199,6 +242,7 @@ impl<S: Hears> Machine<S> {
                 self.uncount_waiting(slot);
             }
             self.settle_cancelled(slot, world);
+            self.forget_cancelled();
             world.changed();
             self.keep_up(now, world);
             return Cancel::Cancelled;
@@ -210,7 +254,9 @@ impl<S: Hears> Machine<S> {
         if has_begun && !kill {
             return Cancel::Runs;
         }
-        unit.wish = if kill { Wish::ToEnd } else { Wish::NotToBegin };
+        if kill || unit.wish == Wish::ToBeDone {
+            unit.wish = if kill { Wish::ToEnd } else { Wish::NotToBegin };
+        }
         match runs {
             Some(task) => self.doom(worker, Doom::Cancelled(task), now, world),
             // It has returned, and its value is on the way.

@@ -7,11 +7,11 @@ use crate::pool::crew::{Doom, Member, Phase, WorkerId};
 use crate::pool::error::TaskError;
 
 /// How many workers in a row may fail to begin.
-const MAX_FAILED_STARTS: u32 = 5;
+const MAX_FAILED_STARTS: u32 = 7;
 /// How long the pool waits after the first of them; twice as long after each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// Not more often than that, if other workers go on meanwhile.
-const MAX_DOUBLINGS: u32 = 7;
+pub(super) const MAX_DOUBLINGS: u32 = 7;
 /// How long a worker that is to end has for it, once it holds nothing.
 pub(super) const END_WITHIN: Duration = Duration::from_secs(10);
 /// How long one that is about to be killed has to write what it has.
@@ -36,15 +36,22 @@ impl<S: Hears> Machine<S> {
         let wanted = if self.waiting_units > 0 { self.waiting_units.saturating_sub(starting()) } else { 0 };
         let live = self.live();
         let least = if self.state == State::Open { self.rules.min } else { 0 };
+        // One that is to end, and still runs its last task, has its place.
+        let there = self.crew.values().filter(|member| member.is_there()).count();
         let missing = least.saturating_sub(live).max(wanted.min(self.rules.max.saturating_sub(live)));
+        let missing = missing.min(self.rules.max.saturating_sub(there));
         // After a failure one tries for all.
         let at_once = if self.failed_starts > 0 { usize::from(starting() == 0) } else { usize::MAX };
         for _ in 0..missing.min(at_once) {
-            let id = self.next_worker;
-            self.next_worker += 1;
-            self.crew.insert(id, Member::new(id, now));
-            world.start(id);
+            self.start_one(now, world);
         }
+    }
+
+    pub(super) fn start_one(&mut self, now: Instant, world: &mut impl World<S>) {
+        let id = self.next_worker;
+        self.next_worker += 1;
+        self.crew.insert(id, Member::new(id, now));
+        world.start(id);
     }
 
     /// A worker is there.
@@ -58,10 +65,10 @@ impl<S: Hears> Machine<S> {
         member.idle_since = now;
         self.failed_starts = 0;
         if let Some(life) = self.rules.life {
-            self.want_tick(now + life);
+            self.want_tick_in(now, life);
         }
         if let Some(idle) = self.rules.idle_for {
-            self.want_tick(now + idle);
+            self.want_tick_in(now, idle);
         }
         self.all_full = false;
         self.spread(now, world);
@@ -151,6 +158,9 @@ impl<S: Hears> Machine<S> {
         }
         let at = now + WRITE_WITHIN;
         member.phase = Phase::Doomed(why, at);
+        // Nothing shall begin behind the task that is to end.
+        member.recalling = true;
+        world.recall(worker, u32::MAX);
         world.flush(worker);
         self.want_tick(at);
     }
@@ -166,13 +176,15 @@ impl<S: Hears> Machine<S> {
         let Phase::Doomed(why, _) = member.phase else { return };
         let goes_on = match why {
             Doom::TimeLimit(task) | Doom::Cancelled(task) => world.progress(worker).in_hand() != Some(task),
-            Doom::Stuck => false,
+            Doom::Stuck(task) => world.progress(worker).begun > task,
         };
         if goes_on {
             member.goes_on();
             self.all_full = false;
             self.spread(now, world);
             self.end_if_retired(worker, now, world);
+            // It may have run out of time by now.
+            self.want_tick(now);
         } else {
             member.phase = Phase::Killed(Some(why));
             world.kill(worker);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use callboard_core::Slot;
 
 use super::{Hears, Machine, World};
-use crate::pool::crew::WorkerId;
+use crate::pool::crew::{Phase, WorkerId};
 use crate::pool::work::Outcomes;
 
 /// Units whose tasks were told of together.
@@ -32,14 +32,17 @@ impl<S: Hears> Machine<S> {
         world: &mut impl World<S>,
     ) -> Result<(), String> {
         let Some(member) = self.crew.get_mut(&worker) else { return Ok(()) };
-        if outcomes.count == 0 {
-            return Err("a report of nothing".to_owned());
+        if member.phase == Phase::Killed(None) {
+            // All that it held was settled otherwise.
+            return Ok(());
         }
+        member.check_report(at, outcomes.count)?;
+        self.idle_deaths = 0;
         member.measured(outcomes.count, outcomes.nanos, now);
         let mut at = at;
         let mut rest = Some(outcomes);
         while let Some(mut outcomes) = rest.take() {
-            let (run, told) = self.take_run(worker, at, &outcomes, now)?;
+            let (run, told) = self.take_run(worker, at, &outcomes, now);
             if run < outcomes.count {
                 rest = Some(outcomes.split_off(run));
                 at += u64::from(run);
@@ -57,23 +60,14 @@ impl<S: Hears> Machine<S> {
     }
 
     /// Takes tasks from a worker's hands, as many of `outcomes` as one can be told of at once; how many.
-    fn take_run(
-        &mut self,
-        worker: WorkerId,
-        at: u64,
-        outcomes: &Outcomes,
-        now: Instant,
-    ) -> Result<(u32, Told), String> {
-        let Some(member) = self.crew.get_mut(&worker) else { return Ok((outcomes.count, Told::default())) };
+    fn take_run(&mut self, worker: WorkerId, at: u64, outcomes: &Outcomes, now: Instant) -> (u32, Told) {
+        let Some(member) = self.crew.get_mut(&worker) else { return (outcomes.count, Told::default()) };
         let (mut run, mut told) = (0, Told::default());
         while run < outcomes.count {
-            let place = member.holds(at + u64::from(run));
-            let place = place.ok_or("a report of a task that the worker does not hold")?;
+            // It was checked that it holds all of them.
+            let Some(place) = member.holds(at + u64::from(run)) else { break };
             let held = &mut member.held[place];
             let offset = (at + u64::from(run) - held.at) as u32;
-            if offset != held.told {
-                return Err("a report of tasks out of their order".to_owned());
-            }
             let slot = held.unit;
             if let Some((first, from)) = told.first {
                 // Whoever hears of the first hears of this one as the next.
@@ -85,7 +79,7 @@ impl<S: Hears> Machine<S> {
                     _ => false,
                 };
                 if !goes_on || !outcomes.are_values() {
-                    return Ok((run, told));
+                    return (run, told);
                 }
             } else {
                 told.first = Some((slot, offset));
@@ -99,6 +93,6 @@ impl<S: Hears> Machine<S> {
                 member.release(place, now);
             }
         }
-        Ok((run, told))
+        (run, told)
     }
 }

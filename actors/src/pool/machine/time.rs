@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::{Hears, Machine, Place, Wish, World};
 use crate::pool::crew::{Doom, Phase, WorkerId};
 
+/// How much longer a worker has for beginning a task than for the task.
+const TO_BEGIN: Duration = Duration::from_millis(50);
 /// How soon a task is looked at again that could not be judged.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -67,9 +69,9 @@ impl<S: Hears> Machine<S> {
         let (since, why) = match progress.in_hand().filter(|task| within.contains(task)) {
             Some(task) => (held.given, Doom::TimeLimit(task)),
             // It does not even begin, and has nothing else to do.
-            None if progress.begun <= held.at => (held.given, Doom::Stuck),
+            None if progress.begun <= held.at => (held.given + TO_BEGIN, Doom::Stuck(held.at)),
             // It has returned, and its report is on the way.
-            None => (now, Doom::Stuck),
+            None => (now, Doom::Stuck(held.at)),
         };
         let at = since.checked_add(limit);
         match at {
@@ -96,10 +98,8 @@ impl<S: Hears> Machine<S> {
 
     fn tick_life(&mut self, worker: WorkerId, now: Instant, world: &mut impl World<S>) {
         let Some(life) = self.rules.life else { return };
-        let Some(at) = self.crew.get(&worker).and_then(|member| member.ready).map(|ready| ready + life)
-        else {
-            return;
-        };
+        let ready = self.crew.get(&worker).filter(|member| !member.retired).and_then(|member| member.ready);
+        let Some(at) = ready.and_then(|ready| ready.checked_add(life)) else { return };
         if at <= now {
             self.retire(worker, now, world);
         } else {
@@ -111,11 +111,15 @@ impl<S: Hears> Machine<S> {
     fn tick_idle(&mut self, now: Instant, world: &mut impl World<S>) {
         let Some(idle_for) = self.rules.idle_for else { return };
         let mut spare = self.live().saturating_sub(self.rules.min);
+        if spare > 0 {
+            // For those that have work now.
+            self.want_tick_in(now, idle_for);
+        }
         let idle: Vec<(WorkerId, Instant)> = self
             .crew
             .values()
             .filter(|member| member.is_idle())
-            .map(|member| (member.id, member.idle_since + idle_for))
+            .filter_map(|member| Some((member.id, member.idle_since.checked_add(idle_for)?)))
             .collect();
         for (worker, at) in idle {
             if spare == 0 {

@@ -1,0 +1,507 @@
+//! Workers as the table meets them, in one thread and in virtual time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use callboard_core::{ByteStrings, Slot, push_bytes};
+
+use crate::pool::crew::{Phase, Progress, WorkerId};
+use crate::pool::error::TaskError;
+use crate::pool::machine::{Cancel, Death, Hears, Machine, Place, Rules, State, World};
+use crate::pool::retry::Retries;
+use crate::pool::work::{Outcomes, Terms, Work};
+use crate::process::JoinError;
+
+/// A unit's number, which is what hears of it.
+pub(super) type Unit = u64;
+
+impl Hears for Unit {
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// What came of a task.
+#[derive(Clone, Debug)]
+pub(super) enum Seen {
+    Value,
+    Error(TaskError),
+}
+
+#[derive(Debug)]
+enum Order {
+    Give(u64, Vec<(Unit, u64)>),
+    Recall(u32),
+    RecallOne(u64),
+    Flush,
+    Finish,
+}
+
+#[derive(Debug)]
+enum Word {
+    Told(u64, u32, Vec<(Unit, u64)>),
+    Recalled(Option<u64>, Vec<u64>),
+    Flushed,
+}
+
+#[derive(Debug, Default)]
+struct Fake {
+    ready: bool,
+    orders: VecDeque<Order>,
+    inbox: VecDeque<(u64, Vec<(Unit, u64)>)>,
+    /// The unit at work, and how many of its tasks have begun.
+    at_work: Option<(u64, Vec<(Unit, u64)>, usize, usize)>,
+    /// Returned, and not told.
+    untold: Vec<(Unit, u64)>,
+    untold_at: u64,
+    words: VecDeque<Word>,
+    progress: Progress,
+    finish: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Fakes {
+    fakes: BTreeMap<WorkerId, Fake>,
+    pub(super) seen: HashMap<(Unit, u64), Seen>,
+    pub(super) runs: HashMap<(Unit, u64), u32>,
+    /// The units of single tasks, in the order in which they began.
+    pub(super) order: Vec<Unit>,
+    pub(super) dooms: Vec<WorkerId>,
+    pub(super) killed: Vec<WorkerId>,
+    starts: VecDeque<WorkerId>,
+}
+
+impl World<Unit> for Fakes {
+    fn start(&mut self, worker: WorkerId) {
+        self.starts.push_back(worker);
+        self.fakes.insert(worker, Fake::default());
+    }
+
+    fn give(&mut self, worker: WorkerId, at: u64, work: &Work) {
+        let tasks: Vec<(Unit, u64)> = ByteStrings::new(&work.args)
+            .map(|arg| {
+                let arg: [u8; 16] = arg.unwrap().try_into().unwrap();
+                let (unit, task) = arg.split_at(8);
+                (u64::from_le_bytes(unit.try_into().unwrap()), u64::from_le_bytes(task.try_into().unwrap()))
+            })
+            .collect();
+        assert_eq!(tasks.len(), work.count as usize);
+        self.fake(worker).orders.push_back(Order::Give(at, tasks));
+    }
+
+    fn recall(&mut self, worker: WorkerId, count: u32) {
+        self.fake(worker).orders.push_back(Order::Recall(count));
+    }
+
+    fn recall_one(&mut self, worker: WorkerId, at: u64) {
+        self.fake(worker).orders.push_back(Order::RecallOne(at));
+    }
+
+    fn flush(&mut self, worker: WorkerId) {
+        self.dooms.push(worker);
+        self.fake(worker).orders.push_back(Order::Flush);
+    }
+
+    fn finish(&mut self, worker: WorkerId) {
+        self.fake(worker).orders.push_back(Order::Finish);
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        self.killed.push(worker);
+    }
+
+    fn progress(&mut self, worker: WorkerId) -> Progress {
+        self.fakes.get(&worker).map(|fake| fake.progress).unwrap_or_default()
+    }
+
+    fn settle(&mut self, sink: &Unit, first: u64, outcomes: Outcomes) {
+        for (at, value) in ByteStrings::new(&outcomes.values).enumerate() {
+            let at = at as u32;
+            if outcomes.again.contains(&at) {
+                continue;
+            }
+            let error =
+                outcomes.errors.iter().find(|(place, _)| *place == at).map(|(_, error)| error.clone());
+            assert_eq!(value.unwrap().is_empty(), error.is_some(), "a value or an error");
+            let task = (*sink, first + u64::from(at));
+            let before = self.seen.insert(task, error.map_or(Seen::Value, Seen::Error));
+            assert!(before.is_none(), "{task:?} was settled twice: {before:?}");
+        }
+    }
+
+    fn changed(&mut self) {}
+}
+
+impl Fakes {
+    fn fake(&mut self, worker: WorkerId) -> &mut Fake {
+        self.fakes.get_mut(&worker).expect("a worker that was started and has not ended")
+    }
+}
+
+/// A table, its world, and a time.
+pub(super) struct Play {
+    pub(super) machine: Machine<Unit>,
+    pub(super) world: Fakes,
+    now: Instant,
+    next: Unit,
+    chance: fastrand::Rng,
+    seed: u64,
+    tasks: HashMap<Unit, (u32, Terms, Slot)>,
+}
+
+impl Play {
+    pub(super) fn new(rules: Rules, seed: u64) -> Self {
+        let mut play = Self {
+            machine: Machine::new(rules, seed),
+            world: Fakes::default(),
+            now: Instant::now(),
+            next: 0,
+            chance: fastrand::Rng::with_seed(seed),
+            seed,
+            tasks: HashMap::new(),
+        };
+        play.machine.keep_up(play.now, &mut play.world);
+        play
+    }
+
+    pub(super) fn submit(&mut self, count: u32, terms: Terms) -> Unit {
+        let unit = self.next;
+        self.next += 1;
+        let mut args = Vec::new();
+        for task in 0..u64::from(count) {
+            push_bytes(&mut args, &[unit.to_le_bytes(), task.to_le_bytes()].concat());
+        }
+        let work = Work { args, count, ..Work::default() };
+        let slot = self.machine.submit(work, terms, unit, 0);
+        self.machine.hand_out(self.now, &mut self.world);
+        self.tasks.insert(unit, (count, terms, slot));
+        unit
+    }
+
+    pub(super) fn cancel(&mut self, unit: Unit, kill: bool) -> Cancel {
+        let slot = self.tasks[&unit].2;
+        self.machine.cancel(slot, kill, self.now, &mut self.world)
+    }
+
+    /// Has the next worker that was asked for begin.
+    pub(super) fn start_worker(&mut self) -> WorkerId {
+        while let Some(worker) = self.world.starts.pop_front() {
+            if self.machine.crew.get(&worker).is_some_and(|member| member.phase == Phase::Starting) {
+                self.world.fake(worker).ready = true;
+                self.machine.ready(worker, self.now, &mut self.world);
+                return worker;
+            }
+        }
+        panic!("play {}: no worker was asked for", self.seed);
+    }
+
+    pub(super) fn fail_start(&mut self, why: &str) {
+        if let Some(worker) = self.world.starts.pop_front() {
+            self.world.fakes.remove(&worker);
+            self.machine.failed_start(worker, why, self.now, &mut self.world);
+        }
+    }
+
+    pub(super) fn holds(&self, worker: WorkerId) -> usize {
+        self.machine.crew.get(&worker).map_or(0, |member| member.held.len())
+    }
+
+    pub(super) fn waits(&self) -> usize {
+        self.machine.waiting_units
+    }
+
+    /// Lets time pass, tick by tick.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.machine.tick_at.filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.machine.tick(self.now, &mut self.world);
+        }
+        self.now = until;
+    }
+
+    /// A worker takes what it was sent.
+    fn deliver(&mut self, worker: WorkerId) -> bool {
+        let fake = self.world.fake(worker);
+        let Some(order) = fake.orders.pop_front() else { return false };
+        match order {
+            Order::Give(at, tasks) => fake.inbox.push_back((at, tasks)),
+            Order::Recall(count) => {
+                let stay = fake.inbox.len().saturating_sub(count as usize);
+                let units = fake.inbox.split_off(stay).into_iter().map(|(at, _)| at).collect();
+                fake.words.push_back(Word::Recalled(None, units));
+            }
+            Order::RecallOne(wanted) => {
+                let place = fake.inbox.iter().position(|(at, _)| *at == wanted);
+                let units = place.and_then(|place| fake.inbox.remove(place)).into_iter().map(|(at, _)| at);
+                let units = units.collect();
+                fake.words.push_back(Word::Recalled(Some(wanted), units));
+            }
+            Order::Flush => {
+                fake.tell();
+                fake.words.push_back(Word::Flushed);
+            }
+            Order::Finish => fake.finish = true,
+        }
+        true
+    }
+
+    pub(super) fn deliver_all(&mut self, worker: WorkerId) {
+        while self.deliver(worker) {}
+    }
+
+    /// The table hears what a worker has said.
+    fn hear(&mut self, worker: WorkerId) -> bool {
+        let Some(word) = self.world.fakes.get_mut(&worker).and_then(|fake| fake.words.pop_front()) else {
+            return false;
+        };
+        let (now, world) = (self.now, &mut self.world);
+        let heard = match word {
+            Word::Told(at, count, tasks) => {
+                let mut values = Vec::new();
+                tasks.iter().for_each(|(unit, _)| push_bytes(&mut values, &unit.to_le_bytes()));
+                // Light, as a worker measures it.
+                let outcomes =
+                    Outcomes { count, values, nanos: 500 * u64::from(count), ..Outcomes::default() };
+                self.machine.told(worker, at, outcomes, now, world)
+            }
+            Word::Recalled(one, units) => self.machine.recalled(worker, one, &units, now, world),
+            Word::Flushed => {
+                self.machine.flushed(worker, now, world);
+                Ok(())
+            }
+        };
+        assert_eq!(heard, Ok(()), "play {}: a sound worker is refused", self.seed);
+        true
+    }
+
+    pub(super) fn hear_all(&mut self, worker: WorkerId) {
+        while self.hear(worker) {}
+    }
+
+    /// A worker begins the next task, if it has none in hand.
+    pub(super) fn begin(&mut self, worker: WorkerId) {
+        let Fakes { fakes, runs, order, .. } = &mut self.world;
+        let Some(fake) = fakes.get_mut(&worker) else { return };
+        if fake.at_work.is_none()
+            && let Some((at, tasks)) = fake.inbox.pop_front()
+        {
+            if fake.untold_at + fake.untold.len() as u64 != at {
+                fake.tell();
+            }
+            fake.at_work = Some((at, tasks, 0, 0));
+        }
+        if let Some((at, tasks, begun, returned)) = &mut fake.at_work
+            && begun == returned
+        {
+            fake.progress.begun = *at + *begun as u64 + 1;
+            *runs.entry(tasks[*begun]).or_default() += 1;
+            order.push(tasks[*begun].0);
+            *begun += 1;
+        }
+    }
+
+    /// The task in its hand returns.
+    pub(super) fn finish(&mut self, worker: WorkerId) {
+        let fake = self.world.fake(worker);
+        if let Some((at, tasks, begun, returned)) = &mut fake.at_work
+            && begun > returned
+        {
+            let number = *at + *returned as u64;
+            fake.progress.returned = number + 1;
+            if fake.untold.is_empty() {
+                fake.untold_at = number;
+            }
+            fake.untold.push(tasks[*returned]);
+            *returned += 1;
+            if *returned == tasks.len() {
+                fake.at_work = None;
+            }
+        }
+    }
+
+    /// A worker does all it has, and the table hears of it.
+    pub(super) fn work_off(&mut self, worker: WorkerId) {
+        loop {
+            self.deliver_all(worker);
+            let fake = self.world.fake(worker);
+            if fake.inbox.is_empty()
+                && fake.at_work.is_none()
+                && fake.untold.is_empty()
+                && fake.words.is_empty()
+            {
+                return;
+            }
+            self.begin(worker);
+            self.finish(worker);
+            self.world.fake(worker).tell();
+            self.hear_all(worker);
+        }
+    }
+
+    /// A worker dies: what it had written is heard, and nothing else.
+    pub(super) fn die(&mut self, worker: WorkerId) {
+        self.hear_all(worker);
+        let Some(fake) = self.world.fakes.remove(&worker) else { return };
+        self.world.starts.retain(|other| *other != worker);
+        let why = JoinError::Signalled { signal: 9, name: "SIGKILL", core_dumped: false };
+        let death = Death { pid: Some(1), why };
+        let progress = fake.ready.then_some(fake.progress);
+        self.machine.ended(worker, progress, &death, self.now, &mut self.world);
+    }
+
+    /// Something happens, by chance.
+    pub(super) fn step(&mut self, deadly: bool) {
+        let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
+        let worker = self.chance.choice(workers);
+        let dice = self.chance.u32(0..100);
+        match (dice, worker) {
+            (0..20, _) => self.submit_by_chance(deadly),
+            (20..30, _) if !self.world.starts.is_empty() => {
+                if deadly && self.chance.u32(0..10) == 0 {
+                    self.fail_start("by chance");
+                } else if self.machine.crew.values().any(|member| member.phase == Phase::Starting) {
+                    self.start_worker();
+                }
+            }
+            (30..45, Some(worker)) => _ = self.deliver(worker),
+            (45..60, Some(worker)) => self.begin(worker),
+            (60..75, Some(worker)) => self.finish(worker),
+            (75..80, Some(worker)) => self.world.fake(worker).tell(),
+            (80..90, Some(worker)) => _ = self.hear(worker),
+            (90..93, _) => {
+                let time = self.chance.u64(0..80);
+                self.pass(Duration::from_millis(time));
+            }
+            (93..95, Some(worker)) if deadly => {
+                if self.chance.bool() {
+                    // Not all that it said had been written.
+                    self.world.fake(worker).words.truncate(1);
+                }
+                self.die(worker);
+            }
+            (95..98, _) if deadly && self.next > 0 => {
+                let unit = self.chance.u64(0..self.next);
+                let kill = self.chance.bool();
+                self.cancel(unit, kill);
+            }
+            (98, Some(worker)) => self.machine.retire(worker, self.now, &mut self.world),
+            _ => {}
+        }
+        self.end_those_that_are_over();
+    }
+
+    fn submit_by_chance(&mut self, deadly: bool) {
+        let limited = deadly && self.chance.u32(0..8) == 0;
+        let count = if limited { 1 } else { self.chance.u32(1..5) };
+        let most = if deadly { self.chance.u32(0..3) } else { 0 };
+        let terms = Terms {
+            priority: self.chance.i32(0..2),
+            limit: limited.then_some(Duration::from_millis(100)),
+            retries: Retries::up_to(most),
+        };
+        self.submit(count, terms);
+    }
+
+    /// Ends workers that were killed, and those that were told to end and have done everything.
+    fn end_those_that_are_over(&mut self) {
+        for worker in std::mem::take(&mut self.world.killed) {
+            self.die(worker);
+        }
+        let is_over = |fake: &Fake| {
+            fake.finish && fake.inbox.is_empty() && fake.at_work.is_none() && fake.orders.is_empty()
+        };
+        let over: Vec<WorkerId> =
+            self.world.fakes.iter().filter(|(_, fake)| is_over(fake)).map(|(worker, _)| *worker).collect();
+        for worker in over {
+            self.world.fake(worker).tell();
+            self.die(worker);
+        }
+    }
+
+    /// What must hold at any moment.
+    pub(super) fn check(&self) {
+        let waiting: Vec<_> = self
+            .machine
+            .units
+            .iter()
+            .filter(|(_, unit)| unit.place == Place::Waiting)
+            .map(|(_, unit)| unit)
+            .collect();
+        let seed = self.seed;
+        assert_eq!(waiting.len(), self.machine.waiting_units, "play {seed}: units that wait");
+        let tasks: usize = waiting.iter().map(|unit| unit.work.count as usize).sum();
+        assert_eq!(tasks, self.machine.waiting_tasks, "play {seed}: tasks that wait");
+        let bytes: usize = waiting.iter().map(|unit| unit.work.bytes()).sum();
+        assert_eq!(bytes, self.machine.waiting_bytes, "play {seed}: bytes that wait");
+        for member in self.machine.crew.values() {
+            let held: u64 = member.held.iter().map(|held| u64::from(held.count - held.told)).sum();
+            assert_eq!(held, member.held_tasks, "play {seed}: what worker {} holds", member.id);
+            assert!(
+                waiting.is_empty() || !member.is_idle() || member.recalling,
+                "play {seed}: work waits, and {} is idle",
+                member.id
+            );
+        }
+        for ((unit, task), runs) in &self.world.runs {
+            let most = self.tasks[unit].1.retries.most();
+            assert!(*runs <= most + 1, "play {seed}: {unit}.{task} ran {runs} times of {}", most + 1);
+        }
+    }
+
+    /// Nothing bad happens any more: everything comes to its end.
+    pub(super) fn settle_all(&mut self) {
+        for _ in 0..10_000 {
+            if self.machine.units.is_empty() {
+                break;
+            }
+            self.end_those_that_are_over();
+            while self.machine.crew.values().any(|member| member.phase == Phase::Starting) {
+                self.start_worker();
+            }
+            let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
+            for worker in workers {
+                if self.world.fakes.contains_key(&worker) {
+                    self.work_off(worker);
+                }
+            }
+            self.end_those_that_are_over();
+            self.pass(Duration::from_millis(50));
+            self.check();
+        }
+        let seed = self.seed;
+        assert!(self.machine.units.is_empty(), "play {seed}: units are left");
+        for (unit, (count, ..)) in &self.tasks {
+            for task in 0..u64::from(*count) {
+                assert!(
+                    self.world.seen.contains_key(&(*unit, task)),
+                    "play {seed}: {unit}.{task} was forgotten"
+                );
+            }
+        }
+        if self.machine.state == State::Open {
+            self.machine.state = State::Draining;
+            self.machine.keep_up(self.now, &mut self.world);
+        }
+        for _ in 0..1_000 {
+            let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
+            for worker in workers {
+                self.deliver_all(worker);
+                self.hear_all(worker);
+            }
+            self.end_those_that_are_over();
+            self.pass(Duration::from_millis(50));
+        }
+        assert!(self.machine.is_over(), "play {seed}: workers are left");
+    }
+}
+
+impl Fake {
+    /// Says what has returned.
+    fn tell(&mut self) {
+        let tasks = std::mem::take(&mut self.untold);
+        if !tasks.is_empty() {
+            self.words.push_back(Word::Told(self.untold_at, tasks.len() as u32, tasks));
+        }
+    }
+}
