@@ -167,6 +167,11 @@ impl Outbox {
         waiting(&self.control) + waiting(&self.data) + waiting(&self.writing)
     }
 
+    /// Whether everything that was appended is with the kernel, or never will be.
+    pub(crate) fn is_written(&self) -> bool {
+        self.broken || !self.busy && !self.holds_something() && self.writing.is_done()
+    }
+
     /// Gives the frame that items may still join its length, and joins nothing more to it.
     fn close_open(&mut self) {
         if let Some(Open { at, .. }) = self.open.take() {

@@ -88,6 +88,7 @@ pub struct Pool {
     inner: Arc<Inner>,
     terms: Terms,
     max: usize,
+    tasks_a_life: Option<u64>,
 }
 
 impl Node {
@@ -105,7 +106,7 @@ impl Pool {
     fn start(node: &Node, options: PoolOptions) -> Result<Self, PoolError> {
         let runtime = Arc::clone(node.runtime());
         let rules = options.rules(runtime.budget())?;
-        let (max, terms, mode) = (rules.max, options.terms, options.mode);
+        let (max, tasks_a_life, terms, mode) = (rules.max, rules.tasks_a_life, options.terms, options.mode);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         if max > processors {
             runtime.warn_of_many_workers(max, processors);
@@ -132,7 +133,7 @@ impl Pool {
             is_process: mode == Workers::Processes,
         };
         let inline = if mode == Workers::Inline {
-            Some(Mutex::new(Inline { launch, wanted, bench: None }))
+            Some(Inline::new(launch, wanted))
         } else {
             let of = Arc::downgrade(&cell);
             let thread = std::thread::Builder::new().name("callboard-pool".to_owned());
@@ -144,7 +145,7 @@ impl Pool {
         };
         cell.run(&runtime, |machine, effects| machine.keep_up(Instant::now(), effects));
         let inner = Inner { runtime, cell, inline, call_backs: Mutex::default() };
-        Ok(Self { inner: Arc::new(inner), terms, max })
+        Ok(Self { inner: Arc::new(inner), terms, max, tasks_a_life })
     }
 
     /// Hands in `f(args)`, waiting for room if too many tasks wait.

@@ -195,6 +195,11 @@ impl WaitAny {
         }
     }
 
+    /// Adds something of this node that has no public face.
+    pub(crate) fn add_poll(&mut self, what: Arc<dyn Poll>) -> Member {
+        self.insert(what, false)
+    }
+
     /// Adds a moment. Once it has come a wait names it, a single time, and it is no longer a member.
     pub fn add_time(&mut self, at: Instant) -> Member {
         self.insert(Arc::new(Time(at)), true)

@@ -5,13 +5,14 @@
 
 mod effects;
 mod link;
+mod running;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, decode};
+use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, TimerKey, decode};
 use callboard_ipc::Counter;
 use parking_lot::Mutex;
 
@@ -19,23 +20,26 @@ use super::crew::{Phase, WorkerId};
 use super::inbox::Inbox;
 use super::machine::{Death, Hears, Machine};
 use super::stats::Figures;
-use super::wire::{ToPool, ToWorker, Told};
+use super::wire::{ToPool, Told};
 use super::work::Outcomes;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::{Hook, Hooks};
 use crate::parcel::Rights;
 use crate::peer::Peer;
+use crate::process::Process;
 use crate::process::routine::Routine;
-use crate::process::{JoinError, Process};
 use crate::runtime::Runtime;
 
-pub(super) use self::effects::Effects;
 use self::link::{Link, Linked};
 
 /// Who hears what came of tasks. Called with the cell locked: it takes no lock but its own.
 pub(super) trait Target: Send + Sync {
-    fn settled(&self, first: u64, outcomes: Outcomes);
+    /// What it has to call is left in `calls`, for when that is unlocked.
+    fn settled(&self, first: u64, outcomes: Outcomes, calls: &mut Vec<Call>);
 }
+
+/// Somebody else's code, to be called with nothing locked.
+pub(super) type Call = Box<dyn FnOnce() + Send>;
 
 pub(super) type Sink = Arc<dyn Target>;
 
@@ -60,7 +64,7 @@ pub(super) struct State {
     last: Option<(Routine, u32)>,
     hooks: Hooks,
     /// When the next tick comes.
-    ticks_at: Option<Instant>,
+    tick: Option<(Instant, TimerKey)>,
     pub(super) figures: Figures,
 }
 
@@ -69,16 +73,6 @@ pub(super) struct PoolCell {
     pub(super) state: Mutex<State>,
     /// To the thread that starts workers; none if the pool is inline, or has ended.
     starter: Mutex<Option<Sender<WorkerId>>>,
-}
-
-/// What is to be done when the cell is unlocked.
-#[derive(Default)]
-pub(super) struct After {
-    starts: Vec<WorkerId>,
-    kills: Vec<WorkerId>,
-    /// For workers in this process, which may answer at once.
-    tells: Vec<(Arc<Inbox>, ToWorker)>,
-    changed: bool,
 }
 
 impl PoolCell {
@@ -96,7 +90,7 @@ impl PoolCell {
             known: HashMap::new(),
             last: None,
             hooks: Hooks::default(),
-            ticks_at: None,
+            tick: None,
             figures: Figures::default(),
         };
         runtime.add_cell(|slot| {
@@ -106,80 +100,6 @@ impl PoolCell {
                 starter: Mutex::new(starter),
             })
         })
-    }
-
-    /// Runs the machine, and does what follows.
-    pub(super) fn run<R>(
-        &self,
-        runtime: &Arc<Runtime>,
-        with: impl FnOnce(&mut Machine<Sink>, &mut Effects<'_>) -> R,
-    ) -> R {
-        let mut after = After::default();
-        let result = self.run_then(runtime, &mut after, with);
-        self.after(runtime, after);
-        result
-    }
-
-    fn run_then<R>(
-        &self,
-        runtime: &Arc<Runtime>,
-        after: &mut After,
-        with: impl FnOnce(&mut Machine<Sink>, &mut Effects<'_>) -> R,
-    ) -> R {
-        let mut state = self.state.lock();
-        let State { machine, links, functions, figures, .. } = &mut *state;
-        let result = with(machine, &mut Effects { runtime, links, functions, figures, after });
-        let wants = state.machine.tick_at.filter(|at| state.ticks_at.is_none_or(|ticks| *at < ticks));
-        if let Some(at) = wants {
-            state.ticks_at = Some(at);
-            drop(state);
-            runtime.tick_at(at, self.address.slot);
-        }
-        result
-    }
-
-    fn after(&self, runtime: &Arc<Runtime>, after: After) {
-        let After { starts, kills, tells, changed } = after;
-        if changed {
-            let hooks = self.state.lock().hooks.take();
-            hooks.iter().for_each(|hook| hook.notify());
-        }
-        for worker in starts {
-            let starter = self.starter.lock().clone();
-            if starter.is_none_or(|starter| starter.send(worker).is_err()) {
-                self.run(runtime, |machine, effects| {
-                    machine.failed_start(worker, "its node has ended", Instant::now(), effects);
-                });
-            }
-        }
-        for (inbox, message) in tells {
-            inbox.told(runtime, message);
-        }
-        for worker in kills {
-            self.kill(runtime, worker);
-        }
-    }
-
-    fn kill(&self, runtime: &Arc<Runtime>, worker: WorkerId) {
-        let (process, inbox) = {
-            let state = self.state.lock();
-            let inbox = match state.links.get(&worker).map(|linked| &linked.link) {
-                Some(Link::Here { inbox, .. }) => Some(Arc::clone(inbox)),
-                _ => None,
-            };
-            (state.processes.get(&worker).cloned(), inbox)
-        };
-        // One that is not there yet is looked for by who starts it.
-        if let Some(process) = process
-            && let Err(error) = process.kill()
-        {
-            runtime.complain(&format!("worker {worker} of a pool can't be killed: {error}"));
-        }
-        if let Some(inbox) = inbox {
-            // A thread can't be ended: it is given up, and what it still does is for nobody.
-            inbox.cut_off();
-            self.ended(runtime, worker, &Death { pid: None, why: JoinError::Vanished });
-        }
     }
 
     // ---- functions ------------------------------------------------------------------------------
@@ -202,10 +122,14 @@ impl PoolCell {
 
     // ---- workers --------------------------------------------------------------------------------
 
-    /// Whether a worker is still to be started.
+    /// Whether a worker is still to be started: then it is about to be.
     pub(super) fn is_wanted(&self, worker: WorkerId) -> bool {
-        let state = self.state.lock();
-        state.machine.crew.get(&worker).is_some_and(|member| member.phase == Phase::Starting)
+        let mut state = self.state.lock();
+        let member = state.machine.crew.get_mut(&worker);
+        member.is_some_and(|member| {
+            member.is_beginning = true;
+            member.phase == Phase::Starting
+        })
     }
 
     /// A worker in this very process is there.
@@ -235,7 +159,10 @@ impl PoolCell {
     /// A worker could not begin.
     pub(super) fn failed_start(&self, runtime: &Arc<Runtime>, worker: WorkerId, why: &str) {
         self.state.lock().processes.remove(&worker);
-        self.run(runtime, |machine, effects| machine.failed_start(worker, why, Instant::now(), effects));
+        self.run(runtime, |machine, effects| {
+            effects.figures.ended(worker);
+            machine.failed_start(worker, why, Instant::now(), effects);
+        });
     }
 
     /// A worker has ended, after everything that it told.
@@ -380,7 +307,7 @@ impl Cell for PoolCell {
     }
 
     fn tick(&self, runtime: &Arc<Runtime>) {
-        self.state.lock().ticks_at = None;
+        self.state.lock().tick = None;
         self.run(runtime, |machine, effects| machine.tick(Instant::now(), effects));
     }
 

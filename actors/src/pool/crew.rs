@@ -96,6 +96,8 @@ pub(super) struct Member {
     pub(super) recalling: bool,
     /// It gets nothing more, whatever else happens to it.
     pub(super) retired: bool,
+    /// Whoever starts it is at it.
+    pub(super) is_beginning: bool,
 }
 
 impl Member {
@@ -114,6 +116,7 @@ impl Member {
             last_told: now,
             recalling: false,
             retired: false,
+            is_beginning: false,
         }
     }
 

@@ -33,7 +33,7 @@ pub enum TaskError {
     /// It was cancelled, or its pool was aborted or dropped.
     #[error("it was cancelled")]
     Cancelled,
-    /// The arguments don't decode in the worker.
+    /// The arguments don't decode in the worker; of one input among many also, that they can't be sent.
     #[error("the arguments can't be read by the worker: {0}")]
     Arguments(String),
     /// What the function returned can't be encoded, or is too large to be sent.
@@ -89,6 +89,9 @@ pub enum SubmitError {
     /// The arguments can't be encoded.
     #[error("the arguments can't be sent to a worker")]
     Arguments(#[source] BodyError),
+    /// Its time limit is zero.
+    #[error("no task ends within a time limit of zero")]
+    NoTime,
     /// The waits between tries can't be made.
     #[error("its retries")]
     Retries(#[from] BackoffError),

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,28 +12,42 @@ use callboard_core::Slot;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
-use super::cell::{PoolCell, Sink};
+use super::cell::{Call, PoolCell, Sink};
 use super::crew::{Phase, WorkerId};
 use super::error::{SubmitError, TaskError};
 use super::inbox::Inbox;
 use super::machine::{Death, State};
 use super::starter::{Launch, begin_here};
 use super::task::Outcome;
-use super::work::{Terms, Work};
+use super::work::{Terms, Work as Unit};
 use super::worker::{Bench, Turn};
 use crate::hook::{Hook, Poll};
 use crate::process::JoinError;
 use crate::process::routine::Routine;
 use crate::runtime::Runtime;
 
-/// Something to be called on the thread for call-backs.
-type Call = Box<dyn FnOnce() + Send>;
-
-/// The one worker of an inline pool.
+/// The one worker of an inline pool, and whoever lends it a thread.
 pub(super) struct Inline {
-    pub(super) launch: Launch,
-    pub(super) wanted: Receiver<WorkerId>,
-    pub(super) bench: Option<(WorkerId, Bench)>,
+    work: Mutex<InlineWork>,
+    /// What it has been given.
+    inbox: Mutex<Option<Arc<Inbox>>>,
+}
+
+struct InlineWork {
+    launch: Launch,
+    wanted: Receiver<WorkerId>,
+    bench: Option<(WorkerId, Bench)>,
+}
+
+impl Inline {
+    pub(super) fn new(launch: Launch, wanted: Receiver<WorkerId>) -> Self {
+        let work = InlineWork { launch, wanted, bench: None };
+        Self { work: Mutex::new(work), inbox: Mutex::new(None) }
+    }
+
+    fn has_work(&self) -> bool {
+        self.inbox.lock().as_ref().is_some_and(|inbox| inbox.has_work())
+    }
 }
 
 #[derive(Default)]
@@ -45,7 +61,7 @@ pub(super) struct CallBacks {
 pub(super) struct Inner {
     pub(super) runtime: Arc<Runtime>,
     pub(super) cell: Arc<PoolCell>,
-    pub(super) inline: Option<Mutex<Inline>>,
+    pub(super) inline: Option<Inline>,
     pub(super) call_backs: Mutex<CallBacks>,
 }
 
@@ -60,13 +76,18 @@ impl Inner {
     /// The first is handed in or an error; of several, those behind may go beyond the room that there is.
     pub(super) fn submit(
         &self,
-        work: &mut Vec<Work>,
+        work: &mut Vec<Unit>,
         terms: Terms,
         (sink, first): (&Sink, u64),
         deadline: Option<Instant>,
-        placed: impl FnMut(u64, Slot),
+        placed: impl FnMut(Slot),
     ) -> Result<(), SubmitError> {
         terms.retries.check()?;
+        if terms.limit == Some(Duration::ZERO) {
+            return Err(SubmitError::NoTime);
+        }
+        // Nobody could end a task of the calling thread.
+        let terms = if self.inline.is_some() { Terms { limit: None, ..terms } } else { terms };
         let mut placed = placed;
         while !self.try_submit(work, terms, (sink, first), &mut placed)? {
             if deadline.is_some_and(|at| at <= Instant::now()) || !self.wait(&Room(&self.cell), deadline) {
@@ -81,10 +102,10 @@ impl Inner {
     /// The same if there is room now; whether there was.
     fn try_submit(
         &self,
-        work: &mut Vec<Work>,
+        work: &mut Vec<Unit>,
         terms: Terms,
         (sink, first): (&Sink, u64),
-        placed: &mut impl FnMut(u64, Slot),
+        placed: &mut impl FnMut(Slot),
     ) -> Result<bool, SubmitError> {
         self.cell.run(&self.runtime, |machine, effects| {
             match &machine.state {
@@ -98,12 +119,22 @@ impl Inner {
             let mut first = first;
             for work in work.drain(..) {
                 let count = u64::from(work.count);
-                placed(first, machine.submit(work, terms, Arc::clone(sink), first));
+                placed(machine.submit(work, terms, Arc::clone(sink), first));
                 first += count;
             }
             machine.hand_out(Instant::now(), effects);
             Ok(true)
         })
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.cell.state.lock();
+        state.machine.has_room() || state.machine.state != State::Open
+    }
+
+    /// Waits until another task may wait, or none will be taken; false at `deadline`.
+    pub(super) fn wait_for_room(&self, deadline: Option<Instant>) -> bool {
+        self.has_room() || self.wait(&Room(&self.cell), deadline)
     }
 
     /// What came of a task, as its user gets it.
@@ -118,28 +149,42 @@ impl Inner {
         }
         loop {
             self.work_inline();
-            let inbox = self.inline.as_ref().and_then(|inline| {
-                let inline = inline.try_lock()?;
-                inline.bench.as_ref().map(|(_, bench)| Arc::clone(bench.inbox()))
-            });
-            // A task that is tried again later comes by the inbox.
-            let either = Either { what, inbox, cell: &self.cell, is_ready: AtomicReady::default() };
-            if !self.runtime.wait_until(&either, deadline) {
-                return false;
-            }
-            if either.is_ready.get() {
+            // A task that is tried again later comes by the inbox, and another worker by the cell.
+            let either = Either { what, work: &Work(self), is_ready: AtomicBool::new(false) };
+            let is_ready = self.runtime.wait_until(&either, deadline);
+            if either.is_ready.load(Relaxed) {
                 return true;
+            }
+            if !is_ready {
+                return false;
             }
         }
     }
 
+    /// What an inline pool has to do, as something to wait for.
+    pub(super) fn inline_work(self: &Arc<Self>) -> Option<Arc<dyn Poll>> {
+        self.inline.as_ref().map(|_| Arc::new(SharedWork(Arc::clone(self))) as Arc<dyn Poll>)
+    }
+
     /// Does what an inline pool has to do.
     pub(super) fn work_inline(&self) {
-        // A task that submits another leaves that to whoever does the first.
-        let Some(mut inline) = self.inline.as_ref().and_then(Mutex::try_lock) else { return };
+        let Some(inline) = &self.inline else { return };
+        loop {
+            // A task that submits another leaves that to whoever does the first.
+            let Some(mut at_work) = inline.work.try_lock() else { return };
+            self.work_off(&mut at_work);
+            drop(at_work);
+            // Another thread may have come in between, and relied on this one.
+            if !inline.has_work() {
+                return;
+            }
+        }
+    }
+
+    fn work_off(&self, inline: &mut InlineWork) {
         loop {
             let Some((worker, bench)) = &mut inline.bench else {
-                if !self.begin_inline(&mut inline) {
+                if !self.begin_inline(inline) {
                     return;
                 }
                 continue;
@@ -150,6 +195,9 @@ impl Inner {
                 Turn::Over => {
                     let worker = *worker;
                     inline.bench = None;
+                    if let Some(shared) = &self.inline {
+                        *shared.inbox.lock() = None;
+                    }
                     self.cell.ended(&self.runtime, worker, &Death { pid: None, why: JoinError::Exited(0) });
                 }
             }
@@ -157,7 +205,7 @@ impl Inner {
     }
 
     /// Begins the worker that is wanted; false if none is.
-    fn begin_inline(&self, inline: &mut Inline) -> bool {
+    fn begin_inline(&self, inline: &mut InlineWork) -> bool {
         let Ok(worker) = inline.wanted.try_recv() else { return false };
         let never_was = || Death { pid: None, why: JoinError::Exited(0) };
         if !self.cell.is_wanted(worker) {
@@ -166,7 +214,12 @@ impl Inner {
         }
         let setup = inline.launch.setup_of(worker);
         match begin_here(inline.launch.node.clone(), &self.runtime, &self.cell, &setup) {
-            Ok(bench) => inline.bench = Some((worker, bench)),
+            Ok(bench) => {
+                if let Some(shared) = &self.inline {
+                    *shared.inbox.lock() = Some(Arc::clone(bench.inbox()));
+                }
+                inline.bench = Some((worker, bench));
+            }
             Err(why) => self.cell.failed_start(&self.runtime, worker, &why),
         }
         true
@@ -249,42 +302,64 @@ impl Poll for Over<'_> {
     }
 }
 
-/// That something is ready, or that an inline worker has work or is to begin.
-struct Either<'a> {
-    what: &'a dyn Poll,
-    inbox: Option<Arc<Inbox>>,
-    cell: &'a PoolCell,
-    is_ready: AtomicReady,
+/// That an inline pool has something to do: work in the inbox of its worker, or a worker that is to begin.
+struct Work<'a>(&'a Inner);
+
+impl Poll for Work<'_> {
+    fn poll(&self, hook: &Hook) -> bool {
+        let inbox = self.0.inline.as_ref().and_then(|inline| inline.inbox.lock().clone());
+        // Both, so that whichever changes is heard of.
+        let has_work = inbox.is_some_and(|inbox| inbox.poll(hook));
+        let starts = |member: &super::crew::Member| member.phase == Phase::Starting && !member.is_beginning;
+        self.0.cell.poll(hook, |state| state.machine.crew.values().any(starts)) || has_work
+    }
+
+    fn forget(&self, hook: &Hook) {
+        let inbox = self.0.inline.as_ref().and_then(|inline| inline.inbox.lock().clone());
+        if let Some(inbox) = inbox {
+            inbox.forget(hook);
+        }
+        self.0.cell.forget(hook);
+    }
 }
 
-/// Which of the two it was.
-#[derive(Default)]
-struct AtomicReady(std::sync::atomic::AtomicBool);
+/// The same, kept by whoever waits for several things.
+struct SharedWork(Arc<Inner>);
 
-impl AtomicReady {
-    fn get(&self) -> bool {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+impl Poll for SharedWork {
+    fn poll(&self, hook: &Hook) -> bool {
+        Work(&self.0).poll(hook)
     }
+
+    fn forget(&self, hook: &Hook) {
+        Work(&self.0).forget(hook);
+    }
+}
+
+/// That something is ready, or that an inline pool has something to do.
+struct Either<'a> {
+    what: &'a dyn Poll,
+    work: &'a dyn Poll,
+    /// Whether it was the first.
+    is_ready: AtomicBool,
 }
 
 impl Poll for Either<'_> {
     fn poll(&self, hook: &Hook) -> bool {
         if self.what.poll(hook) {
-            self.is_ready.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.is_ready.store(true, Relaxed);
+            self.work.forget(hook);
             return true;
         }
-        let starts = |state: &super::cell::State| {
-            state.machine.crew.values().any(|member| member.phase == Phase::Starting)
-        };
-        match &self.inbox {
-            Some(inbox) => inbox.poll(hook),
-            // It may be that there is no worker, and then one is wanted.
-            None => self.cell.poll(hook, starts),
+        let has_work = self.work.poll(hook);
+        if has_work {
+            self.forget(hook);
         }
+        has_work
     }
 
     fn forget(&self, hook: &Hook) {
         self.what.forget(hook);
-        self.cell.forget(hook);
+        self.work.forget(hook);
     }
 }

@@ -1,7 +1,9 @@
 //! The way from a worker to its pool, in this process or out of it, and the words that say how far the worker is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
+
+use std::time::{Duration, Instant};
 
 use callboard_core::{Flags, Slot};
 use callboard_ipc::Counter;
@@ -11,6 +13,9 @@ use super::crew::{Progress, WorkerId};
 use super::wire::{ToPool, Told};
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+
+/// How long a worker waits until what it has told is written, before it begins a task that may end it.
+const WRITE_WITHIN: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 pub(super) enum Line {
@@ -38,7 +43,9 @@ impl Line {
 
     /// The task of that number begins. Read by the pool when the worker has died: the kernel keeps what was written.
     pub(super) fn begins(&self, task: u64) {
-        self.counter(|counter| counter.taken.store(task + 1, Release));
+        // A thread asks after this whether it was given up, and whoever gives it up then looks here.
+        let ordering = if matches!(self, Line::Here { .. }) { SeqCst } else { Release };
+        self.counter(|counter| counter.taken.store(task + 1, ordering));
     }
 
     pub(super) fn returned(&self, task: u64) {
@@ -68,12 +75,21 @@ impl Line {
         }
     }
 
-    /// Writes what was told and is not on its way yet.
+    /// Writes what was told and is not on its way yet. Another thread may be at it, or the socket full: then it waits, for a
+    /// while.
     pub(super) fn flush_unsent(&self, runtime: &Arc<Runtime>) {
-        if let Line::There { peer, .. } = self
-            && peer.unsent_bytes() > 0
-        {
+        let Line::There { peer, .. } = self else { return };
+        let is_written = || peer.with_outbox(|outbox| outbox.is_written());
+        if is_written() {
+            return;
+        }
+        let until = Instant::now() + WRITE_WITHIN;
+        loop {
             peer.flush(runtime);
+            if is_written() || Instant::now() >= until {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 
@@ -88,5 +104,5 @@ impl Line {
 pub(super) fn progress(counter: &Counter) -> Progress {
     // What it has returned is read first: it never shows more than has begun.
     let returned = counter.finished.load(Acquire);
-    Progress { begun: counter.taken.load(Acquire), returned }
+    Progress { begun: counter.taken.load(SeqCst), returned }
 }

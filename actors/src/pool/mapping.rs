@@ -74,11 +74,12 @@ pub struct Mapping<'p, A, R, I> {
 impl<'p, A, R, I: Iterator<Item = A>> Mapping<'p, A, R, I> {
     pub(super) fn new(pool: &'p Pool, function: Function<A, R>, inputs: I) -> Self {
         let terms = pool.terms;
-        let pace = Pace::new(pool.max);
+        let pace = Pace::new(pool.max, pool.tasks_a_life);
         Self { pool, function, inputs, terms, check: None, pace, progress: None }
     }
 
-    /// So many inputs in a chunk, whatever they cost; zero counts as one. A chunk is done by one worker, in order. Tasks with a time
+    /// So many inputs in a chunk, whatever they cost, up to 32 KiB of them; zero counts as one. A chunk is done by one worker, in
+    /// order, unless another has nothing to do: then that gets what of it has not begun. Tasks with a time
     /// limit and those that something moves with travel one by one all the same.
     #[doc(alias = "chunksize")]
     pub fn chunk(mut self, inputs: usize) -> Self {
@@ -171,7 +172,8 @@ where
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// What came of each input, in their order: no failure ends it, but that the pool takes no more.
+    /// What came of each input, in their order: no failure ends it, but that the pool takes no more. An input that can't be sent has
+    /// [`TaskError::Arguments`].
     ///
     /// # Errors
     ///
@@ -182,6 +184,12 @@ where
             match value {
                 Ok(value) => put(&mut all, at, Ok(value)),
                 Err(RunError::Task(error)) => put(&mut all, at, Err(error)),
+                Err(RunError::Submit(SubmitError::Arguments(error))) => {
+                    put(&mut all, at, Err(TaskError::Arguments(error.to_string())));
+                }
+                Err(RunError::Submit(SubmitError::Call(error))) => {
+                    put(&mut all, at, Err(TaskError::Arguments(error.to_string())));
+                }
                 Err(RunError::Submit(error)) => return Err(error),
             }
         }

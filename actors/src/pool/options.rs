@@ -206,6 +206,10 @@ impl PoolOptions {
             () if max == 0 => wrong("it has no workers: at least one is needed"),
             () if min > max => wrong("its least number of workers is above its greatest"),
             () if self.tasks_a_life == Some(0) => wrong("a worker that is replaced after no task does none"),
+            () if self.life == Some(Duration::ZERO) => wrong("a worker that lives for no time does nothing"),
+            () if self.name.as_ref().is_some_and(|name| name.contains('\0')) => {
+                wrong("the name has a zero byte, which no name of a process or thread may have")
+            }
             () if self.terms.limit == Some(Duration::ZERO) => {
                 wrong("no task ends within a time limit of zero")
             }

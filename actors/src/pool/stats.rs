@@ -63,7 +63,8 @@ impl Figures {
 
     pub(super) fn ended(&mut self, worker: WorkerId) {
         if let Some(counts) = self.workers.get_mut(&worker) {
-            counts.ended = Some(Instant::now());
+            // One that was given up ends once more when it does.
+            counts.ended.get_or_insert_with(Instant::now);
         }
         let ended = self.workers.iter().filter(|(_, counts)| counts.ended.is_some());
         if ended.clone().count() > MAX_ENDED

@@ -135,7 +135,7 @@ where
         let settled = Arc::new(Settled::default());
         let sink = Arc::clone(&settled) as Sink;
         let mut slot = Slot::default();
-        pool.inner.submit(&mut vec![work], terms, (&sink, 0), deadline, |_, placed| slot = placed)?;
+        pool.inner.submit(&mut vec![work], terms, (&sink, 0), deadline, |placed| slot = placed)?;
         departing.depart();
         Ok(Task::new(&pool.inner, slot, settled))
     }

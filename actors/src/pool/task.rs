@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use super::cell::Target;
+use super::cell::{Call, Target};
 use super::error::TaskError;
 use super::inner::Inner;
 use super::machine::{Cancel, Place, Wish};
@@ -44,7 +44,7 @@ struct Settling {
 pub(super) struct Settled(Mutex<Settling>);
 
 impl Target for Settled {
-    fn settled(&self, _: u64, outcomes: Outcomes) {
+    fn settled(&self, _: u64, outcomes: Outcomes, calls: &mut Vec<Call>) {
         if !outcomes.again.is_empty() {
             return;
         }
@@ -57,25 +57,22 @@ impl Target for Settled {
                 _ => Err(TaskError::BadValue("the report has none".to_owned())),
             },
         };
-        self.settle(outcome);
+        self.settle(outcome, calls);
     }
 }
 
 impl Settled {
-    fn settle(&self, outcome: Outcome) {
+    fn settle(&self, outcome: Outcome, calls: &mut Vec<Call>) {
         let mut settling = self.0.lock();
         if std::mem::replace(&mut settling.is_settled, true) {
             return;
         }
         settling.hooks.notify_all();
         if let Some(waker) = settling.waker.take() {
-            waker.wake();
+            calls.push(Box::new(|| waker.wake()));
         }
         match settling.callback.take() {
-            Some(callback) => {
-                drop(settling);
-                callback(outcome);
-            }
+            Some(callback) => calls.push(Box::new(|| callback(outcome))),
             None => settling.outcome = Some(outcome),
         }
     }
@@ -186,6 +183,13 @@ impl<R> Task<R> {
         WaitAny::on(&self.pool.runtime)
     }
 
+    /// Has the set tell of what its pool has to do, if that is inline and the task is not done.
+    pub(super) fn work_in(&self, any: &mut WaitAny) {
+        if let Some(work) = self.pool.inline_work().filter(|_| !self.is_done()) {
+            any.add_poll(work);
+        }
+    }
+
     /// Does the tasks of an inline pool.
     pub(super) fn work_inline(&self) {
         self.pool.work_inline();
@@ -230,11 +234,12 @@ impl<R> Poll for Answered<'_, R> {
                 !self.kill && (unit.wish == Wish::ToBeDone || !matches!(unit.place, Place::Held(..)))
             })
         });
-        answered || settled.is_settled()
+        answered || settled.poll(hook)
     }
 
     fn forget(&self, hook: &Hook) {
         self.task.pool.cell.forget(hook);
+        self.task.settled.forget(hook);
     }
 }
 
@@ -289,12 +294,13 @@ impl<R: DeserializeOwned> Task<R> {
             }
         });
         let mut settling = self.settled.0.lock();
-        match settling.outcome.take() {
-            Some(outcome) => {
-                drop(settling);
-                callback(outcome);
-            }
-            None => settling.callback = Some(callback),
+        if settling.is_settled {
+            // None if it was taken before.
+            let outcome = settling.outcome.take().unwrap_or(Err(TaskError::Cancelled));
+            drop(settling);
+            callback(outcome);
+        } else {
+            settling.callback = Some(callback);
         }
     }
 }

@@ -35,6 +35,7 @@ pub fn wait<R>(tasks: &[Task<R>], until: Until, timeout: Option<Duration>) -> (V
     let enough = tasks.iter().any(is_enough);
     if let (Some(first), false) = (left.first(), enough) {
         let mut any = first.set();
+        left.iter().for_each(|task| task.work_in(&mut any));
         let mut members: HashMap<Member, &Task<R>> =
             left.drain(..).map(|task| (any.add(task), task)).collect();
         while !members.is_empty() {
@@ -53,17 +54,31 @@ fn first_ready<R>(
     members: &HashMap<Member, &Task<R>>,
     deadline: Option<Instant>,
 ) -> Option<Member> {
-    if let Some(task) = members.values().next() {
-        task.work_inline();
-    }
-    let ready = match deadline {
-        Some(at) => any.wait_timeout(at.saturating_duration_since(Instant::now())),
-        None => any.wait(),
-    };
+    let work = || members.values().for_each(|task| task.work_inline());
+    let ready = next_done(any, work, deadline, |member| members.contains_key(&member));
     if let Some(ready) = ready {
         any.remove(ready);
     }
     ready
+}
+
+/// The next member that is a task and done. What an inline pool has to do, which is a member too, is done meanwhile.
+fn next_done(
+    any: &mut WaitAny,
+    work: impl Fn(),
+    deadline: Option<Instant>,
+    is_task: impl Fn(Member) -> bool,
+) -> Option<Member> {
+    loop {
+        work();
+        let ready = match deadline {
+            Some(at) => any.wait_timeout(at.saturating_duration_since(Instant::now())),
+            None => any.wait(),
+        }?;
+        if is_task(ready) {
+            return Some(ready);
+        }
+    }
 }
 
 /// Tasks as they are done: what came of each, with its place among those given.
@@ -75,6 +90,7 @@ pub fn as_completed<R>(tasks: impl IntoIterator<Item = Task<R>>) -> AsCompleted<
     let mut all = AsCompleted { any, tasks: HashMap::with_capacity(tasks.len()) };
     for (at, task) in tasks.into_iter().enumerate() {
         if let Some(any) = &mut all.any {
+            task.work_in(any);
             all.tasks.insert(any.add(&task), (at, task));
         }
     }
@@ -97,12 +113,12 @@ impl<R: DeserializeOwned> AsCompleted<R> {
 
     fn next_until(&mut self, deadline: Option<Instant>) -> Option<(usize, Result<R, TaskError>)> {
         let any = self.any.as_mut()?;
-        let (_, task) = self.tasks.values().next()?;
-        task.work_inline();
-        let ready = match deadline {
-            Some(at) => any.wait_timeout(at.saturating_duration_since(Instant::now())),
-            None => any.wait(),
-        }?;
+        if self.tasks.is_empty() {
+            return None;
+        }
+        let tasks = &self.tasks;
+        let work = || tasks.values().for_each(|(_, task)| task.work_inline());
+        let ready = next_done(any, work, deadline, |member| tasks.contains_key(&member))?;
         any.remove(ready);
         let (at, task) = self.tasks.remove(&ready)?;
         Some((at, task.result()))

@@ -161,8 +161,8 @@ impl Told {
         let (values, faults) = rest.split_at_checked(length).ok_or("a report that is cut short")?;
         let faults: Vec<(u32, Fault)> =
             if faults.is_empty() { Vec::new() } else { decode(faults).map_err(|error| error.to_string())? };
-        // A single one is checked when it is read.
-        if count != 1 && ByteStrings::new(values).filter(Result::is_ok).count() != count as usize {
+        let are_in_it = faults.iter().all(|(at, _)| *at < count);
+        if !are_in_it || ByteStrings::new(values).filter(Result::is_ok).count() != count as usize {
             return Err("a report with another number of values than of tasks".to_owned());
         }
         Ok((u64_at(head, 0), outcomes(u64_at(head, 8), count, values.to_vec(), rights, faults)))

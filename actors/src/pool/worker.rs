@@ -100,6 +100,8 @@ pub(super) struct Bench {
     told: Told,
     /// When the task in hand began, or the last one returned.
     mark: Instant,
+    /// It had nothing to do when it last looked.
+    is_idle: bool,
     /// What each function has cost so far.
     costs: Vec<Cost>,
     memory_bytes: Option<u64>,
@@ -145,6 +147,7 @@ impl Bench {
             functions: Vec::new(),
             told: Told::default(),
             mark: Instant::now(),
+            is_idle: true,
             costs: Vec::new(),
             memory_bytes: setup.memory_bytes,
             weighed: callboard_ipc::coarse_nanos(),
@@ -158,11 +161,15 @@ impl Bench {
         self.costs.resize(self.functions.len(), Cost::default());
         match next {
             Next::Work(unit) => {
+                if std::mem::take(&mut self.is_idle) {
+                    self.mark = Instant::now();
+                }
                 self.work(&unit);
                 self.weigh();
                 Turn::Worked
             }
             Next::Nothing => {
+                self.is_idle = true;
                 self.inbox.reports.tell(&self.runtime);
                 Turn::Idle
             }
@@ -178,10 +185,7 @@ impl Bench {
         loop {
             match self.turn() {
                 Turn::Worked => {}
-                Turn::Idle => {
-                    self.inbox.wait(&self.runtime, self.line.peer());
-                    self.mark = Instant::now();
-                }
+                Turn::Idle => self.inbox.wait(&self.runtime, self.line.peer()),
                 Turn::Over => return,
             }
         }
@@ -203,7 +207,16 @@ impl Bench {
         for (offset, arg) in ByteStrings::new(&unit.args).enumerate() {
             // What the pool sent is as many byte strings as it said.
             let Ok(arg) = arg else { break };
-            self.task(unit.at + offset as u64, arg, unit, is_alone);
+            let number = unit.at + offset as u64;
+            if offset > 0 && self.inbox.is_cut() {
+                self.tell(unit.function, true);
+                return self.inbox.chunk_ends(&self.runtime, Some(number));
+            }
+            self.line.begins(number);
+            if self.inbox.is_cut_off() {
+                return;
+            }
+            self.task(number, arg, unit, is_alone);
             if is_alone {
                 break;
             }
@@ -215,6 +228,9 @@ impl Bench {
         }
         // Light ones are told of together, as long as more of them wait.
         self.tell(unit.function, !is_light || !is_alone);
+        if !is_alone {
+            self.inbox.chunk_ends(&self.runtime, None);
+        }
     }
 
     /// Runs one task.
@@ -222,7 +238,6 @@ impl Bench {
         if self.told.count == 0 {
             self.told.at = number;
         }
-        self.line.begins(number);
         let before = self.told.values.len();
         let found = self.functions.get(unit.function as usize);
         let ran = match found {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use callboard_core::Flags;
 
-use super::{After, Link, Linked, Sink};
+use super::Sink;
+use super::link::{Link, Linked};
+use super::running::After;
 use crate::peer::encoded;
 use crate::pool::crew::{Progress, WorkerId};
 use crate::pool::machine::World;
@@ -98,7 +100,7 @@ impl World<Sink> for Effects<'_> {
     }
 
     fn settle(&mut self, sink: &Sink, first: u64, outcomes: Outcomes) {
-        sink.settled(first, outcomes);
+        sink.settled(first, outcomes, &mut self.after.calls);
     }
 
     fn changed(&mut self) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use callboard_core::Slot;
 
-use super::{Cancel, Hears, Machine, Place, State, Wish, World};
+use super::{Cancel, Hears, Machine, Place, State, Unit, Wish, World};
 use crate::pool::crew::{Doom, Member, Phase, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
@@ -174,12 +174,18 @@ impl<S: Hears> Machine<S> {
         }
         member.recalling &= one.is_some();
         let mut slots = Vec::with_capacity(units.len());
+        let mut cut = None;
         for at in units {
             let place = member.holds(*at).ok_or("a unit given back that the worker does not hold")?;
-            if member.held[place].told > 0 || member.held[place].at != *at {
-                return Err("part of a unit given back".to_owned());
+            let held = &member.held[place];
+            if held.at + u64::from(held.told) != *at {
+                return Err("part of a unit given back, and the part before it was not told of".to_owned());
             }
-            slots.extend(member.release(place, now).map(|held| held.unit));
+            if held.told > 0 {
+                cut = member.release(place, now);
+            } else {
+                slots.extend(member.release(place, now).map(|held| held.unit));
+            }
         }
         // The one that was to be done last comes first here, so that they wait in their old order.
         slots.sort_unstable_by_key(|slot| {
@@ -192,6 +198,9 @@ impl<S: Hears> Machine<S> {
                 self.wait_again(slot, true);
             }
         }
+        if let Some(held) = cut {
+            self.wait_in_parts(held.unit, held.told, world);
+        }
         if let Some(at) = one {
             self.too_late_for(worker, at);
         }
@@ -201,6 +210,33 @@ impl<S: Hears> Machine<S> {
         self.end_if_retired(worker, now, world);
         self.keep_up(now, world);
         Ok(())
+    }
+
+    /// The rest of a unit that a worker had begun waits again, in as many parts as others can work on at once.
+    fn wait_in_parts(&mut self, slot: Slot, done: u32, world: &mut impl World<S>) {
+        let Some(unit) = self.units.remove(slot) else { return };
+        let (from, end) = (unit.first + u64::from(done), unit.work.count);
+        if unit.wish != Wish::ToBeDone {
+            return world.settle(&unit.sink, from, Outcomes::failed(end - done, &TaskError::Cancelled));
+        }
+        let part = (end - done).div_ceil(2 * self.live().max(1) as u32).max(1);
+        let mut parts: Vec<Unit<S>> = Vec::new();
+        for at in (done..end).step_by(part as usize) {
+            let work = unit.work.part(at..end.min(at + part));
+            let (sink, first) = (unit.sink.clone(), unit.first + u64::from(at));
+            let (place, wish) = (Place::Waiting, Wish::ToBeDone);
+            parts.push(Unit {
+                work,
+                terms: unit.terms,
+                tries: unit.tries,
+                sink,
+                first,
+                place,
+                wish,
+                deaths: 0,
+            });
+        }
+        parts.into_iter().rev().for_each(|part| _ = self.add_waiting(part, true));
     }
 
     /// Drops the places of units that wait no longer, when they are most.
@@ -270,6 +306,22 @@ impl<S: Hears> Machine<S> {
             }
         }
         Cancel::Asked
+    }
+
+    /// Has nothing more done of what one sink was to hear of. It hears of it all the same.
+    pub(in crate::pool) fn cancel_all_of(&mut self, sink: &S, now: Instant, world: &mut impl World<S>) {
+        let of_it = self.units.iter().filter(|(_, unit)| unit.sink.is(sink)).map(|(slot, _)| slot);
+        for slot in of_it.collect::<Vec<_>>() {
+            let Some(unit) = self.units.get_mut(slot) else { continue };
+            let Place::Held(worker, at) = unit.place else {
+                self.cancel(slot, false, now, world);
+                continue;
+            };
+            if unit.wish == Wish::ToBeDone {
+                unit.wish = Wish::NotToBegin;
+            }
+            world.recall_one(worker, at);
+        }
     }
 
     /// Settles everything as cancelled, and ends the workers.

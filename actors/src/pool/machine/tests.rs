@@ -2,6 +2,7 @@
 //!
 //! Whatever happens, each task is settled once, runs no more often than its terms allow, and none is forgotten.
 
+mod chance;
 mod world;
 
 use std::time::Duration;
@@ -50,7 +51,7 @@ fn every_task_is_settled_once_whatever_happens_to_the_workers() {
 fn every_task_is_settled_once_when_workers_are_recycled() {
     let few = |seed: u64| Rules {
         tasks_a_life: Some(1 + seed % 5),
-        life: (seed % 2 == 0).then_some(Duration::from_millis(300)),
+        life: seed.is_multiple_of(2).then_some(Duration::from_millis(300)),
         ..rules(1, 1 + (seed % 3) as usize)
     };
     storm(plays(2_000), 120, few, true);

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{ByteStrings, Slot, push_encoded};
+use callboard_core::{ByteStrings, push_encoded};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -14,7 +14,7 @@ use super::{Hook as OnProgress, Progress};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Rights;
 use crate::pool::Pool;
-use crate::pool::cell::{Sink, Target};
+use crate::pool::cell::{Call, Sink, Target};
 use crate::pool::error::{RunError, SubmitError, TaskError};
 use crate::pool::work::{Outcomes, Terms, Work};
 use crate::process::entry::check_sent;
@@ -37,7 +37,7 @@ struct Arrived {
 struct Arrivals(Mutex<Arrived>);
 
 impl Target for Arrivals {
-    fn settled(&self, first: u64, outcomes: Outcomes) {
+    fn settled(&self, first: u64, outcomes: Outcomes, _: &mut Vec<Call>) {
         let mut arrived = self.0.lock();
         arrived.batches.push_back((first, outcomes));
         arrived.hooks.notify_all();
@@ -96,8 +96,6 @@ pub(super) struct Flow<'p, R, I> {
     /// Handed in, and not taken yet; of these, how many whoever takes them keeps for their order.
     under_way: usize,
     held: usize,
-    /// Units that may be under way.
-    units: Vec<Slot>,
     failed: u64,
     done: u64,
     /// Inputs that could not be sent.
@@ -135,7 +133,6 @@ where
             next: 0,
             under_way: 0,
             held: 0,
-            units: Vec::new(),
             batches: VecDeque::new(),
             failed: 0,
             done: 0,
@@ -161,6 +158,9 @@ where
                 self.inputs = None;
                 return Some((self.next, Err(error.into())));
             }
+            if self.under_way == 0 && self.inputs.is_some() && !self.pool.inner.wait_for_room(deadline) {
+                return None;
+            }
             self.fill();
             if self.take_batch() {
                 continue;
@@ -177,9 +177,12 @@ where
         }
     }
 
-    /// Hands in as much as is worth it.
+    /// Hands in as much as is worth it, and as there is room for, if anything is under way.
     fn fill(&mut self) {
         while self.inputs.is_some() && self.under_way + self.held < self.pace.window() {
+            if self.under_way > 0 && !self.pool.inner.has_room() {
+                return;
+            }
             match self.hand_in() {
                 Ok(true) => {}
                 Ok(false) => self.inputs = None,
@@ -197,7 +200,7 @@ where
         let (mut chunks, mut taken, mut is_over) = (Vec::new(), 0, false);
         while !is_over && chunks.len() < TOGETHER && taken < room {
             let left = self.total.map(|total| total.saturating_sub(self.next + taken as u64));
-            let count = self.pace.next(left);
+            let count = self.pace.next(left).min(room - taken).max(1);
             let (work, apart) = self.chunk(count);
             is_over = matches!(apart, Apart::Nothing)
                 && (work.count as usize) < count
@@ -233,7 +236,7 @@ where
     /// The next `count` inputs, or as many as there are, encoded; up to one that is not to be among others.
     fn chunk(&mut self, count: usize) -> (Work, Apart) {
         let mut work = Work { function: self.function, ..Work::default() };
-        work.args.reserve(count * 10);
+        work.args.reserve(count.saturating_mul(10).min(CHUNK_BYTES));
         let Some(inputs) = self.inputs.as_mut() else { return (work, Apart::Nothing) };
         while (work.count as usize) < count && work.args.len() < CHUNK_BYTES {
             let Some(input) = inputs.next() else { break };
@@ -268,21 +271,10 @@ where
             return Ok(());
         }
         let sink = Arc::clone(&self.arrivals) as Sink;
-        let units = &mut self.units;
-        let placed = |_, slot| units.push(slot);
-        self.pool.inner.submit(chunks, self.terms, (&sink, self.next), None, placed)?;
+        self.pool.inner.submit(chunks, self.terms, (&sink, self.next), None, |_| ())?;
         self.next += tasks;
         self.under_way += tasks as usize;
-        self.forget_settled();
         Ok(())
-    }
-
-    /// Forgets units that are settled, when they are most.
-    fn forget_settled(&mut self) {
-        if self.units.len() > 2 * self.under_way + 1024 {
-            let state = self.pool.inner.cell.state.lock();
-            self.units.retain(|slot| state.machine.units.get(*slot).is_some());
-        }
     }
 
     /// Takes the next report; false if none has come.
@@ -366,11 +358,10 @@ impl<R, I> Drop for Flow<'_, R, I> {
             return;
         }
         let inner = &self.pool.inner;
-        for slot in std::mem::take(&mut self.units) {
-            inner.cell.run(&inner.runtime, |machine, effects| {
-                machine.cancel(slot, false, Instant::now(), effects);
-            });
-        }
+        let sink = Arc::clone(&self.arrivals) as Sink;
+        inner.cell.run(&inner.runtime, |machine, effects| {
+            machine.cancel_all_of(&sink, Instant::now(), effects);
+        });
         inner.runtime.flush_listed();
     }
 }

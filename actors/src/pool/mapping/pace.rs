@@ -14,12 +14,15 @@ pub(super) struct Pace {
     pub(super) fixed: Option<usize>,
     pub(super) ahead: Option<usize>,
     workers: usize,
+    /// No worker does more in its life.
+    most: usize,
     chunk: usize,
 }
 
 impl Pace {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { fixed: None, ahead: None, workers, chunk: 1 }
+    pub(super) fn new(workers: usize, tasks_a_life: Option<u64>) -> Self {
+        let most = tasks_a_life.and_then(|tasks| usize::try_from(tasks).ok()).unwrap_or(usize::MAX);
+        Self { fixed: None, ahead: None, workers, most, chunk: 1 }
     }
 
     /// How many inputs the next chunk has, if so many are left.
@@ -28,14 +31,14 @@ impl Pace {
         // The last ones are spread over all workers.
         let fair = left.map_or(usize::MAX, |left| (left as usize / (self.workers * 2)).max(1));
         let chunk = if self.fixed.is_some() { chunk } else { chunk.min(fair) };
-        chunk.min(self.ahead.unwrap_or(usize::MAX))
+        chunk.min(self.ahead.unwrap_or(usize::MAX)).min(self.most)
     }
 
     /// How many inputs may be beyond those whose values were taken.
     pub(super) fn window(&self) -> usize {
         let chunk = self.fixed.unwrap_or(self.chunk);
         // Small chunks travel together.
-        let busy = (chunk * self.workers * CHUNKS_A_WORKER).max(self.workers * CHUNKS_A_WORKER);
+        let busy = chunk.saturating_mul(self.workers * CHUNKS_A_WORKER);
         let busy = if self.fixed.is_some() { busy.max(self.workers * self.chunk * 2) } else { busy };
         self.ahead.unwrap_or(busy)
     }

@@ -7,8 +7,7 @@ use callboard_core::{ByteStrings, Slot, push_bytes};
 
 use crate::pool::crew::{Phase, Progress, WorkerId};
 use crate::pool::error::TaskError;
-use crate::pool::machine::{Cancel, Death, Hears, Machine, Place, Rules, State, World};
-use crate::pool::retry::Retries;
+use crate::pool::machine::{Cancel, Death, Hears, Machine, Rules, World};
 use crate::pool::work::{Outcomes, Terms, Work};
 use crate::process::JoinError;
 
@@ -29,7 +28,7 @@ pub(super) enum Seen {
 }
 
 #[derive(Debug)]
-enum Order {
+pub(super) enum Order {
     Give(u64, Vec<(Unit, u64)>),
     Recall(u32),
     RecallOne(u64),
@@ -38,37 +37,42 @@ enum Order {
 }
 
 #[derive(Debug)]
-enum Word {
+pub(super) enum Word {
     Told(u64, u32, Vec<(Unit, u64)>),
     Recalled(Option<u64>, Vec<u64>),
     Flushed,
 }
 
+/// A unit's first number, its tasks, and how many of them have begun and returned.
+pub(super) type AtWork = (u64, Vec<(Unit, u64)>, usize, usize);
+
 #[derive(Debug, Default)]
-struct Fake {
+pub(super) struct Fake {
     ready: bool,
-    orders: VecDeque<Order>,
-    inbox: VecDeque<(u64, Vec<(Unit, u64)>)>,
+    pub(super) orders: VecDeque<Order>,
+    pub(super) inbox: VecDeque<(u64, Vec<(Unit, u64)>)>,
     /// The unit at work, and how many of its tasks have begun.
-    at_work: Option<(u64, Vec<(Unit, u64)>, usize, usize)>,
+    pub(super) at_work: Option<AtWork>,
     /// Returned, and not told.
     untold: Vec<(Unit, u64)>,
     untold_at: u64,
-    words: VecDeque<Word>,
+    pub(super) words: VecDeque<Word>,
     progress: Progress,
-    finish: bool,
+    pub(super) finish: bool,
+    /// The chunk at work is to be given back, but for the task in hand: what was asked for.
+    cut: Option<Option<u64>>,
 }
 
 #[derive(Default)]
 pub(super) struct Fakes {
-    fakes: BTreeMap<WorkerId, Fake>,
+    pub(super) fakes: BTreeMap<WorkerId, Fake>,
     pub(super) seen: HashMap<(Unit, u64), Seen>,
     pub(super) runs: HashMap<(Unit, u64), u32>,
     /// The units of single tasks, in the order in which they began.
     pub(super) order: Vec<Unit>,
     pub(super) dooms: Vec<WorkerId>,
     pub(super) killed: Vec<WorkerId>,
-    starts: VecDeque<WorkerId>,
+    pub(super) starts: VecDeque<WorkerId>,
 }
 
 impl World<Unit> for Fakes {
@@ -133,7 +137,7 @@ impl World<Unit> for Fakes {
 }
 
 impl Fakes {
-    fn fake(&mut self, worker: WorkerId) -> &mut Fake {
+    pub(super) fn fake(&mut self, worker: WorkerId) -> &mut Fake {
         self.fakes.get_mut(&worker).expect("a worker that was started and has not ended")
     }
 }
@@ -142,11 +146,11 @@ impl Fakes {
 pub(super) struct Play {
     pub(super) machine: Machine<Unit>,
     pub(super) world: Fakes,
-    now: Instant,
-    next: Unit,
-    chance: fastrand::Rng,
-    seed: u64,
-    tasks: HashMap<Unit, (u32, Terms, Slot)>,
+    pub(super) now: Instant,
+    pub(super) next: Unit,
+    pub(super) chance: fastrand::Rng,
+    pub(super) seed: u64,
+    pub(super) tasks: HashMap<Unit, (u32, Terms, Slot)>,
 }
 
 impl Play {
@@ -221,11 +225,21 @@ impl Play {
     }
 
     /// A worker takes what it was sent.
-    fn deliver(&mut self, worker: WorkerId) -> bool {
+    pub(super) fn deliver(&mut self, worker: WorkerId) -> bool {
         let fake = self.world.fake(worker);
         let Some(order) = fake.orders.pop_front() else { return false };
         match order {
             Order::Give(at, tasks) => fake.inbox.push_back((at, tasks)),
+            Order::Recall(_) if fake.inbox.is_empty() && fake.is_at_chunk() && fake.cut.is_none() => {
+                fake.cut = Some(None);
+            }
+            Order::RecallOne(at)
+                if fake.cut.is_none()
+                    && fake.is_at_chunk()
+                    && fake.at_work.as_ref().is_some_and(|(of, ..)| *of == at) =>
+            {
+                fake.cut = Some(Some(at));
+            }
             Order::Recall(count) => {
                 let stay = fake.inbox.len().saturating_sub(count as usize);
                 let units = fake.inbox.split_off(stay).into_iter().map(|(at, _)| at).collect();
@@ -251,7 +265,7 @@ impl Play {
     }
 
     /// The table hears what a worker has said.
-    fn hear(&mut self, worker: WorkerId) -> bool {
+    pub(super) fn hear(&mut self, worker: WorkerId) -> bool {
         let Some(word) = self.world.fakes.get_mut(&worker).and_then(|fake| fake.words.pop_front()) else {
             return false;
         };
@@ -291,6 +305,9 @@ impl Play {
             }
             fake.at_work = Some((at, tasks, 0, 0));
         }
+        if fake.cut_chunk() {
+            return;
+        }
         if let Some((at, tasks, begun, returned)) = &mut fake.at_work
             && begun == returned
         {
@@ -316,6 +333,9 @@ impl Play {
             *returned += 1;
             if *returned == tasks.len() {
                 fake.at_work = None;
+                if let Some(one) = fake.cut.take() {
+                    fake.words.push_back(Word::Recalled(one, Vec::new()));
+                }
             }
         }
     }
@@ -349,156 +369,29 @@ impl Play {
         let progress = fake.ready.then_some(fake.progress);
         self.machine.ended(worker, progress, &death, self.now, &mut self.world);
     }
-
-    /// Something happens, by chance.
-    pub(super) fn step(&mut self, deadly: bool) {
-        let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
-        let worker = self.chance.choice(workers);
-        let dice = self.chance.u32(0..100);
-        match (dice, worker) {
-            (0..20, _) => self.submit_by_chance(deadly),
-            (20..30, _) if !self.world.starts.is_empty() => {
-                if deadly && self.chance.u32(0..10) == 0 {
-                    self.fail_start("by chance");
-                } else if self.machine.crew.values().any(|member| member.phase == Phase::Starting) {
-                    self.start_worker();
-                }
-            }
-            (30..45, Some(worker)) => _ = self.deliver(worker),
-            (45..60, Some(worker)) => self.begin(worker),
-            (60..75, Some(worker)) => self.finish(worker),
-            (75..80, Some(worker)) => self.world.fake(worker).tell(),
-            (80..90, Some(worker)) => _ = self.hear(worker),
-            (90..93, _) => {
-                let time = self.chance.u64(0..80);
-                self.pass(Duration::from_millis(time));
-            }
-            (93..95, Some(worker)) if deadly => {
-                if self.chance.bool() {
-                    // Not all that it said had been written.
-                    self.world.fake(worker).words.truncate(1);
-                }
-                self.die(worker);
-            }
-            (95..98, _) if deadly && self.next > 0 => {
-                let unit = self.chance.u64(0..self.next);
-                let kill = self.chance.bool();
-                self.cancel(unit, kill);
-            }
-            (98, Some(worker)) => self.machine.retire(worker, self.now, &mut self.world),
-            _ => {}
-        }
-        self.end_those_that_are_over();
-    }
-
-    fn submit_by_chance(&mut self, deadly: bool) {
-        let limited = deadly && self.chance.u32(0..8) == 0;
-        let count = if limited { 1 } else { self.chance.u32(1..5) };
-        let most = if deadly { self.chance.u32(0..3) } else { 0 };
-        let terms = Terms {
-            priority: self.chance.i32(0..2),
-            limit: limited.then_some(Duration::from_millis(100)),
-            retries: Retries::up_to(most),
-        };
-        self.submit(count, terms);
-    }
-
-    /// Ends workers that were killed, and those that were told to end and have done everything.
-    fn end_those_that_are_over(&mut self) {
-        for worker in std::mem::take(&mut self.world.killed) {
-            self.die(worker);
-        }
-        let is_over = |fake: &Fake| {
-            fake.finish && fake.inbox.is_empty() && fake.at_work.is_none() && fake.orders.is_empty()
-        };
-        let over: Vec<WorkerId> =
-            self.world.fakes.iter().filter(|(_, fake)| is_over(fake)).map(|(worker, _)| *worker).collect();
-        for worker in over {
-            self.world.fake(worker).tell();
-            self.die(worker);
-        }
-    }
-
-    /// What must hold at any moment.
-    pub(super) fn check(&self) {
-        let waiting: Vec<_> = self
-            .machine
-            .units
-            .iter()
-            .filter(|(_, unit)| unit.place == Place::Waiting)
-            .map(|(_, unit)| unit)
-            .collect();
-        let seed = self.seed;
-        assert_eq!(waiting.len(), self.machine.waiting_units, "play {seed}: units that wait");
-        let tasks: usize = waiting.iter().map(|unit| unit.work.count as usize).sum();
-        assert_eq!(tasks, self.machine.waiting_tasks, "play {seed}: tasks that wait");
-        let bytes: usize = waiting.iter().map(|unit| unit.work.bytes()).sum();
-        assert_eq!(bytes, self.machine.waiting_bytes, "play {seed}: bytes that wait");
-        for member in self.machine.crew.values() {
-            let held: u64 = member.held.iter().map(|held| u64::from(held.count - held.told)).sum();
-            assert_eq!(held, member.held_tasks, "play {seed}: what worker {} holds", member.id);
-            assert!(
-                waiting.is_empty() || !member.is_idle() || member.recalling,
-                "play {seed}: work waits, and {} is idle",
-                member.id
-            );
-        }
-        for ((unit, task), runs) in &self.world.runs {
-            let most = self.tasks[unit].1.retries.most();
-            assert!(*runs <= most + 1, "play {seed}: {unit}.{task} ran {runs} times of {}", most + 1);
-        }
-    }
-
-    /// Nothing bad happens any more: everything comes to its end.
-    pub(super) fn settle_all(&mut self) {
-        for _ in 0..10_000 {
-            if self.machine.units.is_empty() {
-                break;
-            }
-            self.end_those_that_are_over();
-            while self.machine.crew.values().any(|member| member.phase == Phase::Starting) {
-                self.start_worker();
-            }
-            let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
-            for worker in workers {
-                if self.world.fakes.contains_key(&worker) {
-                    self.work_off(worker);
-                }
-            }
-            self.end_those_that_are_over();
-            self.pass(Duration::from_millis(50));
-            self.check();
-        }
-        let seed = self.seed;
-        assert!(self.machine.units.is_empty(), "play {seed}: units are left");
-        for (unit, (count, ..)) in &self.tasks {
-            for task in 0..u64::from(*count) {
-                assert!(
-                    self.world.seen.contains_key(&(*unit, task)),
-                    "play {seed}: {unit}.{task} was forgotten"
-                );
-            }
-        }
-        if self.machine.state == State::Open {
-            self.machine.state = State::Draining;
-            self.machine.keep_up(self.now, &mut self.world);
-        }
-        for _ in 0..1_000 {
-            let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
-            for worker in workers {
-                self.deliver_all(worker);
-                self.hear_all(worker);
-            }
-            self.end_those_that_are_over();
-            self.pass(Duration::from_millis(50));
-        }
-        assert!(self.machine.is_over(), "play {seed}: workers are left");
-    }
 }
 
 impl Fake {
+    fn is_at_chunk(&self) -> bool {
+        self.at_work.as_ref().is_some_and(|(_, tasks, ..)| tasks.len() > 1)
+    }
+
+    /// Gives the rest of a chunk back, if that was asked for and no task of it is in hand.
+    fn cut_chunk(&mut self) -> bool {
+        let Some((at, _, begun, returned)) = &self.at_work else { return false };
+        let from = at + *begun as u64;
+        if self.cut.is_none() || begun != returned || *begun == 0 {
+            return false;
+        }
+        self.at_work = None;
+        self.tell();
+        let one = self.cut.take().flatten();
+        self.words.push_back(Word::Recalled(one, vec![from]));
+        true
+    }
+
     /// Says what has returned.
-    fn tell(&mut self) {
+    pub(super) fn tell(&mut self) {
         let tasks = std::mem::take(&mut self.untold);
         if !tasks.is_empty() {
             self.words.push_back(Word::Told(self.untold_at, tasks.len() as u32, tasks));
