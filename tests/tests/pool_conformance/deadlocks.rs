@@ -139,15 +139,20 @@ fn fails_alone(mode: Workers, place: Where, how: How) {
         }
         goes_on(&pool);
         for chunk in [1, 5] {
-            let inputs = (0..20).map(|n| if n == 7 { Arguments(place, how) } else { Arguments(Nowhere, how) });
+            let inputs =
+                (0..20).map(|n| if n == 7 { Arguments(place, how) } else { Arguments(Nowhere, how) });
             let outcomes = pool.each(passes, inputs).chunk(chunk).outcomes().unwrap();
             assert_eq!(outcomes.len(), 20);
             for (n, outcome) in outcomes.into_iter().enumerate() {
                 match outcome {
                     Ok(value) => assert!(n != 7 && value == Value(Nowhere, how), "{n} of chunks of {chunk}"),
-                    Err(error) if n == 7 => assert!(is_right(place, how, &error), "{place:?} {how:?}: {error:?}"),
+                    Err(error) if n == 7 => {
+                        assert!(is_right(place, how, &error), "{place:?} {how:?}: {error:?}")
+                    }
                     // Of one chunk values go with the worker that had not told them yet.
-                    Err(TaskError::Died { had_returned: true, .. }) => assert!(chunk == 5 && (5..7).contains(&n)),
+                    Err(TaskError::Died { had_returned: true, .. }) => {
+                        assert!(chunk == 5 && (5..7).contains(&n))
+                    }
                     Err(error) => panic!("{n}: {error:?}"),
                 }
             }
@@ -223,7 +228,8 @@ fn a_value_that_can_not_be_decoded_fails_its_task_and_the_next_is_done() {
     assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), Ok(36));
     let mapped = pool.map(passes, [Arguments(ValueDecoded, Error)]);
     assert!(matches!(mapped, Err(RunError::Task(TaskError::BadValue(_)))), "{mapped:?}");
-    let mapped = catch_unwind(AssertUnwindSafe(|| pool.map(passes, [Arguments(ValueDecoded, Panic)]).is_ok()));
+    let mapped =
+        catch_unwind(AssertUnwindSafe(|| pool.map(passes, [Arguments(ValueDecoded, Panic)]).is_ok()));
     assert!(mapped.is_err());
     goes_on(&pool);
     assert!(pool.shutdown(PATIENCE));
@@ -267,8 +273,9 @@ fn a_crash_with_large_arguments_on_their_way_fails_its_task_alone() {
         let pool = pool_of(&job, Workers::Processes, workers);
         for _ in 0..3 {
             let crash = pool.submit(passes, Arguments(Function, Crash)).unwrap();
-            let large: Vec<_> =
-                (0..10).map(|n| pool.submit(length, ByteBuf::from(vec![1; (1 << 20) + n])).unwrap()).collect();
+            let large: Vec<_> = (0..10)
+                .map(|n| pool.submit(length, ByteBuf::from(vec![1; (1 << 20) + n])).unwrap())
+                .collect();
             assert!(is_right(Function, Crash, &crash.result().unwrap_err()));
             for (n, task) in large.into_iter().enumerate() {
                 assert_eq!(task.result(), Ok((1 << 20) + n));

@@ -29,7 +29,9 @@ fn a_killed_worker_costs_no_innocent_task_its_value() {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     for outcome in outcomes {
         let Err(error) = outcome else { continue };
-        assert!(matches!(error, TaskError::Died { pid: Some(pid), why: JoinError::Signalled { signal: 9, .. }, .. } if pid == doomed_pid));
+        assert!(
+            matches!(error, TaskError::Died { pid: Some(pid), why: JoinError::Signalled { signal: 9, .. }, .. } if pid == doomed_pid)
+        );
     }
     for (n, task) in waiting.into_iter().enumerate() {
         assert_eq!(task.result(), Ok(square(n as u64)));
@@ -123,7 +125,8 @@ fn an_exit_in_a_task_is_told_and_a_close_and_join_end() {
         let task = pool.submit(exits, code).unwrap();
         pool.close();
         assert!(pool.join_timeout(PATIENCE));
-        let told = matches!(task.result(), Err(TaskError::Died { why: JoinError::Exited(of), .. }) if of == code);
+        let told =
+            matches!(task.result(), Err(TaskError::Died { why: JoinError::Exited(of), .. }) if of == code);
         assert!(told);
     }
 }

@@ -65,7 +65,8 @@ fn who_waits_for_a_task_is_woken_whatever_comes_of_it(mode: Workers) {
     std::thread::scope(|scope| {
         let waits_first = scope.spawn(|| first.result());
         let its = Arc::clone(&second);
-        let waits_second = scope.spawn(move || wait(std::slice::from_ref(&*its), Until::AllDone, Some(PATIENCE)));
+        let waits_second =
+            scope.spawn(move || wait(std::slice::from_ref(&*its), Until::AllDone, Some(PATIENCE)));
         let waits_third = scope.spawn(|| third.result());
         assert!(second.cancel());
         assert_eq!(waits_second.join().unwrap(), (vec![0], vec![]));
@@ -182,9 +183,8 @@ fn a_hundred_tasks_that_end_while_one_begins_to_wait(mode: Workers) {
         let gate = gate(&job);
         let tasks: Vec<_> = (0..100).map(|n| at_gate(&pool, &gate, n)).collect();
         std::thread::scope(|scope| {
-            let waiters: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| wait(&tasks, Until::AllDone, Some(PATIENCE))))
-                .collect();
+            let waiters: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| wait(&tasks, Until::AllDone, Some(PATIENCE)))).collect();
             gate.set().unwrap();
             for waiter in waiters {
                 assert_eq!(waiter.join().unwrap().0.len(), 100);

@@ -60,7 +60,8 @@ fn a_source_that_panics_reaches_whoever_takes_the_values(mode: Workers) {
     let source = || (0..10_u64).inspect(|n| assert!(*n != 6, "the source has no sixth"));
     let collected = catch_unwind(AssertUnwindSafe(|| pool.map(square, source()).is_ok()));
     assert!(collected.is_err());
-    let ordered = AssertUnwindSafe(|| pool.each(square, source()).ahead(1).ordered().map(Result::unwrap).count());
+    let ordered =
+        AssertUnwindSafe(|| pool.each(square, source()).ahead(1).ordered().map(Result::unwrap).count());
     assert!(catch_unwind(ordered).is_err());
     let unordered = AssertUnwindSafe(|| pool.each(square, source()).chunk(4).unordered().count());
     assert!(catch_unwind(unordered).is_err());

@@ -170,7 +170,8 @@ fn a_program_with_a_pool_ends_however_it_leaves_it() {
             status.is_some()
         });
         assert_eq!(status.unwrap().code(), Some(if how == "exit" { 7 } else { 0 }), "{how}");
-        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        let files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
         assert!(files.len() == 100 || !["shutdown", "close"].contains(&how), "{how}: {}", files.len());
         let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         let pids: Vec<u32> = files.into_iter().filter_map(|path| text(path).parse().ok()).collect();
