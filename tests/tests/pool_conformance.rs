@@ -45,6 +45,8 @@ macro_rules! in_every_way {
     };
 }
 
+#[path = "pool_conformance/call_backs.rs"]
+mod call_backs;
 #[path = "pool_conformance/deadlocks.rs"]
 mod deadlocks;
 #[path = "pool_conformance/drains.rs"]

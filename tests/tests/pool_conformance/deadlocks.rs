@@ -147,11 +147,11 @@ fn fails_alone(mode: Workers, place: Where, how: How) {
                 match outcome {
                     Ok(value) => assert!(n != 7 && value == Value(Nowhere, how), "{n} of chunks of {chunk}"),
                     Err(error) if n == 7 => {
-                        assert!(is_right(place, how, &error), "{place:?} {how:?}: {error:?}")
+                        assert!(is_right(place, how, &error), "{place:?} {how:?}: {error:?}");
                     }
                     // Of one chunk values go with the worker that had not told them yet.
                     Err(TaskError::Died { had_returned: true, .. }) => {
-                        assert!(chunk == 5 && (5..7).contains(&n))
+                        assert!(chunk == 5 && (5..7).contains(&n));
                     }
                     Err(error) => panic!("{n}: {error:?}"),
                 }

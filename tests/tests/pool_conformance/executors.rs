@@ -130,7 +130,7 @@ fn workers_are_replaced_after_their_number_of_tasks(mode: Workers) {
     }
 }
 
-/// > So it is when the pool is closed while its tasks wait.
+/// > Workers of one task each do all tasks of a pool that was closed while they waited.
 fn a_pool_of_short_lived_workers_is_closed_with_tasks_that_wait(mode: Workers) {
     let job = job();
     for round in 0..5 {

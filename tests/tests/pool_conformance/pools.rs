@@ -42,7 +42,7 @@ fn values_come_in_order_or_as_they_come_and_end(mode: Workers) {
         assert!(ordered.next().is_none() && ordered.next_timeout(PATIENCE).is_none() && ordered.is_over());
         let mut unordered = pool.each(square, 0..100).chunk(chunk).unordered();
         let mut seen = Vec::new();
-        while let Some((at, value)) = unordered.next() {
+        for (at, value) in unordered.by_ref() {
             assert_eq!(value.unwrap(), square(at));
             seen.push(at);
         }
@@ -53,7 +53,7 @@ fn values_come_in_order_or_as_they_come_and_end(mode: Workers) {
     assert!(pool.shutdown(PATIENCE));
 }
 
-/// > Source of inputs that panics: whoever takes the values has that panic, and the pool goes on.
+/// > Of a source of inputs that panics whoever takes the values has the panic, and the pool goes on.
 fn a_source_that_panics_reaches_whoever_takes_the_values(mode: Workers) {
     let job = job();
     let pool = pool_of(&job, mode, 2);
@@ -220,7 +220,7 @@ fn values_that_can_not_be_encoded_cost_no_worker(mode: Workers) {
     assert!(pool.shutdown(PATIENCE));
 }
 
-/// > Pools of two hundred workers work.
+/// > A pool of two hundred workers works.
 fn a_pool_of_two_hundred_workers_works(mode: Workers) {
     let job = job();
     let gate = gate(&job);
@@ -267,7 +267,7 @@ fn a_pool_that_gets_no_more_workers_works_or_says_why_and_leaves_nothing() {
     assert!(!worked[0] && worked[5], "{worked:?}");
 }
 
-/// > A pool that is dropped while others wait for it lets none of them wait on.
+/// > A pool ends with its scope, and its tasks that still run are cancelled.
 fn the_end_of_a_scope_ends_its_pool(mode: Workers) {
     let job = job();
     let gate = gate(&job);

@@ -85,7 +85,7 @@ fn tasks_cancelled_and_killed_at_random_are_settled_once_in_processes() {
     cancels_at_random(Workers::Processes, rounds(8));
 }
 
-/// > The same with threads, which are given up instead.
+/// > So it is with threads, which are given up instead.
 #[test]
 fn tasks_cancelled_and_killed_at_random_are_settled_once_in_threads() {
     cancels_at_random(Workers::Threads, rounds(8));

@@ -95,7 +95,8 @@ fn a_task_that_panics_leaves_its_worker_alive() {
         }
     }
     let mut after = gate.gather(&pool);
-    (pids.sort_unstable(), after.sort_unstable());
+    pids.sort_unstable();
+    after.sort_unstable();
     assert_eq!(pids, after);
     assert!(pool.shutdown(PATIENCE));
 }

@@ -31,7 +31,7 @@ fn workers_killed_while_they_start_are_replaced() {
     }
 }
 
-/// > So it is while their initializer runs.
+/// > Workers killed while their initializer runs are replaced, and no task fails of it.
 #[test]
 fn workers_killed_in_their_initializer_are_replaced() {
     fn begins(worker: &mut Worker, held: Held) -> Result<(), Failure> {
