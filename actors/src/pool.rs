@@ -315,6 +315,7 @@ impl Pool {
     pub fn abort(&self) {
         self.inner.cell.run(&self.inner.runtime, |machine, effects| machine.abort(Instant::now(), effects));
         self.inner.runtime.flush_listed();
+        self.inner.make_calls();
     }
 }
 

@@ -1,5 +1,6 @@
 //! A pool as its handle and its tasks share it.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,6 +57,8 @@ pub(super) struct CallBacks {
     thread: Option<JoinHandle<()>>,
     /// No more are taken than are there.
     is_closed: bool,
+    /// Of an inline pool, until its worker does not work.
+    due: VecDeque<Call>,
 }
 
 pub(super) struct Inner {
@@ -174,8 +177,8 @@ impl Inner {
             let Some(mut at_work) = inline.work.try_lock() else { return };
             self.work_off(&mut at_work);
             drop(at_work);
-            // Another thread may have come in between, and relied on this one.
-            if !inline.has_work() {
+            // They may hand in more; and another thread may have come in between, and relied on this one.
+            if !self.make_calls() && !inline.has_work() {
                 return;
             }
         }
@@ -232,12 +235,13 @@ impl Inner {
 
     // ---- call-backs -----------------------------------------------------------------------------
 
-    /// Calls users' code behind all that is to be called already.
+    /// Calls users' code behind all that is to be called already; of an inline pool with the next `make_calls`, when its worker does
+    /// not work.
     pub(super) fn call_back(&self, call: Call) {
-        if self.inline.is_some() {
-            return caught(&self.runtime, call);
-        }
         let mut call_backs = self.call_backs.lock();
+        if self.inline.is_some() {
+            return call_backs.due.push_back(call);
+        }
         if call_backs.calls.is_none() && !call_backs.is_closed {
             let (sender, calls) = channel::<Call>();
             let runtime = Arc::clone(&self.runtime);
@@ -256,6 +260,17 @@ impl Inner {
         drop(call_backs);
         if let Some(call) = refused {
             // Better here than never: there is no other thread for it.
+            caught(&self.runtime, call);
+        }
+    }
+
+    /// Makes the calls that are due of an inline pool, with nothing locked; whether there were any.
+    pub(super) fn make_calls(&self) -> bool {
+        let mut any = false;
+        loop {
+            let next = self.call_backs.lock().due.pop_front();
+            let Some(call) = next else { return any };
+            any = true;
             caught(&self.runtime, call);
         }
     }

@@ -299,6 +299,7 @@ impl<R: DeserializeOwned> Task<R> {
             let outcome = settling.outcome.take().unwrap_or(Err(TaskError::Cancelled));
             drop(settling);
             callback(outcome);
+            self.pool.make_calls();
         } else {
             settling.callback = Some(callback);
         }
