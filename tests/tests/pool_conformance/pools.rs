@@ -12,7 +12,7 @@ use callboard::testing::{eventually, job};
 use callboard_tests::PATIENCE;
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
-use crate::gate::{at_gate, even, gate, pool_of, process, running, square, squares};
+use crate::gate::{at_gate, even, gate, pool_of, running, square, squares};
 
 /// > A task waits for its value up to a timeout, as often as one likes, and the task goes on.
 fn a_result_with_a_timeout_leaves_the_task_alone(mode: Workers) {
@@ -206,8 +206,8 @@ impl Serialize for Refuses {
 fn values_that_can_not_be_encoded_cost_no_worker(mode: Workers) {
     let job = job();
     let pool = pool_of(&job, mode, 2);
-    let pids = |count| pool.map(process, vec![(); count]).unwrap();
-    pids(20);
+    assert_eq!(pool.map(square, 0..20).unwrap(), squares(0..20));
+    eventually("all have processes", || mode != Workers::Processes || pool.pids().len() == 2);
     let before = pool.pids();
     for _ in 0..20 {
         match pool.submit(|()| Refuses, ()).unwrap().result() {
