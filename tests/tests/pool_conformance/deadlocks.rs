@@ -151,7 +151,7 @@ fn fails_alone(mode: Workers, place: Where, how: How) {
                     }
                     // Values that a worker had not told yet go with it; those of light tasks are told together.
                     Err(TaskError::Died { had_returned: true, .. }) => {
-                        assert!(n < 7, "{n} of chunks of {chunk}")
+                        assert!(n < 7, "{n} of chunks of {chunk}");
                     }
                     Err(error) => panic!("{n}: {error:?}"),
                 }
