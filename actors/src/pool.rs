@@ -63,7 +63,7 @@ use self::submission::Function;
 use self::work::Terms;
 use self::worker::Setup;
 use crate::node::Node;
-use crate::pipeline::Workers;
+pub use crate::pipeline::Workers;
 
 /// How long a pool that is dropped waits for its killed workers to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);

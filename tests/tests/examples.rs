@@ -37,6 +37,12 @@ examples! {
     handles_travel [];
     pipe_shout [];
     pipeline_words [];
+    pool_basics [];
+    pool_chunks [];
+    pool_failures [];
+    pool_numbers [];
+    pool_or_threads [];
+    pool_results [];
     process_tree [];
     processes_fail [];
     processes_join [];
