@@ -49,7 +49,7 @@ pub use self::error::{PoolError, RunError, SubmitError, TaskError};
 pub use self::mapping::{Mapping, Ordered, Progress, Unordered};
 pub use self::options::PoolOptions;
 pub use self::retry::Retries;
-pub use self::stats::{PoolStats, WorkerStats};
+pub use self::stats::{PoolStats, SlowTask, WorkerStats};
 pub use self::submission::Submission;
 pub use self::task::{Task, TaskState};
 pub use self::waits::{AsCompleted, Until, as_completed, wait};

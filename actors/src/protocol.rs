@@ -7,7 +7,7 @@ pub(crate) mod event;
 #[cfg(test)]
 mod latch_test;
 pub(crate) mod list;
-mod message_pack;
+pub(crate) mod message_pack;
 mod object;
 pub(crate) mod pipe;
 pub(crate) mod queue;

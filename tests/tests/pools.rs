@@ -324,3 +324,38 @@ fn options_that_make_no_sense_are_refused() {
     assert!(refused(PoolOptions::new().time_limit(Duration::ZERO)));
     assert!(refused(PoolOptions::new().capacity(0, 1)));
 }
+
+#[test]
+fn the_slowest_tasks_are_known_with_their_arguments_in_every_mode() {
+    each_mode(|node, mode| {
+        let pool = pool_of(node, mode, 2);
+        pool.map(square, 0..1000).unwrap();
+        // In any order, one by one and in a chunk with light ones.
+        for millis in [150, 250, 50, 200, 100] {
+            pool.apply(slow, millis).unwrap();
+        }
+        let mut chunk = [0; 40];
+        chunk[20] = 300;
+        pool.each(slow, chunk).chunk(40).collect().unwrap();
+        let slowest = pool.stats().slowest;
+        let args: Vec<&str> = slowest.iter().map(|slow| slow.args.as_str()).collect();
+        assert_eq!(args, ["300", "250", "200", "150", "100"], "{mode:?}");
+        // One in a chunk is known to 12 ms.
+        let least = |slow: &callboard::pool::SlowTask| slow.args.parse::<u64>().unwrap() - 12;
+        assert!(slowest.iter().all(|slow| slow.took >= Duration::from_millis(least(slow))), "{slowest:?}");
+        assert!(pool.stats().to_string().contains("| 300 "), "{}", pool.stats());
+    });
+}
+
+#[test]
+fn the_time_between_tasks_is_not_time_spent_in_one_in_every_mode() {
+    const PAUSE: Duration = Duration::from_millis(500);
+    each_mode(|node, mode| {
+        let pool = pool_of(node, mode, 1);
+        pool.apply(square, 2).unwrap();
+        pause(PAUSE);
+        pool.apply(square, 3).unwrap();
+        let stats = pool.stats();
+        assert!(stats.slowest[0].took < PAUSE && stats.workers[0].working < PAUSE, "{mode:?}: {stats}");
+    });
+}

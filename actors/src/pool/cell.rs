@@ -237,7 +237,7 @@ impl PoolCell {
     pub(super) fn told_here(&self, runtime: &Arc<Runtime>, worker: WorkerId, told: Told) {
         let (at, outcomes) = (told.at, told.into_outcomes());
         let heard = self.run(runtime, |machine, effects| {
-            effects.figures.told(worker, &outcomes);
+            effects.count(machine, worker, at, &outcomes);
             machine.told(worker, at, outcomes, Instant::now(), effects)
         });
         debug_assert!(heard.is_ok(), "our own workers keep to the rules: {heard:?}");
@@ -255,7 +255,7 @@ impl PoolCell {
             for item in ByteStrings::new(body) {
                 let item = item.map_err(|error| format!("a worker's report: {error}"))?;
                 let (at, outcomes) = Told::read(item, std::mem::take(&mut rights))?;
-                effects.figures.told(worker, &outcomes);
+                effects.count(machine, worker, at, &outcomes);
                 machine.told(worker, at, outcomes, now, effects)?;
             }
             Ok(())

@@ -8,9 +8,17 @@ use comfy_table::Table;
 
 use super::crew::WorkerId;
 use super::work::Outcomes;
+use crate::protocol::message_pack::readable;
 
 /// The most workers that have ended of which a pool still has the figures; those of earlier ones are summed up.
 const MAX_ENDED: usize = 64;
+/// How many of the slowest tasks a pool keeps.
+const SLOWEST: usize = 5;
+/// How much of their arguments is shown.
+const ARGS_CHARS: usize = 80;
+/// How long the tasks of a report may have taken together before its last one began: a worker that finds, by a clock that moves
+/// every ten milliseconds at least, that two have passed since its last report makes one.
+const BEFORE_LAST: Duration = Duration::from_millis(12);
 
 /// What a pool counts of one worker.
 #[derive(Clone, Debug)]
@@ -32,6 +40,10 @@ pub(super) struct Figures {
     gone_tasks: u64,
     gone_failed: u64,
     gone_worked: Duration,
+    /// The slowest first.
+    slowest: Vec<SlowTask>,
+    /// What another has to be above to be one of them.
+    quickest_of_them: Duration,
 }
 
 impl Figures {
@@ -58,6 +70,26 @@ impl Figures {
             counts.tasks += u64::from(outcomes.count);
             counts.failed += outcomes.errors.len() as u64;
             counts.worked += Duration::from_nanos(outcomes.nanos);
+        }
+    }
+
+    /// How long the last task of a report has taken at least, if that makes it one of the slowest. Those before it are lighter than
+    /// [`BEFORE_LAST`], or the report would have left before.
+    pub(super) fn slow(&self, outcomes: &Outcomes) -> Option<Duration> {
+        let nanos = Duration::from_nanos(outcomes.nanos);
+        let took = if outcomes.count == 1 { nanos } else { nanos.saturating_sub(BEFORE_LAST) };
+        (took > self.quickest_of_them).then_some(took)
+    }
+
+    /// Takes it up, with its arguments as encoded.
+    pub(super) fn add_slow(&mut self, worker: WorkerId, took: Duration, args: &[u8]) {
+        let place = self.slowest.partition_point(|slow| slow.took >= took);
+        self.slowest.insert(place, SlowTask { took, worker, args: readable(args, ARGS_CHARS) });
+        if self.slowest.len() > SLOWEST {
+            self.slowest.truncate(SLOWEST);
+        }
+        if let Some(last) = self.slowest.get(SLOWEST - 1) {
+            self.quickest_of_them = last.took;
         }
     }
 
@@ -101,6 +133,7 @@ impl Figures {
             earlier_tasks: self.gone_tasks,
             earlier_failed: self.gone_failed,
             earlier_working: self.gone_worked,
+            slowest: self.slowest.clone(),
         }
     }
 }
@@ -125,7 +158,19 @@ pub struct WorkerStats {
     pub is_alive: bool,
 }
 
-/// What [`Pool::stats`](super::Pool::stats) tells. Its `Display` is a table.
+/// One of the slowest tasks of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlowTask {
+    /// How long it took, decoding and encoding included. Of one that travelled in a chunk with others up to 12 ms less.
+    pub took: Duration,
+    /// Its worker's number.
+    pub worker: u64,
+    /// Its arguments, much as JSON, cut to 80 characters: a struct is the list of its fields, `()` is `null`.
+    pub args: String,
+}
+
+/// What [`Pool::stats`](super::Pool::stats) tells. Its `Display` is a table of workers, and one of the slowest tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -141,6 +186,8 @@ pub struct PoolStats {
     pub earlier_failed: u64,
     /// How long they worked.
     pub earlier_working: Duration,
+    /// The five tasks that took the longest, the slowest first, failed ones included. What died with a worker is not among them.
+    pub slowest: Vec<SlowTask>,
 }
 
 impl PoolStats {
@@ -176,6 +223,15 @@ impl fmt::Display for PoolStats {
                 "ended".to_owned(),
             ]);
         }
-        write!(f, "{table}")
+        write!(f, "{table}")?;
+        if self.slowest.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table.set_header(["slowest", "worker", "arguments"]);
+        for slow in &self.slowest {
+            table.add_row([format!("{:.1?}", slow.took), slow.worker.to_string(), slow.args.clone()]);
+        }
+        write!(f, "\n{table}")
     }
 }

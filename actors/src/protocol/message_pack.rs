@@ -3,9 +3,13 @@
 //!
 //! What is written here is what encoding the value would have written, which the tests compare.
 
+mod readable;
+
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::readable::readable;
 
 /// The type of a number: what its range is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use super::link::{Link, Linked};
 use super::running::After;
 use crate::peer::encoded;
 use crate::pool::crew::{Progress, WorkerId};
-use crate::pool::machine::World;
+use crate::pool::machine::{Machine, World};
 use crate::pool::stats::Figures;
 use crate::pool::wire::{Given, ToWorker, given_head};
 use crate::pool::work::{Outcomes, Work};
@@ -30,6 +30,17 @@ impl Effects<'_> {
     /// Something has changed that others may wait for.
     pub(in crate::pool) fn change(&mut self) {
         self.after.changed = true;
+    }
+
+    /// Counts a report of tasks from `at` on. The table has not heard of it yet.
+    pub(super) fn count(&mut self, machine: &Machine<Sink>, worker: WorkerId, at: u64, outcomes: &Outcomes) {
+        self.figures.told(worker, outcomes);
+        if let Some(took) = self.figures.slow(outcomes) {
+            let last = at.saturating_add(outcomes.count.saturating_sub(1).into());
+            if let Some(args) = machine.args_of(worker, last) {
+                self.figures.add_slow(worker, took, args);
+            }
+        }
     }
 
     fn tell(&mut self, worker: WorkerId, message: ToWorker) {

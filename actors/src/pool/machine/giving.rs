@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use callboard_core::Slot;
+use callboard_core::{ByteStrings, Slot};
 
 use super::{Cancel, Hears, Machine, Place, State, Unit, Wish, World};
 use crate::pool::crew::{Doom, Member, Phase, WorkerId};
@@ -358,6 +358,14 @@ impl<S: Hears> Machine<S> {
         self.waiting.clear();
         self.later.clear();
         (self.waiting_units, self.waiting_tasks, self.waiting_bytes) = (0, 0, 0);
+    }
+
+    /// The arguments of a task that a worker holds, encoded.
+    pub(in crate::pool) fn args_of(&self, worker: WorkerId, task: u64) -> Option<&[u8]> {
+        let member = self.crew.get(&worker)?;
+        let held = member.held.get(member.holds(task)?)?;
+        let unit = self.units.get(held.unit)?;
+        ByteStrings::new(&unit.work.args).nth((task - held.at) as usize)?.ok()
     }
 
     fn told_of(&self, worker: WorkerId, at: u64) -> u32 {
