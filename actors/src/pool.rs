@@ -26,6 +26,8 @@ mod line;
 mod machine;
 mod mapping;
 mod options;
+#[cfg(feature = "progress")]
+mod progress;
 mod reports;
 mod retry;
 mod starter;

@@ -42,6 +42,7 @@ examples! {
     pool_failures [];
     pool_numbers [];
     pool_or_threads [];
+    pool_progress [];
     pool_results [];
     process_tree [];
     processes_fail [];
@@ -139,6 +140,15 @@ fn prints_what_is_expected(name: &str, args: &[&str]) {
         let place = path.display();
         panic!("example {name} lacks a line of {place}, or has it too early:\n    {line}\n{all}");
     }
+}
+
+#[test]
+fn a_progress_bar_is_plain_lines_where_there_is_no_terminal() {
+    let (succeeded, _, errors) = run("pool_progress", &[]);
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("squares: ")).collect();
+    assert!(succeeded && (2..=10).contains(&lines.len()), "{errors}");
+    assert_eq!(lines.last(), Some(&"squares: 200 of 200 (100 %), 4 failed"), "{errors}");
+    assert!(!errors.contains(['\r', '\x1b']), "{errors:?}");
 }
 
 /// The names of the files in a folder, without `extension`.

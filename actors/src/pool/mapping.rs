@@ -119,7 +119,8 @@ impl<'p, A, R, I: Iterator<Item = A>> Mapping<'p, A, R, I> {
         self
     }
 
-    /// Calls `hook` when values have come, in the thread that takes them.
+    /// Calls `hook` when values have come, in the thread that takes them. One set before is dropped. With the feature `progress`
+    /// there is a ready one, `progress_bar`.
     pub fn progress(mut self, hook: impl FnMut(Progress) + 'p) -> Self {
         self.progress = Some(Box::new(hook));
         self
