@@ -1,16 +1,19 @@
-//! Guides for people who know other systems of actors. Their programs are compiled and run.
+//! Guides for people who know other systems of actors, or Python's pools. Their programs are compiled and run.
 //!
-//! [`from_erlang`] and [`from_kameo_and_ractor`] go row by row through what you know, what it is here, and what differs or is
-//! missing. [`supervision`] says what becomes of a child that ends.
+//! [`from_erlang`], [`from_kameo_and_ractor`] and, about pools, [`from_multiprocessing`] go row by row through what you know, what it
+//! is here, and what differs or is missing. [`supervision`] says what becomes of a child that ends.
 
 #[cfg(doc)]
-use crate::*;
+use crate::{pool::*, *};
 
 #[doc = include_str!("../guides/from_erlang.md")]
 pub mod from_erlang {}
 
 #[doc = include_str!("../guides/from_kameo_and_ractor.md")]
 pub mod from_kameo_and_ractor {}
+
+#[doc = include_str!("../guides/from_multiprocessing.md")]
+pub mod from_multiprocessing {}
 
 #[doc = include_str!("../guides/supervision.md")]
 pub mod supervision {}
