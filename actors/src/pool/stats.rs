@@ -16,8 +16,8 @@ const MAX_ENDED: usize = 64;
 const SLOWEST: usize = 5;
 /// How much of their arguments is shown.
 const ARGS_CHARS: usize = 80;
-/// How long the tasks of a report may have taken together before its last one began: a worker that finds, by a clock that moves
-/// every ten milliseconds at least, that two have passed since its last report makes one.
+/// How long the tasks of a report may have taken together before its last one began: a worker that finds two milliseconds gone
+/// since its last report makes one, and its clock moves every ten at least.
 const BEFORE_LAST: Duration = Duration::from_millis(12);
 
 /// What a pool counts of one worker.
