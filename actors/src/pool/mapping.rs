@@ -38,7 +38,8 @@ type Hook<'p> = Box<dyn FnMut(Progress) + 'p>;
 /// [at once](Self::collect).
 ///
 /// Light tasks travel in chunks, sized by what they are measured to cost: at first one by one, then as many as take half a
-/// millisecond. Inputs are read as far ahead of the values taken as keeps all workers busy, so an endless source is fine.
+/// millisecond. If a worker is killed, those of its chunk that it had done and not told of fail too, unless they are tried again; with
+/// [`chunk(1)`](Self::chunk) there are hardly any. Inputs are read as far ahead of the values taken as keeps all workers busy, so an endless source is fine.
 /// Dropped before its end, what has not begun is not done.
 ///
 /// ```
