@@ -363,3 +363,14 @@ fn the_time_between_tasks_is_not_time_spent_in_one_in_every_mode() {
         assert!(stats.slowest[0].took < PAUSE && stats.workers[0].working < PAUSE, "{mode:?}: {stats}");
     });
 }
+
+/// Workers in one process answer each other's questions, on whichever thread these come up.
+#[test]
+fn threads_that_do_light_tasks_do_not_wait_for_each_other() {
+    let node = Node::start().unwrap();
+    for _ in 0..10 {
+        let pool = pool_of(&node, Workers::Threads, 4);
+        let values = pool.map(|n: u64| n + 1, 0..100_000).unwrap();
+        assert_eq!(values.len(), 100_000);
+    }
+}

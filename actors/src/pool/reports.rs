@@ -48,13 +48,20 @@ impl Reports {
 
     /// Takes what `told` holds, and leaves it empty; `at_once` if that is not to wait.
     pub(super) fn add(&self, runtime: &Arc<Runtime>, told: &mut Told, at_once: bool) {
+        if self.ticked.is_none() {
+            // Told at once, and with nothing locked: in the pool's own process what follows may be a question to any worker, this
+            // one included, which answers here.
+            if let Some(line) = self.line.get() {
+                line.tell(runtime, std::mem::take(told));
+            }
+            return;
+        }
         let mut gathered = self.gathered.lock();
         if !gathered.told.goes_on_with(told) {
             self.tell_locked(runtime, &mut gathered);
         }
         gathered.told.append(told);
         let now = at_once
-            || self.ticked.is_none()
             || gathered.told.count >= TOGETHER
             || gathered.told.values.len() >= REPORT_BYTES
             || !gathered.told.rights.is_empty();
