@@ -72,10 +72,9 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Workers that run functions: processes, threads, or the calling thread.
 ///
-/// It is always known which worker has which task. A worker that is killed fails the task that it runs, with the reason, and light ones
-/// that it has done and not told of yet, a chunk at most; or they are tried again, as their [`Retries`] say. Tasks that it has not
-/// begun are done by others, the worker is replaced, and the pool goes on. Nothing here waits for ever: each task is settled once,
-/// whoever dies.
+/// It is always known which worker has which task. A worker that is killed fails the task that it runs, with the reason, or
+/// that is tried again, as its [`Retries`] say. Values of earlier tasks outlive it, told or not; tasks that it has not begun are done by
+/// others, the worker is replaced, and the pool goes on. Nothing here waits for ever: each task is settled once, whoever dies.
 ///
 /// Functions are `fn(A) -> R`: plain functions, and closures that capture nothing. What one would capture travels in `A`, as a
 /// tuple for several arguments. Handles of queues, dicts and so on are values and travel too; so do ends of pipes, in a task

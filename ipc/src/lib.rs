@@ -18,6 +18,7 @@ mod region;
 mod ring;
 mod signals;
 mod system;
+mod trail;
 mod turn;
 
 pub use bootstrap::{Bootstrap, BootstrapError, take_bootstrap};
@@ -42,4 +43,5 @@ pub use system::{
     coarse_nanos, is_ready, monotonic_nanos, random_u64, resident_bytes, send_signal, set_stdin,
     use_processors, wait_readable,
 };
+pub use trail::{TRAIL_BYTES, Trail};
 pub use turn::{Turn, TurnGuard};

@@ -13,7 +13,7 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use callboard_core::{Address, ByteStrings, Kind, NodeId, Slot, TimerKey, decode};
-use callboard_ipc::Counter;
+use callboard_ipc::{Counter, Trail};
 use parking_lot::Mutex;
 
 use super::crew::{Phase, WorkerId};
@@ -148,7 +148,7 @@ impl PoolCell {
                 drop(state);
                 return inbox.cut_off();
             }
-            state.links.insert(worker, Linked { link, knows: 0 });
+            state.links.insert(worker, Linked { link, knows: 0, trail: None });
         }
         self.run(runtime, |machine, effects| {
             effects.figures.ready(worker);
@@ -177,6 +177,8 @@ impl PoolCell {
             linked
         };
         let progress = linked.as_ref().map(|linked| linked.link.progress());
+        let left = linked.as_ref().and_then(|linked| linked.trail.as_ref()).map(Trail::read);
+        let death = &Death { values: left.into_iter().flatten().collect(), ..death.clone() };
         self.run(runtime, |machine, effects| {
             effects.figures.ended(worker);
             machine.ended(worker, progress, death, Instant::now(), effects);
@@ -190,6 +192,7 @@ impl PoolCell {
         runtime: &Arc<Runtime>,
         from: &Arc<Peer>,
         (worker, slot, counter): (WorkerId, Slot, u32),
+        trail: Option<Trail>,
     ) -> Result<(), Violation> {
         {
             let mut state = self.state.lock();
@@ -201,7 +204,7 @@ impl PoolCell {
                 return Ok(());
             }
             let link = Link::There { peer: Arc::clone(from), slot, counter };
-            state.links.insert(worker, Linked { link, knows: 0 });
+            state.links.insert(worker, Linked { link, knows: 0, trail });
             state.nodes.insert(from.id, worker);
         }
         self.run(runtime, |machine, effects| {
@@ -299,7 +302,9 @@ impl Cell for PoolCell {
             let message: ToPool =
                 decode(incoming.body).map_err(|error| format!("a message for a pool: {error}"))?;
             if let ToPool::Ready { worker, slot, counter } = message {
-                return self.ready(runtime, from, (worker, slot, counter));
+                let trail = incoming.rights.first().map(Trail::open).transpose();
+                let trail = trail.map_err(|error| format!("a worker's trail: {error}"))?;
+                return self.ready(runtime, from, (worker, slot, counter), trail);
             }
             return self.heard(runtime, self.worker_at(from)?, message);
         }

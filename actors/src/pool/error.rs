@@ -24,7 +24,7 @@ pub enum TaskError {
         pid: Option<u32>,
         /// How it ended.
         why: JoinError,
-        /// The function had returned, and the value went with the worker.
+        /// The function had returned, and the value went with the worker: it was killed in between, or had nowhere to keep the value.
         had_returned: bool,
     },
     /// It ran for longer than its time limit, and its worker was ended.

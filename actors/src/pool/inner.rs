@@ -201,7 +201,7 @@ impl Inner {
                     if let Some(shared) = &self.inline {
                         *shared.inbox.lock() = None;
                     }
-                    self.cell.ended(&self.runtime, worker, &Death { pid: None, why: JoinError::Exited(0) });
+                    self.cell.ended(&self.runtime, worker, &Death::of(None, JoinError::Exited(0)));
                 }
             }
         }
@@ -210,7 +210,7 @@ impl Inner {
     /// Begins the worker that is wanted; false if none is.
     fn begin_inline(&self, inline: &mut InlineWork) -> bool {
         let Ok(worker) = inline.wanted.try_recv() else { return false };
-        let never_was = || Death { pid: None, why: JoinError::Exited(0) };
+        let never_was = || Death::of(None, JoinError::Exited(0));
         if !self.cell.is_wanted(worker) {
             self.cell.ended(&self.runtime, worker, &never_was());
             return true;

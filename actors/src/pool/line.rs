@@ -1,17 +1,18 @@
 //! The way from a worker to its pool, in this process or out of it, and the words that say how far the worker is.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use std::time::{Duration, Instant};
 
-use callboard_core::{Flags, Slot};
+use callboard_core::{Flags, Kind, Slot};
 use callboard_ipc::Counter;
 
 use super::cell::PoolCell;
 use super::crew::{Progress, WorkerId};
 use super::wire::{ToPool, Told};
-use crate::peer::{Peer, encoded};
+use crate::peer::{Peer, encoded, header};
 use crate::runtime::Runtime;
 
 /// How long a worker waits until what it has told is written, before it begins a task that may end it.
@@ -50,6 +51,14 @@ impl Line {
 
     pub(super) fn returned(&self, task: u64) {
         self.counter(|counter| counter.finished.store(task + 1, Release));
+    }
+
+    /// Says that the worker is there, with the trail that it will leave.
+    pub(super) fn is_there(&self, runtime: &Arc<Runtime>, ready: &ToPool, trail: Option<OwnedFd>) {
+        if let Line::There { peer, slot, .. } = self {
+            let rights: Vec<OwnedFd> = trail.into_iter().collect();
+            peer.post(runtime, header(Kind::Cast, *slot, 0), &encoded(ready), rights);
+        }
     }
 
     pub(super) fn say(&self, runtime: &Arc<Runtime>, message: ToPool) {

@@ -43,7 +43,7 @@ pub(super) fn serve(launch: &Launch, cell: &Weak<PoolCell>, wanted: &Receiver<Wo
 }
 
 fn never_was() -> Death {
-    Death { pid: None, why: JoinError::FailedStart("it was not needed any more".to_owned()) }
+    Death::of(None, JoinError::FailedStart("it was not needed any more".to_owned()))
 }
 
 impl Launch {
@@ -110,7 +110,7 @@ impl Launch {
             match begin_here(node, &runtime, &its, &setup) {
                 Ok(mut bench) => {
                     bench.drive();
-                    its.ended(&runtime, worker, &Death { pid: None, why: JoinError::Exited(0) });
+                    its.ended(&runtime, worker, &Death::of(None, JoinError::Exited(0)));
                 }
                 Err(why) => its.failed_start(&runtime, worker, &why),
             }
@@ -142,5 +142,5 @@ fn death_of(process: &Ends) -> Death {
         Ok(Err(why)) => JoinError::FailedStart(why),
         Err(why) => why,
     };
-    Death { pid: Some(process.pid()), why }
+    Death::of(Some(process.pid()), why)
 }

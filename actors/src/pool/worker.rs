@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use callboard_core::{Address, ByteStrings};
+use callboard_ipc::Trail;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -104,6 +105,8 @@ pub(super) struct Bench {
     is_idle: bool,
     /// What each function has cost so far.
     costs: Vec<Cost>,
+    /// The last values, for the pool if this process dies.
+    trail: Option<Trail>,
     memory_bytes: Option<u64>,
     weighed: u64,
 }
@@ -149,6 +152,7 @@ impl Bench {
             mark: Instant::now(),
             is_idle: true,
             costs: Vec::new(),
+            trail: None,
             memory_bytes: setup.memory_bytes,
             weighed: callboard_ipc::coarse_nanos(),
         })
@@ -249,6 +253,11 @@ impl Bench {
             Some(Err(why)) => Ok(Err(NoValue::Arguments(why.clone()))),
             None => Ok(Err(NoValue::Arguments("the worker was not told of the function".to_owned()))),
         };
+        let is_kept = match &ran {
+            Ok(Ok(returned)) => self.keep(number, before, returned),
+            // Why it failed is no value.
+            _ => self.trail.is_none(),
+        };
         self.line.returned(number);
         match ran {
             Ok(Ok(returned)) => {
@@ -268,6 +277,18 @@ impl Bench {
             }
         }
         self.told.count += 1;
+        if !is_kept {
+            self.tell(unit.function, true);
+            self.inbox.reports.flush(&self.runtime);
+        }
+    }
+
+    /// Writes a value down where it outlives this process, until it is told; whether there was room for it.
+    fn keep(&mut self, number: u64, before: usize, returned: &routine::Returned) -> bool {
+        let Some(trail) = &mut self.trail else { return true };
+        // One that may be tried again does not count yet, and what moves can't be kept.
+        let is_plain = returned.is_accepted && returned.rights.is_empty();
+        is_plain && trail.append(number, &self.told.values[before..])
     }
 
     /// Hands on what was gathered of a unit.
@@ -338,7 +359,10 @@ pub(super) fn in_process(node: &Node, setup: Setup) -> Result<(), String> {
     peer.interests(slot);
     let line = Line::There { peer, slot: setup.pool.slot, counter };
     let mut bench = Bench::begin((node.downgrade(), runtime), &setup, inbox, line.clone())?;
-    line.say(runtime, ToPool::Ready { worker: setup.worker, slot, counter });
+    // Without one, values that were not told go with this process.
+    let (trail, descriptor) = Trail::create().ok().unzip();
+    bench.trail = trail;
+    line.is_there(runtime, &ToPool::Ready { worker: setup.worker, slot, counter }, descriptor);
     bench.drive();
     Ok(())
 }

@@ -149,10 +149,6 @@ fn fails_alone(mode: Workers, place: Where, how: How) {
                     Err(error) if n == 7 => {
                         assert!(is_right(place, how, &error), "{place:?} {how:?}: {error:?}");
                     }
-                    // Values that a worker had not told yet go with it; those of light tasks are told together.
-                    Err(TaskError::Died { had_returned: true, .. }) => {
-                        assert!(n < 7, "{n} of chunks of {chunk}");
-                    }
                     Err(error) => panic!("{n}: {error:?}"),
                 }
             }

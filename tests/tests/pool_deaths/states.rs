@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard::Failure;
 use callboard::pool::{PoolOptions, Task, TaskError, Worker};
 use callboard::testing::{is_stopped, job, kill, stop};
-use callboard_tests::{PATIENCE, Random, eventually, is_running, pause, rounds};
+use callboard_tests::{PATIENCE, Random, eventually, is_running, kill_self, pause, rounds};
 use serde_bytes::ByteBuf;
 
 use crate::scene::{Gate, Held, KILLS, WORKERS, goes_on, is_killed, pool_of, square, waits_at_gate};
@@ -102,6 +102,41 @@ fn workers_killed_while_they_run_a_task_fail_that_task_alone() {
             assert_eq!(task.result().unwrap(), square(n as u64), "{kill:?}");
         }
         goes_on(&pool);
+        assert!(pool.shutdown(PATIENCE));
+    }
+}
+
+/// > Of light tasks that travel together only those fail that end their worker: the values of those before outlive it, and those
+/// > behind are done by others.
+#[test]
+fn values_that_a_killed_worker_had_not_told_outlive_it() {
+    fn deadly(n: u64) -> u64 {
+        if n % 3_001 == 3_000 {
+            kill_self();
+        }
+        n * n
+    }
+    for chunk in [1, 64, 4096] {
+        let job = job();
+        let pool = pool_of(&job, 2);
+        for by_itself in [false, true] {
+            let outcomes = if by_itself {
+                let tasks: Vec<_> = (0..20_000).map(|n| pool.submit(deadly, n).unwrap()).collect();
+                tasks.into_iter().map(Task::result).collect()
+            } else {
+                pool.each(deadly, 0..20_000).chunk(chunk).outcomes().unwrap()
+            };
+            for (n, outcome) in outcomes.into_iter().enumerate() {
+                let n = n as u64;
+                match outcome {
+                    Ok(value) => assert!(value == n * n && n % 3_001 != 3_000, "{n} in chunks of {chunk}"),
+                    Err(TaskError::Died { had_returned, .. }) => {
+                        assert!(n % 3_001 == 3_000 && !had_returned, "{n} in chunks of {chunk}");
+                    }
+                    Err(other) => panic!("{n} in chunks of {chunk}: {other}"),
+                }
+            }
+        }
         assert!(pool.shutdown(PATIENCE));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use callboard_core::Slot;
-use callboard_ipc::Counter;
+use callboard_ipc::{Counter, Trail};
 
 use crate::peer::Peer;
 use crate::pool::crew::Progress;
@@ -20,6 +20,8 @@ pub(super) struct Linked {
     pub(super) link: Link,
     /// How many of the pool's functions it knows.
     pub(super) knows: usize,
+    /// The values of its last tasks, which are there also when it is not any more.
+    pub(super) trail: Option<Trail>,
 }
 
 impl Link {

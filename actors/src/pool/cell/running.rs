@@ -95,7 +95,7 @@ impl PoolCell {
         if let Some(inbox) = inbox {
             // A thread can't be ended: it is given up, and what it still does is for nobody.
             inbox.cut_off();
-            self.ended(runtime, worker, &Death { pid: None, why: JoinError::Vanished });
+            self.ended(runtime, worker, &Death::of(None, JoinError::Vanished));
         }
     }
 }

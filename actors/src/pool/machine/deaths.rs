@@ -1,6 +1,10 @@
 //! What follows from a worker's end for what it held.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
+
+use callboard_core::push_bytes;
 
 use super::life::{FIRST_WAIT, MAX_DOUBLINGS};
 use super::{Hears, Machine, Place, Wish, World};
@@ -17,6 +21,30 @@ const MAX_DEATHS: u32 = 5;
 pub(in crate::pool) struct Death {
     pub(in crate::pool) pid: Option<u32>,
     pub(in crate::pool) why: JoinError,
+    /// Values that it had not told, or that had not come, by the numbers of their tasks: byte strings, as it would have told them.
+    pub(in crate::pool) values: HashMap<u64, Vec<u8>>,
+}
+
+impl Death {
+    /// One that leaves nothing.
+    pub(in crate::pool) fn of(pid: Option<u32>, why: JoinError) -> Self {
+        Self { pid, why, values: HashMap::new() }
+    }
+
+    /// What came of tasks that had returned and were not told of.
+    fn outcomes(&self, tasks: Range<u64>) -> Outcomes {
+        let mut outcomes = Outcomes { count: (tasks.end - tasks.start) as u32, ..Outcomes::default() };
+        for (at, task) in tasks.enumerate() {
+            if let Some(value) = self.values.get(&task) {
+                outcomes.values.extend_from_slice(value);
+            } else {
+                push_bytes(&mut outcomes.values, &[]);
+                let error = TaskError::Died { pid: self.pid, why: self.why.clone(), had_returned: true };
+                outcomes.errors.push((at as u32, error));
+            }
+        }
+        outcomes
+    }
 }
 
 impl<S: Hears> Machine<S> {
@@ -85,9 +113,7 @@ impl<S: Hears> Machine<S> {
         let begun = progress.begun.clamp(from, end);
         let returned = progress.returned.clamp(from, begun);
         if returned > from {
-            let lost = TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: true };
-            let lost = Outcomes::failed((returned - from) as u32, &lost);
-            self.settle(held.unit, held.told, lost, now, world);
+            self.settle(held.unit, held.told, death.outcomes(from..returned), now, world);
         }
         for task in returned..begun {
             let error = why_of(task, member, death, || self.limit_of(held));

@@ -3,6 +3,7 @@
 //! Whatever happens, each task is settled once, runs no more often than its terms allow, and none is forgotten.
 
 mod chance;
+mod fake;
 mod world;
 
 use std::time::Duration;
@@ -96,6 +97,18 @@ fn of_a_dead_workers_tasks_only_the_one_in_hand_fails() {
     play.settle_all();
     assert!(matches!(play.world.seen[&(second, 0)], Seen::Value));
     assert!(matches!(play.world.seen[&(third, 0)], Seen::Value));
+}
+
+#[test]
+fn a_value_that_its_worker_had_written_down_outlives_it() {
+    let mut play = Play::new(rules(1, 1), 3);
+    let worker = play.start_worker();
+    let task = play.submit(1, Terms::default());
+    play.deliver_all(worker);
+    play.begin(worker);
+    play.finish(worker);
+    play.die(worker);
+    assert!(matches!(play.world.seen.get(&(task, 0)), Some(Seen::Value)));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{Fake, Play};
+use super::fake::Fake;
+use super::world::Play;
 use crate::pool::crew::{Phase, WorkerId};
 use crate::pool::machine::{Place, State};
 use crate::pool::retry::Retries;

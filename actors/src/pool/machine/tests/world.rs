@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use callboard_core::{ByteStrings, Slot, push_bytes};
 
+use super::fake::{Fake, Order, Unit, Word};
 use crate::pool::crew::{Phase, Progress, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::machine::{Cancel, Death, Hears, Machine, Rules, World};
 use crate::pool::work::{Outcomes, Terms, Work};
 use crate::process::JoinError;
-
-/// A unit's number, which is what hears of it.
-pub(super) type Unit = u64;
 
 impl Hears for Unit {
     fn is(&self, other: &Self) -> bool {
@@ -25,42 +23,6 @@ impl Hears for Unit {
 pub(super) enum Seen {
     Value,
     Error(TaskError),
-}
-
-#[derive(Debug)]
-pub(super) enum Order {
-    Give(u64, Vec<(Unit, u64)>),
-    Recall(u32),
-    RecallOne(u64),
-    Flush,
-    Finish,
-}
-
-#[derive(Debug)]
-pub(super) enum Word {
-    Told(u64, u32, Vec<(Unit, u64)>),
-    Recalled(Option<u64>, Vec<u64>),
-    Flushed,
-}
-
-/// A unit's first number, its tasks, and how many of them have begun and returned.
-pub(super) type AtWork = (u64, Vec<(Unit, u64)>, usize, usize);
-
-#[derive(Debug, Default)]
-pub(super) struct Fake {
-    ready: bool,
-    pub(super) orders: VecDeque<Order>,
-    pub(super) inbox: VecDeque<(u64, Vec<(Unit, u64)>)>,
-    /// The unit at work, and how many of its tasks have begun.
-    pub(super) at_work: Option<AtWork>,
-    /// Returned, and not told.
-    untold: Vec<(Unit, u64)>,
-    untold_at: u64,
-    pub(super) words: VecDeque<Word>,
-    progress: Progress,
-    pub(super) finish: bool,
-    /// The chunk at work is to be given back, but for the task in hand: what was asked for.
-    cut: Option<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -150,6 +112,8 @@ pub(super) struct Play {
     pub(super) next: Unit,
     pub(super) chance: fastrand::Rng,
     pub(super) seed: u64,
+    /// Values outlive their workers.
+    pub(super) keeps: bool,
     pub(super) tasks: HashMap<Unit, (u32, Terms, Slot)>,
 }
 
@@ -162,6 +126,7 @@ impl Play {
             next: 0,
             chance: fastrand::Rng::with_seed(seed),
             seed,
+            keeps: seed % 2 == 1,
             tasks: HashMap::new(),
         };
         play.machine.keep_up(play.now, &mut play.world);
@@ -365,36 +330,22 @@ impl Play {
         let Some(fake) = self.world.fakes.remove(&worker) else { return };
         self.world.starts.retain(|other| *other != worker);
         let why = JoinError::Signalled { signal: 9, name: "SIGKILL", core_dumped: false };
-        let death = Death { pid: Some(1), why };
+        let mut death = Death::of(Some(1), why);
+        if self.keeps {
+            let words = fake.words.iter().filter_map(|word| match word {
+                Word::Told(at, _, tasks) => Some((*at, tasks)),
+                _ => None,
+            });
+            for (at, tasks) in words.chain([(fake.untold_at, &fake.untold)]) {
+                let value = |(place, (unit, _)): (usize, &(Unit, u64))| {
+                    let mut value = Vec::new();
+                    push_bytes(&mut value, &unit.to_le_bytes());
+                    (at + place as u64, value)
+                };
+                death.values.extend(tasks.iter().enumerate().map(value));
+            }
+        }
         let progress = fake.ready.then_some(fake.progress);
         self.machine.ended(worker, progress, &death, self.now, &mut self.world);
-    }
-}
-
-impl Fake {
-    fn is_at_chunk(&self) -> bool {
-        self.at_work.as_ref().is_some_and(|(_, tasks, ..)| tasks.len() > 1)
-    }
-
-    /// Gives the rest of a chunk back, if that was asked for and no task of it is in hand.
-    fn cut_chunk(&mut self) -> bool {
-        let Some((at, _, begun, returned)) = &self.at_work else { return false };
-        let from = at + *begun as u64;
-        if self.cut.is_none() || begun != returned || *begun == 0 {
-            return false;
-        }
-        self.at_work = None;
-        self.tell();
-        let one = self.cut.take().flatten();
-        self.words.push_back(Word::Recalled(one, vec![from]));
-        true
-    }
-
-    /// Says what has returned.
-    pub(super) fn tell(&mut self) {
-        let tasks = std::mem::take(&mut self.untold);
-        if !tasks.is_empty() {
-            self.words.push_back(Word::Told(self.untold_at, tasks.len() as u32, tasks));
-        }
     }
 }
