@@ -8,6 +8,8 @@ mod ends;
 mod in_hand;
 #[path = "supervisors/races.rs"]
 mod races;
+#[path = "supervisors/stages.rs"]
+mod stages;
 #[path = "supervisors/tree.rs"]
 mod tree;
 #[path = "supervisors/watcher.rs"]

@@ -73,7 +73,8 @@ impl ChildSpec {
     }
 
     /// A process that runs `f(node, args)`, as [`Node::spawn`] does. An error that it returns is a failure, as are a panic, a signal and an
-    /// exit code. It counts as started once there is a process. A pipeline, or a supervisor with a process of its own, is run in one.
+    /// exit code. It counts as started once there is a process. A pipeline, a pool, or a supervisor with a process of its own, is run in one: see
+    /// the [guide](crate::guide::supervision).
     ///
     /// Asked to end it sees that in [`Node::stopping`]. One that supervises others needs more than the five seconds of
     /// [`shutdown`](Self::shutdown) if they do.
