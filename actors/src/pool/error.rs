@@ -14,7 +14,8 @@ use callboard_core::BodyError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// Its function panicked. The worker goes on.
+    /// Its function panicked. The worker goes on. Of a thread and of an inline pool place and backtrace are empty: the hook for
+    /// panics has printed them.
     #[error(transparent)]
     Panicked(ChildPanic),
     /// Its worker ended while it ran it, or before it had told of the value.

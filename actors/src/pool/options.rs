@@ -90,7 +90,7 @@ impl PoolOptions {
     /// tasks that wait are fine with it, tasks that compute are not.
     ///
     /// Without it there are as many as this process may use processors, by its affinity and its control group's quota. In a task of
-    /// another pool of processes there are as many as are that pool's share for one of its workers.
+    /// another pool there are as many as are that pool's share for one of its workers.
     #[must_use]
     #[doc(alias = "max_workers")]
     pub fn workers(mut self, count: usize) -> Self {

@@ -98,6 +98,7 @@ impl Launch {
         let setup = self.setup_of(worker);
         let (node, runtime, its) = (self.node.clone(), Arc::clone(&self.runtime), Arc::clone(cell));
         let started = std::thread::Builder::new().name(self.name_of(worker)).spawn(move || {
+            Runtime::set_budget_of_thread(setup.budget);
             if !setup.processors.is_empty()
                 && let Err(error) = callboard_ipc::use_processors(&setup.processors)
             {

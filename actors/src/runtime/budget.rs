@@ -1,9 +1,15 @@
 //! How many workers a pool has by default.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::Runtime;
+
+thread_local! {
+    /// The share of a thread that is itself a worker; zero for all others.
+    static OF_THREAD: Cell<usize> = const { Cell::new(0) };
+}
 
 #[derive(Default)]
 pub(super) struct Budget {
@@ -22,6 +28,11 @@ impl Runtime {
         }
     }
 
+    /// A pool that this thread makes has so many workers by default: its share of its pool's.
+    pub(crate) fn set_budget_of_thread(workers: usize) {
+        OF_THREAD.set(workers);
+    }
+
     /// A pool of this process has so many workers by default: its share of its pool's.
     pub(crate) fn set_budget(&self, workers: usize) {
         self.budget.workers.store(workers, Relaxed);
@@ -29,7 +40,9 @@ impl Runtime {
 
     /// How many workers a pool has by default: the share given, or as many as this process may use processors.
     pub(crate) fn budget(&self) -> usize {
-        match self.budget.workers.load(Relaxed) {
+        let of_thread = OF_THREAD.get();
+        let share = if of_thread == 0 { self.budget.workers.load(Relaxed) } else { of_thread };
+        match share {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             share => share,
         }

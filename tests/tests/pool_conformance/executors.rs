@@ -196,10 +196,12 @@ fn a_pool_has_as_many_workers_as_there_are_processors() {
         assert_ne!(pool.apply(process, ()).unwrap(), std::process::id());
         pool.max_workers()
     };
-    // Both workers' pools together have no more than there are processors, or one each.
-    let two = job.pool(PoolOptions::new().workers(2)).unwrap();
-    let share = two.submit_to_worker(nested, ()).unwrap().result().unwrap();
-    assert_eq!(share, (pool.max_workers() / 2).max(1));
+    // The pools of all workers together have no more than there are processors, or one each.
+    for mode in [Workers::Processes, Workers::Threads] {
+        let all = job.pool(PoolOptions::new().mode(mode)).unwrap();
+        let share = all.submit_to_worker(nested, ()).unwrap().result().unwrap();
+        assert_eq!(share, 1, "{mode:?}");
+    }
 }
 
 in_every_way! { an_initializer_has_run_in_every_worker, an_initializer_that_always_fails_ends_the_pool }
