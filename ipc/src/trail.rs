@@ -8,7 +8,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use crate::region::Region;
 
@@ -58,9 +58,11 @@ impl Trail {
             self.copy_out(self.tail + 8, &mut length);
             self.tail +=
                 (HEAD_BYTES as u64 + u64::from(u32::from_le_bytes(length))).min(self.head - self.tail);
-            // Ordering: before the bytes below are overwritten. The kernel orders everything before a process's end.
-            self.word(0).store(self.tail, Ordering::SeqCst);
+            self.word(0).store(self.tail, Ordering::Release);
         }
+        // The bytes below are overwritten after that, in the order of the instructions: a process that is killed between two has done the
+        // first, and the kernel lets nobody read before its end.
+        compiler_fence(Ordering::SeqCst);
         let mut head = [0; HEAD_BYTES];
         head[..8].copy_from_slice(&number.to_le_bytes());
         head[8..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());

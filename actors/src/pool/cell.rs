@@ -281,6 +281,11 @@ impl PoolCell {
         self.state.lock().hooks.remove(hook);
     }
 
+    /// Has everybody look again who waits for a change.
+    pub(super) fn wake(&self) {
+        self.state.lock().hooks.notify_all();
+    }
+
     /// The pool starts nobody any more.
     pub(super) fn close_starter(&self) {
         *self.starter.lock() = None;
@@ -302,8 +307,14 @@ impl Cell for PoolCell {
             let message: ToPool =
                 decode(incoming.body).map_err(|error| format!("a message for a pool: {error}"))?;
             if let ToPool::Ready { worker, slot, counter } = message {
-                let trail = incoming.rights.first().map(Trail::open).transpose();
-                let trail = trail.map_err(|error| format!("a worker's trail: {error}"))?;
+                let trail = incoming.rights.first().and_then(|fd| match Trail::open(fd) {
+                    Ok(trail) => Some(trail),
+                    Err(error) => {
+                        // Without it, values that the worker has not told go with it.
+                        runtime.complain(&format!("the trail of a pool's worker can't be read: {error}"));
+                        None
+                    }
+                });
                 return self.ready(runtime, from, (worker, slot, counter), trail);
             }
             return self.heard(runtime, self.worker_at(from)?, message);

@@ -177,11 +177,18 @@ impl Inner {
             let Some(mut at_work) = inline.work.try_lock() else { return };
             self.work_off(&mut at_work);
             drop(at_work);
+            // Those that waited for this thread may do the next.
+            self.cell.wake();
             // They may hand in more; and another thread may have come in between, and relied on this one.
-            if !self.make_calls() && !inline.has_work() {
+            if !self.make_calls() && !inline.has_work() && !self.is_worker_wanted() {
                 return;
             }
         }
+    }
+
+    /// Whether an inline pool wants a worker that nobody has begun.
+    fn is_worker_wanted(&self) -> bool {
+        self.cell.state.lock().machine.crew.values().any(is_wanted)
     }
 
     fn work_off(&self, inline: &mut InlineWork) {
@@ -317,16 +324,21 @@ impl Poll for Over<'_> {
     }
 }
 
-/// That an inline pool has something to do: work in the inbox of its worker, or a worker that is to begin.
+fn is_wanted(member: &super::crew::Member) -> bool {
+    member.phase == Phase::Starting && !member.is_beginning
+}
+
+/// That an inline pool has something to do that nobody is at: work in the inbox of its worker, or a worker that is to begin.
 struct Work<'a>(&'a Inner);
 
 impl Poll for Work<'_> {
     fn poll(&self, hook: &Hook) -> bool {
-        let inbox = self.0.inline.as_ref().and_then(|inline| inline.inbox.lock().clone());
-        // Both, so that whichever changes is heard of.
-        let has_work = inbox.is_some_and(|inbox| inbox.poll(hook));
-        let starts = |member: &super::crew::Member| member.phase == Phase::Starting && !member.is_beginning;
-        self.0.cell.poll(hook, |state| state.machine.crew.values().any(starts)) || has_work
+        let Some(inline) = &self.0.inline else { return false };
+        // Kept before anything is looked at: whoever works now, and whatever changes, wakes it.
+        self.0.cell.poll(hook, |_| false);
+        let inbox = inline.inbox.lock().clone();
+        let has_work = inbox.is_some_and(|inbox| inbox.poll(hook)) || self.0.is_worker_wanted();
+        has_work && !inline.work.is_locked()
     }
 
     fn forget(&self, hook: &Hook) {

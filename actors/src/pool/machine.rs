@@ -102,6 +102,8 @@ pub(super) enum Wish {
     ToBeDone,
     /// Not to be done, if it has not begun: its worker has been asked.
     NotToBegin,
+    /// As far as it has not begun it is not done, nor tried again: nobody waits for it.
+    Dropped,
     /// Not to be done, and if it has begun its worker is ended.
     ToEnd,
 }
@@ -199,7 +201,8 @@ impl<S: Hears> Machine<S> {
 
     /// Whether another unit may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting_tasks < self.rules.capacity && self.waiting_bytes < self.rules.capacity_bytes
+        self.waiting_tasks + self.later.len() < self.rules.capacity
+            && self.waiting_bytes < self.rules.capacity_bytes
     }
 
     /// Takes a unit. The pool is open. Workers get it with the next [`hand_out`](Self::hand_out).

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
-use callboard_core::push_bytes;
+use callboard_core::{ByteStrings, push_bytes};
 
 use super::life::{FIRST_WAIT, MAX_DOUBLINGS};
 use super::{Hears, Machine, Place, Wish, World};
@@ -35,7 +35,7 @@ impl Death {
     fn outcomes(&self, tasks: Range<u64>) -> Outcomes {
         let mut outcomes = Outcomes { count: (tasks.end - tasks.start) as u32, ..Outcomes::default() };
         for (at, task) in tasks.enumerate() {
-            if let Some(value) = self.values.get(&task) {
+            if let Some(value) = self.values.get(&task).filter(|value| is_one_string(value)) {
                 outcomes.values.extend_from_slice(value);
             } else {
                 push_bytes(&mut outcomes.values, &[]);
@@ -63,7 +63,7 @@ impl<S: Hears> Machine<S> {
         let Some(member) = self.crew.remove(&worker) else { return };
         let progress = progress.unwrap_or_default();
         if matches!(member.phase, Phase::Ready | Phase::Retiring) && progress.in_hand().is_none() {
-            self.died_idle(&member, death, now, world);
+            self.died_idle(&member, progress, death, now, world);
         }
         // The last ones first, as they go to the head of those that wait.
         for held in member.held.iter().rev() {
@@ -77,8 +77,15 @@ impl<S: Hears> Machine<S> {
 
     /// A worker has died with no task in hand. If it had done nothing, the next waits a little; and what it was about to begin
     /// does not do that to worker after worker.
-    fn died_idle(&mut self, member: &Member, death: &Death, now: Instant, world: &mut impl World<S>) {
-        if member.done == 0 {
+    fn died_idle(
+        &mut self,
+        member: &Member,
+        progress: Progress,
+        death: &Death,
+        now: Instant,
+        world: &mut impl World<S>,
+    ) {
+        if member.done == 0 && progress.returned == 0 {
             self.idle_deaths += 1;
             if self.idle_deaths > 1 {
                 let at = now + FIRST_WAIT * 2_u32.pow((self.idle_deaths - 2).min(MAX_DOUBLINGS));
@@ -86,7 +93,8 @@ impl<S: Hears> Machine<S> {
                 self.want_tick(at);
             }
         }
-        let next = member.held.front().filter(|held| held.told == 0).map(|held| held.unit);
+        let next = member.held.iter().find(|held| held.told == 0 && held.at >= progress.begun);
+        let next = next.map(|held| held.unit);
         let Some(unit) = next.and_then(|slot| self.units.get_mut(slot)) else { return };
         unit.deaths += 1;
         if unit.deaths >= MAX_DEATHS && unit.work.count == 1 {
@@ -144,6 +152,12 @@ impl<S: Hears> Machine<S> {
     fn limit_of(&self, held: &Held) -> std::time::Duration {
         self.units.get(held.unit).and_then(|unit| unit.terms.limit).unwrap_or_default()
     }
+}
+
+/// Whether it can be one task's value: its writer may have died of writing anywhere.
+fn is_one_string(value: &[u8]) -> bool {
+    let mut strings = ByteStrings::new(value);
+    matches!(strings.next(), Some(Ok(bytes)) if !bytes.is_empty()) && strings.position() == value.len()
 }
 
 /// Why the task in hand has failed.

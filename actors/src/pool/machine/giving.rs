@@ -128,7 +128,9 @@ impl<S: Hears> Machine<S> {
     /// Has somebody give back what a worker without work could do, or one that there may be besides.
     pub(super) fn look_for_hoards(&mut self, now: Instant, world: &mut impl World<S>) {
         let is_idle = self.crew.values().any(|member| member.is_idle());
-        let may_grow = self.live() < self.rules.max && self.start_at.is_none();
+        // As in `keep_up`: one that is to end, and still runs its last task, has its place.
+        let there = self.crew.values().filter(|member| member.is_there()).count();
+        let may_grow = there < self.rules.max && self.start_at.is_none();
         if self.waiting_units > 0 || !is_idle && !may_grow {
             return;
         }
@@ -208,6 +210,10 @@ impl<S: Hears> Machine<S> {
         self.all_full = false;
         self.spread(now, world);
         self.end_if_retired(worker, now, world);
+        if one.is_none() {
+            // It may not have begun its chunk yet, or what it gave back may not be enough for all.
+            self.want_tick(now + HOARDS_AFTER);
+        }
         self.keep_up(now, world);
         Ok(())
     }
@@ -317,8 +323,8 @@ impl<S: Hears> Machine<S> {
                 self.cancel(slot, false, now, world);
                 continue;
             };
-            if unit.wish == Wish::ToBeDone {
-                unit.wish = Wish::NotToBegin;
+            if unit.wish != Wish::ToEnd {
+                unit.wish = Wish::Dropped;
             }
             world.recall_one(worker, at);
         }

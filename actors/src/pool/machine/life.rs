@@ -109,7 +109,8 @@ impl<S: Hears> Machine<S> {
             return;
         }
         member.retire();
-        if member.held.len() > 1 && !member.recalling {
+        let several = member.held.len() > 1 || member.held.front().is_some_and(|held| held.left() > 1);
+        if several && !member.recalling {
             member.recalling = true;
             world.recall(worker, u32::MAX);
         }

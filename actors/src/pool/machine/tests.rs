@@ -184,6 +184,25 @@ fn an_idle_worker_gets_what_another_hoards() {
 }
 
 #[test]
+fn a_chunk_that_was_asked_for_before_it_was_begun_is_asked_for_again() {
+    let mut play = Play::new(rules(2, 2), 5);
+    let (one, other) = (play.start_worker(), play.start_worker());
+    play.submit(4, Terms::default());
+    let (busy, idle) = if play.holds(one) > 0 { (one, other) } else { (other, one) };
+    play.deliver_all(busy);
+    play.hear_all(busy);
+    play.begin(busy);
+    for _ in 0..3 {
+        play.pass(Duration::from_millis(5));
+        play.deliver_all(busy);
+        play.finish(busy);
+        play.begin(busy);
+        play.hear_all(busy);
+    }
+    assert!(play.holds(idle) > 0, "it got some of them");
+}
+
+#[test]
 fn seven_failed_starts_in_a_row_break_the_pool_unless_somebody_works() {
     let mut play = Play::new(rules(2, 2), 6);
     let task = play.submit(1, Terms::default());

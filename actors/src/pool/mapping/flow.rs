@@ -23,6 +23,8 @@ use crate::scope::{self, Departing};
 
 /// A chunk's arguments take no more than this, unless a single one does.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// Inputs are read for about so long before those read are handed in, to the few milliseconds that the clock tells.
+const READS_FOR_NANOS: u64 = 1_000_000;
 /// So many small chunks are handed in together.
 const TOGETHER: usize = 64;
 
@@ -98,6 +100,8 @@ pub(super) struct Flow<'p, R, I> {
     held: usize,
     failed: u64,
     done: u64,
+    /// The last chunk is short because its inputs took their time.
+    is_slow: bool,
     /// Inputs that could not be sent.
     unsent: VecDeque<(u64, SubmitError)>,
     refused: Option<SubmitError>,
@@ -136,6 +140,7 @@ where
             batches: VecDeque::new(),
             failed: 0,
             done: 0,
+            is_slow: false,
             unsent: VecDeque::new(),
             refused: None,
             values: PhantomData,
@@ -152,6 +157,7 @@ where
                 self.under_way -= 1;
                 self.done += 1;
                 self.failed += 1;
+                self.tell_progress();
                 return Some((number, Err(error.into())));
             }
             if let Some(error) = self.refused.take() {
@@ -184,6 +190,8 @@ where
                 return;
             }
             match self.hand_in() {
+                // What has come goes before what may still be read.
+                Ok(true) if !self.arrivals.0.lock().batches.is_empty() => return,
                 Ok(true) => {}
                 Ok(false) => self.inputs = None,
                 Err(error) => {
@@ -198,11 +206,13 @@ where
     fn hand_in(&mut self) -> Result<bool, SubmitError> {
         let room = self.pace.window().saturating_sub(self.under_way + self.held);
         let (mut chunks, mut taken, mut is_over) = (Vec::new(), 0, false);
-        while !is_over && chunks.len() < TOGETHER && taken < room {
+        let begun = callboard_ipc::coarse_nanos();
+        while !is_over && chunks.len() < TOGETHER && taken < room && !is_late(begun) {
             let left = self.total.map(|total| total.saturating_sub(self.next + taken as u64));
             let count = self.pace.next(left).min(room - taken).max(1);
-            let (work, apart) = self.chunk(count);
-            is_over = matches!(apart, Apart::Nothing)
+            let (work, apart) = self.chunk(count, begun);
+            is_over = !std::mem::take(&mut self.is_slow)
+                && matches!(apart, Apart::Nothing)
                 && (work.count as usize) < count
                 && work.args.len() < CHUNK_BYTES;
             taken += work.count as usize;
@@ -234,11 +244,15 @@ where
     }
 
     /// The next `count` inputs, or as many as there are, encoded; up to one that is not to be among others.
-    fn chunk(&mut self, count: usize) -> (Work, Apart) {
+    fn chunk(&mut self, count: usize, begun: u64) -> (Work, Apart) {
         let mut work = Work { function: self.function, ..Work::default() };
         work.args.reserve(count.saturating_mul(10).min(CHUNK_BYTES));
         let Some(inputs) = self.inputs.as_mut() else { return (work, Apart::Nothing) };
         while (work.count as usize) < count && work.args.len() < CHUNK_BYTES {
+            if work.count > 0 && is_late(begun) {
+                self.is_slow = true;
+                break;
+            }
             let Some(input) = inputs.next() else { break };
             let before = work.args.len();
             let (encoded, departing) = scope::collect(|| push_encoded(&mut work.args, &input));
@@ -289,10 +303,14 @@ where
         self.done += u64::from(outcomes.count) - outcomes.again.len() as u64;
         self.failed += outcomes.errors.len() as u64;
         self.batch = Some(Batch { first, at: 0, outcomes, position: 0 });
+        self.tell_progress();
+        true
+    }
+
+    fn tell_progress(&mut self) {
         if let Some(progress) = &mut self.progress {
             progress(Progress { done: self.done, failed: self.failed, total: self.total });
         }
-        true
     }
 
     /// The next value of the report in hand.
@@ -324,6 +342,11 @@ where
             return Some((number, outcome.map_err(RunError::Task)));
         }
     }
+}
+
+/// Whether reading inputs has taken so long that those read so far had better be handed in.
+fn is_late(begun: u64) -> bool {
+    callboard_ipc::coarse_nanos().saturating_sub(begun) > READS_FOR_NANOS
 }
 
 fn read<R: DeserializeOwned>(pool: &Pool, value: &[u8], rights: &mut Rights) -> Result<R, TaskError> {
