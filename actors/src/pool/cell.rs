@@ -310,7 +310,7 @@ impl Cell for PoolCell {
                 let trail = incoming.rights.first().and_then(|fd| match Trail::open(fd) {
                     Ok(trail) => Some(trail),
                     Err(error) => {
-                        // Without it, values that the worker has not told go with it.
+                        // Values that the worker has not told go with it.
                         runtime.complain(&format!("the trail of a pool's worker can't be read: {error}"));
                         None
                     }

@@ -27,7 +27,7 @@ use crate::runtime::Runtime;
 
 /// A report leaves at the latest after so long, in the middle of a chunk, unless a single task takes longer.
 const REPORT_NANOS: u64 = 2_000_000;
-/// A task below this is light, once so many of its function have returned.
+/// A task below this is light, once so many of its function have returned: telling of each by itself would cost more than it does.
 const LIGHT_NANOS: u64 = 3_000;
 const KNOWN_AFTER: u64 = 16;
 /// How often a worker that must not grow looks at its memory.
@@ -119,7 +119,7 @@ struct Cost {
 }
 
 impl Cost {
-    /// Whether its tasks are so light that a write for each would cost more than they do, as far as is known.
+    /// Whether its tasks are light, as far as is known.
     fn is_light(self) -> bool {
         self.tasks >= KNOWN_AFTER && self.nanos / self.tasks < LIGHT_NANOS
     }
@@ -202,10 +202,6 @@ impl Bench {
     /// Runs the tasks of a unit, and tells what came of them.
     fn work(&mut self, unit: &Given) {
         let is_light = self.costs.get(unit.function as usize).is_some_and(|cost| cost.is_light());
-        if !is_light {
-            // Values still here would go with this process if the task ended it.
-            self.inbox.reports.flush(&self.runtime);
-        }
         let is_alone = unit.count == 1;
         let mut last = if is_alone { 0 } else { callboard_ipc::coarse_nanos() };
         for (offset, arg) in ByteStrings::new(&unit.args).enumerate() {
@@ -257,7 +253,7 @@ impl Bench {
         let is_kept = match &ran {
             Ok(Ok(returned)) => self.keep(number, before, returned),
             // Why it failed is no value.
-            _ => self.trail.is_none(),
+            _ => self.line.peer().is_none(),
         };
         self.line.returned(number);
         match ran {
@@ -279,14 +275,15 @@ impl Bench {
         }
         self.told.count += 1;
         if !is_kept {
+            // On its way before the next task begins, which may end this process.
             self.tell(unit.function, true);
             self.inbox.reports.flush(&self.runtime);
         }
     }
 
-    /// Writes a value down where it outlives this process, until it is told; whether there was room for it.
+    /// Writes a value down where it outlives this process, until it is told; whether it could. A thread's dies with the pool only.
     fn keep(&mut self, number: u64, before: usize, returned: &routine::Returned) -> bool {
-        let Some(trail) = &mut self.trail else { return true };
+        let Some(trail) = &mut self.trail else { return self.line.peer().is_none() };
         // One that may be tried again does not count yet, and what moves can't be kept.
         let is_plain = returned.is_accepted && returned.rights.is_empty();
         is_plain && trail.append(number, &self.told.values[before..])
@@ -360,7 +357,7 @@ pub(super) fn in_process(node: &Node, setup: Setup) -> Result<(), String> {
     peer.interests(slot);
     let line = Line::There { peer, slot: setup.pool.slot, counter };
     let mut bench = Bench::begin((node.downgrade(), runtime), &setup, inbox, line.clone())?;
-    // Without one, values that were not told go with this process.
+    // Without one each value is written before the next task begins.
     let (trail, descriptor) = Trail::create().ok().unzip();
     bench.trail = trail;
     line.is_there(runtime, &ToPool::Ready { worker: setup.worker, slot, counter }, descriptor);

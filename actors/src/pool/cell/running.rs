@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::effects::Effects;
 use super::link::Link;
 use super::{Call, PoolCell, Sink, State};
+use crate::hook::Hook;
 use crate::pool::crew::WorkerId;
 use crate::pool::inbox::Inbox;
 use crate::pool::machine::{Death, Machine};
@@ -22,6 +23,8 @@ pub(in crate::pool) struct After {
     pub(super) tells: Vec<(Arc<Inbox>, ToWorker)>,
     pub(super) calls: Vec<Call>,
     pub(super) changed: bool,
+    /// Those who waited for a change.
+    hooks: Vec<Hook>,
 }
 
 impl PoolCell {
@@ -53,15 +56,15 @@ impl PoolCell {
                 runtime.cancel_tick(before);
             }
         }
+        if after.changed {
+            after.hooks = state.hooks.take();
+        }
         result
     }
 
     fn after(&self, runtime: &Arc<Runtime>, after: After) {
-        let After { starts, kills, tells, calls, changed } = after;
-        if changed {
-            let hooks = self.state.lock().hooks.take();
-            hooks.iter().for_each(|hook| hook.notify());
-        }
+        let After { starts, kills, tells, calls, hooks, .. } = after;
+        hooks.iter().for_each(|hook| hook.notify());
         for worker in starts {
             let starter = self.starter.lock().clone();
             if starter.is_none_or(|starter| starter.send(worker).is_err()) {

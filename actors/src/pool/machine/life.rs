@@ -136,7 +136,7 @@ impl<S: Hears> Machine<S> {
         }
     }
 
-    /// Tells a worker to end. One that starts is told when it is there.
+    /// Tells a worker to end. One that still starts has nothing to finish, and is killed.
     pub(super) fn finish(&mut self, worker: WorkerId, now: Instant, world: &mut impl World<S>) {
         let Some(member) = self.crew.get_mut(&worker) else { return };
         match member.phase {
