@@ -2,25 +2,30 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod abort;
 mod bootstrap;
 mod connection;
 mod door;
 pub mod fd_pass;
 pub mod fence;
+mod futex;
 mod lane;
 mod life_line;
 mod link;
 mod listener;
+mod oom;
 mod pipe;
 pub mod poller;
 mod process;
 mod region;
 mod ring;
 mod signals;
+pub mod sync;
 mod system;
 mod trail;
 mod turn;
 
+pub use abort::note_refused_memory;
 pub use bootstrap::{Bootstrap, BootstrapError, take_bootstrap};
 pub use connection::{Connection, Handover, socket_pair};
 pub use door::DOOR_FAILED_CODE;
@@ -36,12 +41,12 @@ pub use process::{
     Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, SpawnError, StdStream,
     executable, exit_now, image_id, locate, resolve, start, thread_count, type_hash,
 };
-pub use region::Region;
+pub use region::{Access, Region};
 pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
 pub use signals::StopSignals;
 pub use system::{
-    coarse_nanos, is_ready, monotonic_nanos, random_u64, resident_bytes, send_signal, set_stdin,
-    use_processors, wait_readable,
+    coarse_nanos, has_room_for_a_descriptor, is_ready, memory_left, monotonic_nanos, random_u64,
+    resident_bytes, send_signal, set_stdin, use_processors, wait_readable,
 };
 pub use trail::{TRAIL_BYTES, Trail};
 pub use turn::{Turn, TurnGuard};

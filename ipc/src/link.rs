@@ -165,6 +165,20 @@ impl Link {
         self.begun(self.side.other()).load(SeqCst) != 0
     }
 
+    /// Says that our process is about to abort since it was refused memory. May be called in a signal's handler.
+    pub(crate) fn refused_memory(&self) {
+        self.refused(self.side).store(1, SeqCst);
+    }
+
+    pub(crate) fn clear_refused_memory(&self) {
+        self.refused(self.side).store(0, SeqCst);
+    }
+
+    /// Whether the peer has ended itself since it was refused memory; to be asked after its death.
+    pub fn peer_was_refused_memory(&self) -> bool {
+        self.refused(self.side.other()).load(SeqCst) != 0
+    }
+
     /// Counter `index` of `side`; none beyond [`COUNTERS_PER_SIDE`].
     pub fn counter(&self, side: Side, index: u32) -> Option<&Counter> {
         let index = usize::try_from(index).ok().filter(|i| *i < COUNTERS_PER_SIDE)?;
@@ -186,6 +200,10 @@ impl Link {
 
     fn begun(&self, side: Side) -> &AtomicU32 {
         self.word(side.index() * 64 + 256)
+    }
+
+    fn refused(&self, side: Side) -> &AtomicU32 {
+        self.word(side.index() * 64 + 384)
     }
 
     /// Each word has a cache line of its own.
@@ -260,6 +278,8 @@ mod tests {
         let (first, second) = two_sides();
         second.begin();
         assert!(first.peer_has_begun() && !second.peer_has_begun());
+        second.refused_memory();
+        assert!(first.peer_was_refused_memory() && !second.peer_was_refused_memory());
         assert!(first.must_flush(), "the flags have words of their own");
     }
 

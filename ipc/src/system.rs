@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use callboard_core::Wants;
@@ -108,11 +109,58 @@ pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
     }
 }
 
+/// Whether this process may open one more descriptor.
+///
+/// # Errors
+///
+/// What the kernel says if not.
+pub fn has_room_for_a_descriptor() -> io::Result<()> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+    Ok(())
+}
+
 /// How much memory of this process is in use now; none if the system does not say.
 pub fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// How much memory may still be taken before something must give way: by what the system has, swap included, and by what the
+/// control groups (version 2) of this process allow it. None if the system does not say.
+pub fn memory_left() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kibibytes = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().trim_end_matches("kB").trim_end().parse().ok()
+    };
+    let system = kibibytes("MemAvailable")?.saturating_add(kibibytes("SwapFree").unwrap_or(0)) * 1024;
+    Some(groups_leave().into_iter().chain([system]).min().unwrap_or(system))
+}
+
+/// What the control group of this process and those above it leave; none without a limit.
+fn groups_leave() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let group = Path::new("/sys/fs/cgroup").join(path);
+    let folders = group.ancestors().take_while(|folder| folder.starts_with("/sys/fs/cgroup"));
+    folders.filter_map(group_leaves).min()
+}
+
+fn group_leaves(folder: &Path) -> Option<u64> {
+    let number =
+        |file| -> Option<u64> { std::fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok() };
+    // A group without a limit says "max" there, and the topmost says nothing.
+    let most = number("memory.max")?;
+    let used = number("memory.current")?;
+    // What is only kept of files gives way.
+    let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let of_files = |line: &str| -> Option<u64> {
+        let (name, bytes) = line.split_once(' ')?;
+        matches!(name, "inactive_file" | "active_file").then(|| bytes.parse().ok())?
+    };
+    let kept: u64 = stat.lines().filter_map(of_files).sum();
+    Some(most.saturating_sub(used.saturating_sub(kept)))
 }
 
 /// Holds this thread, and those it starts from now on, to some of the processors, by their numbers.

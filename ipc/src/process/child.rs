@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStat
 use thiserror::Error;
 
 use super::executable::executable;
-use crate::bootstrap;
+use crate::{bootstrap, oom};
 
 /// What a child's output stream is connected to.
 #[derive(Debug)]
@@ -120,6 +120,8 @@ pub fn start(spec: ChildSpec) -> Result<Child, SpawnError> {
     let prepare = |source| SpawnError::Prepare { name: name.clone(), source };
     let path = executable().map_err(prepare)?;
     spec.cwd.as_deref().map_or(Ok(()), check_directory).map_err(prepare)?;
+    // Before it can have been killed.
+    let oom_kills = oom::kills();
     let token = bootstrap::token_for(spec.socket.as_fd()).map_err(prepare)?;
     let mut command = command(spec, &path);
     command.env(bootstrap::VARIABLE, token);
@@ -127,7 +129,7 @@ pub fn start(spec: ChildSpec) -> Result<Child, SpawnError> {
     // The command holds the child's end of the socket. While it is open here, the child's death is not seen.
     drop(command);
     match spawned {
-        Ok(child) => watch(child).map_err(|source| SpawnError::Watch { name, source }),
+        Ok(child) => watch(child, oom_kills).map_err(|source| SpawnError::Watch { name, source }),
         Err(source) => Err(SpawnError::Exec { name, path, source }),
     }
 }
@@ -173,12 +175,12 @@ fn command(spec: ChildSpec, path: &Path) -> Command {
 ///
 /// Its number cannot have been given to another process yet: the child is ours and nobody has reaped it.
 /// (Where SIGCHLD is ignored the kernel reaps by itself; a child that ended already is then an error.)
-fn watch(mut child: std::process::Child) -> io::Result<Child> {
+fn watch(mut child: std::process::Child, oom_kills: Option<u64>) -> io::Result<Child> {
     let pidfd = Pid::from_raw(child.id().cast_signed())
         .ok_or(Errno::SRCH)
         .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
     match pidfd {
-        Ok(pidfd) => Ok(Child { pid: child.id(), pidfd }),
+        Ok(pidfd) => Ok(Child { pid: child.id(), pidfd, oom_kills }),
         Err(error) => {
             // Both can only say that the child has gone already.
             let _ = child.kill();
@@ -213,6 +215,8 @@ pub enum Exit {
 pub struct Child {
     pid: u32,
     pidfd: OwnedFd,
+    /// How many processes the kernel had killed for lack of memory when this one was started.
+    oom_kills: Option<u64>,
 }
 
 impl Child {
@@ -233,6 +237,12 @@ impl Child {
             Err(Errno::CHILD) => Ok(Some(Exit::Unknown)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the kernel has killed for lack of memory since this process was started: this one, if it was ended by SIGKILL and nobody
+    /// has sent that, or another of its control group; where groups don't tell, of the whole machine. False if the kernel does not say.
+    pub fn kernel_has_killed_since(&self) -> bool {
+        oom::has_killed(self.oom_kills, oom::kills())
     }
 
     /// Ends the process at once, even if it is stopped. A process that has ended already is no error.
