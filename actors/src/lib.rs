@@ -38,6 +38,10 @@ mod tree;
 mod wait;
 mod wait_any;
 
+/// What a [`View`] asks of the types it shows: [`Pod`](bytemuck::Pod).
+#[doc(no_inline)]
+pub use bytemuck;
+
 pub use actor::{
     Actor, ActorRef, ActorStats, AskError, Asked, CastError, Context, Down, Exit, InHand, Message, Monitor,
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
@@ -48,14 +52,19 @@ pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, Gr
 pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
-pub use process::{ChildPanic, JoinError, Process, Spawn, SpawnError};
+pub use process::{ChildPanic, JoinError, OutOfMemory, Process, Spawn, SpawnError};
+pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};
+pub use protocol::barrier::{Barrier, BarrierError, BarrierOptions, BrokenBy, NoParties};
+pub use protocol::condition::{Condition, ConditionGuard, ConditionOptions};
 pub use protocol::counter::{AtLeast, Counter, CounterError, CounterOptions};
 pub use protocol::dict::{
     Batch, Dict, DictChange, DictError, DictIter, DictOptions, DictWatch, DictWatchAll, DictWatchError,
     Number,
 };
 pub use protocol::event::{Event, EventOptions};
+pub use protocol::latch::{Latch, LatchError, LatchOptions};
 pub use protocol::list::{List, ListChange, ListError, ListIter, ListOptions, ListWatch};
+pub use protocol::lock::{Lock, LockGuard, LockOptions, ReentrantGuard, ReentrantLock};
 pub use protocol::pipe::{
     PipeEnd, PipeReceiver, PipeSender, PollError, RecvBytesError, RecvError, SendError, TryRecvError,
 };
@@ -63,9 +72,17 @@ pub use protocol::queue::{
     ByPriority, DeadLetter, Fifo, GetError, Iter, Kind, Leasable, Lease, LeaseError, Lifo, LifoQueue,
     PriorityQueue, PutError, Queue, QueueError, QueueOptions, TryGetError,
 };
+pub use protocol::region::{
+    AccessError, MapAccess, Mapping, ReadOnly, ReadWrite, Region, RegionError, RegionOptions, UnlinkError,
+    View,
+};
 pub use protocol::register::{Register, RegisterChange, RegisterError, RegisterOptions, RegisterWatch};
+pub use protocol::rw_lock::{ReadGuard, RwLock, RwLockOptions, WriteGuard};
+pub use protocol::semaphore::{Permit, ReleaseError, Semaphore, SemaphoreOptions};
 pub use protocol::served::{Reply, Serve, Served, ServedError};
 pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
+pub use protocol::shared::{Holder, LockError};
+pub use protocol::value::{Integer, Value, ValueError, ValueGuard, ValueOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
 pub use supervisor::{
     AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,

@@ -42,6 +42,14 @@ pub enum NameError {
     /// A name is 1 to 255 bytes of text without control characters.
     #[error("{0:?} can't be a name: 1 to 255 bytes of text without control characters were expected")]
     BadName(String),
+    /// The object itself could not be made, for the reason given: a [`Region`](crate::Region) for which there is no memory.
+    #[error("nothing could be made for the name {name}: {reason}")]
+    NotMade {
+        /// The name asked for.
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The job's root has ended.
     #[error("the root of the job has ended")]
     Disconnected,
@@ -60,6 +68,12 @@ pub trait Object: Sized + sealed::Sealed {
     /// Creates one owned by `node`.
     #[doc(hidden)]
     fn build(node: &Node, options: Self::Options) -> Self;
+
+    /// Creates one that has a name, or nothing.
+    #[doc(hidden)]
+    fn build_named(node: &Node, name: &str, options: Self::Options) -> Result<Self, Unbuilt> {
+        register(node, name, Self::build(node, options))
+    }
 
     /// The handle to the one at `address`.
     #[doc(hidden)]
@@ -86,20 +100,22 @@ pub(crate) mod sealed {
 
 pub(crate) fn create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
     check(name)?;
-    let object = O::build(node, options);
-    match register(node, name, object)? {
-        Registered::Ours(object) => Ok(object),
-        Registered::Stands(entry) => Err(NameError::Taken { name: name.to_owned(), found: entry.type_name }),
-    }
+    O::build_named(node, name, options).map_err(|unbuilt| match unbuilt {
+        Unbuilt::Stands { found, .. } => NameError::Taken { name: name.to_owned(), found },
+        Unbuilt::Failed(error) => error,
+    })
 }
 
 pub(crate) fn get_or_create<O: Object>(node: &Node, name: &str, options: O::Options) -> Result<O, NameError> {
-    check(name)?;
-    let object = O::build(node, options);
-    match register(node, name, object)? {
-        Registered::Ours(object) => Ok(object),
-        Registered::Stands(entry) => typed(node, name, &entry),
+    // An object may be large, and is not to be made for nothing.
+    match open(node, name, None) {
+        Err(NameError::NotFound(_)) => {}
+        found => return found,
     }
+    O::build_named(node, name, options).or_else(|unbuilt| match unbuilt {
+        Unbuilt::Stands { address, found } => typed(node, name, address, found),
+        Unbuilt::Failed(error) => Err(error),
+    })
 }
 
 pub(crate) fn open<O: Object>(node: &Node, name: &str, timeout: Option<Duration>) -> Result<O, NameError> {
@@ -108,36 +124,44 @@ pub(crate) fn open<O: Object>(node: &Node, name: &str, timeout: Option<Duration>
     let look = Ask::Lookup { name: name.to_owned(), wait };
     let within = if wait { timeout.unwrap_or_default() } else { REGISTRY_WITHIN };
     match ask(node.runtime(), look, within) {
-        Ok(Answer::Stands(entry)) => typed(node, name, &entry),
+        Ok(Answer::Stands(entry)) => typed(node, name, entry.address, entry.type_name),
         Ok(_) => Err(NameError::NotFound(name.to_owned())),
         Err(CallError::TimedOut) if wait => Err(NameError::NotFound(name.to_owned())),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What a registration came to.
-enum Registered<O> {
-    /// The name stands for the object now.
-    Ours(O),
-    /// It stood for something already.
-    Stands(Entry),
+/// Why nothing was created under a name.
+#[derive(Debug)]
+pub enum Unbuilt {
+    /// The name stands for something already.
+    Stands {
+        /// Where that is.
+        address: Address,
+        /// Its type.
+        found: String,
+    },
+    /// It could not be done.
+    Failed(NameError),
+}
+
+impl From<Entry> for Unbuilt {
+    fn from(Entry { address, type_name }: Entry) -> Self {
+        Self::Stands { address, found: type_name }
+    }
 }
 
 /// Registers `object`, and discards it unless that went well.
-fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<Registered<O>, NameError> {
+pub(crate) fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<O, Unbuilt> {
     let entry = Entry { address: object.address(), type_name: O::type_name() };
     let request = Ask::Register { name: name.to_owned(), entry, key: 0 };
-    match ask(node.runtime(), request, REGISTRY_WITHIN) {
-        Ok(Answer::Registered | Answer::Unknown | Answer::Released) => Ok(Registered::Ours(object)),
-        Ok(Answer::Stands(entry)) => {
-            object.discard(node);
-            Ok(Registered::Stands(entry))
-        }
-        Err(error) => {
-            object.discard(node);
-            Err(error.into())
-        }
-    }
+    let unbuilt = match ask(node.runtime(), request, REGISTRY_WITHIN) {
+        Ok(Answer::Registered | Answer::Unknown | Answer::Released) => return Ok(object),
+        Ok(Answer::Stands(entry)) => entry.into(),
+        Err(error) => Unbuilt::Failed(error.into()),
+    };
+    object.discard(node);
+    Err(unbuilt)
 }
 
 /// Gives a name to what lives at `address` on this node.
@@ -216,12 +240,11 @@ pub(crate) fn release_then(
     }
 }
 
-fn typed<O: Object>(node: &Node, name: &str, entry: &Entry) -> Result<O, NameError> {
+fn typed<O: Object>(node: &Node, name: &str, address: Address, found: String) -> Result<O, NameError> {
     let expected = O::type_name();
-    if entry.type_name == expected {
-        return Ok(O::at(node, entry.address));
+    if found == expected {
+        return Ok(O::at(node, address));
     }
-    let found = entry.type_name.clone();
     Err(NameError::WrongType { name: name.to_owned(), expected, found })
 }
 

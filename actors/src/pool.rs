@@ -22,9 +22,11 @@ mod crew;
 mod error;
 mod inbox;
 mod inner;
+mod lender;
 mod line;
 mod machine;
 mod mapping;
+mod nested;
 mod options;
 #[cfg(feature = "progress")]
 mod progress;
@@ -50,7 +52,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::error::{PoolError, RunError, SubmitError, TaskError};
 pub use self::mapping::{Mapping, Ordered, Progress, Unordered};
 pub use self::options::PoolOptions;
-pub use self::retry::Retries;
+pub use self::retry::{FailureKind, Retries};
 pub use self::stats::{PoolStats, SlowTask, WorkerStats};
 pub use self::submission::Submission;
 pub use self::task::{Task, TaskState};
@@ -59,6 +61,7 @@ pub use self::worker::Worker;
 
 use self::cell::PoolCell;
 use self::inner::{Inline, Inner};
+use self::lender::Lender;
 use self::machine::{Machine, State};
 use self::starter::{Launch, serve};
 use self::submission::Function;
@@ -66,6 +69,7 @@ use self::work::Terms;
 use self::worker::Setup;
 use crate::node::Node;
 pub use crate::pipeline::Workers;
+use crate::process::panics::note_those_of_tasks;
 
 /// How long a pool that is dropped waits for its killed workers to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -79,6 +83,12 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// Functions are `fn(A) -> R`: plain functions, and closures that capture nothing. What one would capture travels in `A`, as a
 /// tuple for several arguments. Handles of queues, dicts and so on are values and travel too; so do ends of pipes, in a task
 /// that is handed in by itself.
+///
+/// A task of a pool of threads or of an inline pool may wait for other tasks of that pool: its thread does them itself, within, if they
+/// have not begun; a worker is lent to it for that, with its initializer and a state of its own. A task that waits so for itself has
+/// [`TaskError::WaitsForItself`]. What tasks wait for in other ways, in a queue or for an event, the pool does not see: if
+/// every worker waits for what only another task of the pool will do, in processes or threads, that one never begins. Such pools need
+/// more workers than tasks that wait, or those need timeouts.
 ///
 /// Dropped, it ends at once: what waits and what runs is [cancelled](TaskError::Cancelled), workers are killed. To have
 /// everything done first, [`shutdown`](Self::shutdown).
@@ -125,7 +135,7 @@ impl Pool {
             memory_bytes: options.memory_bytes.filter(|_| mode == Workers::Processes),
             budget: (runtime.budget() / max).max(1),
         };
-        let launch = Launch {
+        let launch = Arc::new(Launch {
             node: node.downgrade(),
             runtime: Arc::clone(&runtime),
             name: options.name.unwrap_or_else(|| "worker".to_owned()),
@@ -133,7 +143,11 @@ impl Pool {
             setup,
             processors: options.processors,
             is_process: mode == Workers::Processes,
-        };
+        });
+        let lender = (mode != Workers::Processes).then(|| Lender::new(&launch));
+        if mode != Workers::Processes {
+            note_those_of_tasks();
+        }
         let inline = if mode == Workers::Inline {
             Some(Inline::new(launch, wanted))
         } else {
@@ -146,7 +160,7 @@ impl Pool {
             None
         };
         cell.run(&runtime, |machine, effects| machine.keep_up(Instant::now(), effects));
-        let inner = Inner { runtime, cell, inline, call_backs: Mutex::default() };
+        let inner = Inner { runtime, cell, inline, lender, call_backs: Mutex::default() };
         Ok(Self { inner: Arc::new(inner), terms, max, tasks_a_life })
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod child;
 pub(crate) mod entry;
+pub(crate) mod panics;
 mod reason;
 pub(crate) mod routine;
 pub(crate) mod wire;
@@ -22,7 +23,7 @@ use callboard_core::NodeId;
 use callboard_ipc::{ChildSpec, Connection, LifeLine, StdStream};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::reason::{ChildPanic, JoinError, SpawnError};
+pub use self::reason::{ChildPanic, JoinError, OutOfMemory, SpawnError};
 
 use self::child::ChildCell;
 use self::wire::Given;

@@ -188,24 +188,31 @@ pub(crate) struct RegistryCell(Mutex<Registry>);
 
 impl RegistryCell {
     fn handle(&self, runtime: &Arc<Runtime>, asker: Asker, ask: Ask) {
+        answer_here(runtime, self.answers(runtime, asker, ask));
+    }
+
+    /// Handles one request and posts the answers to other nodes; those to this one.
+    fn answers(&self, runtime: &Arc<Runtime>, asker: Asker, ask: Ask) -> Vec<(u64, Answer)> {
         // Answers are posted before the lock is released, which fixes their order; those to this node
         // itself run a caller's closure, so they come after it.
         let mut to_self = Vec::new();
-        {
-            let mut registry = self.0.lock();
-            for (asker, answer) in registry.ask(asker, ask) {
-                if asker.0 == runtime.id {
-                    to_self.push((asker.1, answer));
-                } else if let Some(peer) = runtime.peer(asker.0) {
-                    call::reply(runtime, &peer, asker.1, &answer);
-                }
+        let mut registry = self.0.lock();
+        for (asker, answer) in registry.ask(asker, ask) {
+            if asker.0 == runtime.id {
+                to_self.push((asker.1, answer));
+            } else if let Some(peer) = runtime.peer(asker.0) {
+                call::reply(runtime, &peer, asker.1, &answer);
             }
         }
-        for (word, answer) in to_self {
-            let mut body = Vec::new();
-            encode_into(&answer, &mut body).expect("our own answers can be encoded");
-            runtime.replied(runtime.id, word, Default::default(), || (body, Rights::default()).into());
-        }
+        to_self
+    }
+}
+
+fn answer_here(runtime: &Arc<Runtime>, answers: Vec<(u64, Answer)>) {
+    for (word, answer) in answers {
+        let mut body = Vec::new();
+        encode_into(&answer, &mut body).expect("our own answers can be encoded");
+        runtime.replied(runtime.id, word, Default::default(), || (body, Rights::default()).into());
     }
 }
 
@@ -238,6 +245,24 @@ impl Cell for RegistryCell {
 /// Asks the root's registry from within the root.
 pub(crate) fn ask_here(runtime: &Arc<Runtime>, registry: &RegistryCell, word: u64, ask: Ask) {
     registry.handle(runtime, (runtime.id, word), ask);
+}
+
+/// At the root: gives a name to something that lives there too; what the name stands for if it is taken.
+pub(crate) fn register_here(
+    runtime: &Arc<Runtime>,
+    registry: &RegistryCell,
+    name: &str,
+    entry: Entry,
+) -> Option<Entry> {
+    // No call has that number.
+    let asker = (runtime.id, 0);
+    let answers = registry.answers(runtime, asker, Ask::Register { name: name.to_owned(), entry, key: 0 });
+    let (own, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(word, _)| *word == asker.1);
+    answer_here(runtime, others);
+    own.into_iter().find_map(|(_, answer)| match answer {
+        Answer::Stands(entry) => Some(entry),
+        Answer::Registered | Answer::Unknown | Answer::Released => None,
+    })
 }
 
 #[cfg(test)]

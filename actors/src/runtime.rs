@@ -8,6 +8,7 @@ mod budget;
 mod cells;
 mod clock;
 mod flush;
+pub(crate) mod memory;
 mod stop;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,11 +28,13 @@ use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
 use crate::peer::{Peer, Reading};
 use crate::process::child::ChildCell;
+use crate::protocol::region::{REGIONS, RegionsCell};
 use crate::registry::{REGISTRY, RegistryCell};
 use crate::wait::Seat;
 
 use self::budget::Budget;
 use self::clock::Virtual;
+use self::memory::Memory;
 use self::stop::StopAsked;
 pub(crate) use self::stop::StopOf;
 
@@ -91,6 +94,7 @@ pub(crate) struct Runtime {
     pub(crate) workers: Arc<Workers>,
     ending: AtomicBool,
     budget: Budget,
+    pub(crate) memory: Memory,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -115,6 +119,8 @@ impl Runtime {
             let at = cells.insert(Arc::clone(&kept) as Arc<dyn Cell>);
             debug_assert_eq!(at, REGISTRY, "the registry is the root's second cell");
             registry = Some(kept);
+            let at = cells.insert(Arc::new(RegionsCell) as Arc<dyn Cell>);
+            debug_assert_eq!(at, REGIONS, "where regions are made is the root's third cell");
         }
         Ok(Arc::new(Self {
             id: who.id,
@@ -142,6 +148,7 @@ impl Runtime {
             workers: Arc::default(),
             ending: AtomicBool::new(false),
             budget: Budget::default(),
+            memory: Memory::default(),
         }))
     }
 
@@ -266,6 +273,10 @@ impl Runtime {
 
     /// All that follows from the end of a peer, after its last frame: its cells here, its names, its calls.
     pub(crate) fn peer_ended(self: &Arc<Self>, peer: &Arc<Peer>, ending: &Ending) {
+        if matches!(ending, Ending::Broken(_)) {
+            // It lives on, and takes back what this node holds when it sees the end: whoever uses its shared memory here is cut off before.
+            self.fail_calls_to(peer.id);
+        }
         if !peer.end(self) {
             return;
         }
@@ -303,6 +314,8 @@ impl Runtime {
 
     /// Closes all connections of a node that has ended.
     pub(crate) fn disconnect_all(self: &Arc<Self>) {
+        // Whoever uses shared memory here is cut off from its owners before they take back what this node holds.
+        self.peers().iter().for_each(|peer| self.fail_calls_to(peer.id));
         for peer in self.peers() {
             self.peer_ended(&peer, &Ending::Closed);
         }

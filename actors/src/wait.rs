@@ -233,6 +233,14 @@ impl Runtime {
         self.wait_looking(waiter, deadline, None, from)
     }
 
+    /// Runs what waits by other means than this node's epoll: in shared memory. What this node holds back leaves first. No lock may be held.
+    pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, wait: impl FnOnce() -> R) -> R {
+        refuse_inside();
+        self.flush_listed();
+        let _waits = actor::waits(self);
+        wait()
+    }
+
     /// `only` is all that has to be looked at, if it is known.
     fn wait_looking(
         self: &Arc<Self>,

@@ -4,5 +4,6 @@ pub(crate) mod exec;
 pub(crate) mod frames;
 pub(crate) mod hub;
 pub(crate) mod pingpong;
+pub(crate) mod robust;
 pub(crate) mod stream;
 pub(crate) mod threads;

@@ -9,6 +9,7 @@ mod pipe;
 pub(crate) mod pools;
 mod protocols;
 mod queue;
+mod shared;
 mod spawn;
 pub(crate) mod text;
 mod wordcount;
@@ -49,6 +50,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(protocols::all());
     rows.extend(actors::all());
     rows.extend(pools::all());
+    rows.extend(shared::all());
     rows
 }
 

@@ -61,7 +61,7 @@ macro_rules! in_every_place {
 }
 
 /// Tests of one case for all types that have a verb that waits. Each call of a served object waits for its method, and
-/// `served.rs` has their cases.
+/// `served.rs` has their cases. A region has none, and that of a barrier waits for others who wait: `barriers.rs`.
 macro_rules! for_every_type_that_waits {
     ($case:ident) => {
         in_every_place! { $case:
@@ -70,6 +70,7 @@ macro_rules! for_every_type_that_waits {
             a_priority_queue = PriorityQueue<u64>,
             an_event = Event,
             a_counter = Counter,
+            a_latch = Latch,
             a_register = Register<u64>,
             a_list = List<u64>,
             a_dict = Dict<u64, u64>,
@@ -87,15 +88,31 @@ macro_rules! for_every_type {
             a_priority_queue = PriorityQueue<u64>,
             an_event = Event,
             a_counter = Counter,
+            a_latch = Latch,
+            a_barrier = Barrier,
             a_register = Register<u64>,
             a_list = List<u64>,
             a_dict = Dict<u64, u64>,
             a_set = Set<u64>,
+            a_region = Region,
+            a_lock = Lock,
+            a_reentrant_lock = ReentrantLock,
+            a_lock_for_readers_and_writers = RwLock,
+            a_semaphore = Semaphore,
+            a_condition = Condition,
+            a_value = Value<u64>,
+            an_array = Array<u64>,
             a_served_object = Served<Vec<u64>>,
         }
     };
 }
 
+#[path = "conformance/barriers.rs"]
+mod barriers;
+#[path = "conformance/locks.rs"]
+mod locks;
+#[path = "conformance/meeting.rs"]
+mod meeting;
 #[path = "conformance/objects.rs"]
 mod objects;
 #[path = "conformance/pains.rs"]
@@ -106,12 +123,16 @@ mod pipes;
 mod place;
 #[path = "conformance/queues.rs"]
 mod queues;
+#[path = "conformance/regions.rs"]
+mod regions;
 #[path = "conformance/sample.rs"]
 mod sample;
 #[path = "conformance/served.rs"]
 mod served;
 #[path = "conformance/tables.rs"]
 mod tables;
+#[path = "conformance/values.rs"]
+mod values;
 #[path = "conformance/waiting.rs"]
 mod waiting;
 

@@ -29,12 +29,17 @@ macro_rules! examples {
 examples! {
     actor_messages [];
     actors_by_name [];
+    array_sum ["--megabytes", "20"];
+    barrier_lockstep [];
     supervised_tree [];
     dict_counter [];
     dict_of_lists [];
     dict_results [];
     event_start [];
     handles_travel [];
+    lock_countdown [];
+    locks_and_permits [];
+    lockstep_group [];
     pipe_shout [];
     pipeline_words [];
     pool_basics [];
@@ -56,7 +61,9 @@ examples! {
     queue_order [];
     queue_tasks [];
     queue_worker_group [];
+    region_named [];
     served_counter [];
+    values_shared [];
     wait_any [];
     word_count ["--top", "3", "LICENSE-APACHE"];
 }

@@ -7,6 +7,12 @@
 //!
 //! `STORM_ROUNDS=300 cargo test --release -p callboard-tests --test kill_matrix` runs many more rounds of each cell.
 
+#[path = "kill_matrix/locks.rs"]
+mod locks;
+#[path = "kill_matrix/meeting.rs"]
+mod meeting;
+#[path = "kill_matrix/memory.rs"]
+mod memory;
 #[path = "kill_matrix/notes.rs"]
 mod notes;
 #[path = "kill_matrix/pipes.rs"]
@@ -25,8 +31,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use callboard::{
-    Counter, Dict, Event, JoinError, LifoQueue, List, Manager, Node, PriorityQueue, Process, Queue, Register,
-    Served, Set,
+    Array, Barrier, Condition, Counter, Dict, Event, JoinError, Latch, LifoQueue, List, Lock, Manager, Node,
+    PriorityQueue, Process, Queue, ReentrantLock, Register, RwLock, Semaphore, Served, Set, Value,
 };
 use callboard_tests::{LeakCheck, PATIENCE, Random, eventually, pause, rounds, send_signal, stop_state};
 use serde::{Deserialize, Serialize};
@@ -126,7 +132,7 @@ impl Hosting {
 fn plays<S: Subject>(node: &Node, (subject, part): (S, Part)) -> Result<(), Ended> {
     let notes = Notes::open(&part.notes);
     notes.note(What::Ready, 0);
-    let mut turn = Turn::new(notes, part.who, part.seed);
+    let mut turn = Turn::new(notes, &part);
     match part.role {
         Role::Owner => unreachable!("an owner has no part"),
         Role::Waiter => {
@@ -142,10 +148,10 @@ fn plays<S: Subject>(node: &Node, (subject, part): (S, Part)) -> Result<(), Ende
             }
         }
         Role::Bystander => {
-            subject.look()?;
+            subject.look(&turn)?;
             turn.note(What::Saw, 0);
             while !node.wait_stopping(PATIENCE) {}
-            subject.look()?;
+            subject.look(&turn)?;
         }
     }
     Ok(())
@@ -307,9 +313,18 @@ matrix! {
     a_priority_queue: PriorityQueue<u64>;
     an_event: Event;
     a_counter: Counter;
+    a_latch: Latch;
+    a_barrier: Barrier;
     a_register: Register<u64>;
     a_dict: Dict<u64, u64>;
     a_set: Set<u64>;
     a_list: List<u64>;
     a_served_object: Served<Vec<u64>>;
+    a_lock: Lock;
+    a_reentrant_lock: ReentrantLock;
+    a_lock_for_readers_and_writers: RwLock;
+    a_semaphore: Semaphore;
+    a_value: Value<[u64; 9]>;
+    an_array: Array<u64>;
+    a_condition: Condition;
 }

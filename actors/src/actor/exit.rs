@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StartActorError;
 use crate::failure::Failure;
-use crate::process::JoinError;
+use crate::process::{JoinError, OutOfMemory};
 
 /// Why an actor ended.
 ///
@@ -44,6 +44,9 @@ pub enum Exit {
     /// A process that a supervisor keeps was ended by this signal.
     #[error("its process was ended by signal {0}")]
     Signalled(i32),
+    /// A process that a supervisor keeps ran out of memory.
+    #[error("its process ran out of memory: {0}")]
+    OutOfMemory(OutOfMemory),
     /// A process that a supervisor keeps ended by itself with this exit code, before its function returned.
     #[error("its process ended with exit code {0}")]
     Exited(i32),
@@ -56,6 +59,7 @@ impl From<JoinError> for Exit {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::Signalled { signal, .. } => Exit::Signalled(signal),
+            JoinError::OutOfMemory { how, .. } => Exit::OutOfMemory(how),
             JoinError::Exited(code) => Exit::Exited(code),
             JoinError::Panicked(panic) => Exit::Panicked(format!("{} at {}", panic.message, panic.place)),
             error => Exit::Failed(Failure::from(error)),

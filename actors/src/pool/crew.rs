@@ -98,6 +98,8 @@ pub(super) struct Member {
     pub(super) retired: bool,
     /// Whoever starts it is at it.
     pub(super) is_beginning: bool,
+    /// It is lent to somebody who waits for the one unit that it holds.
+    pub(super) is_lent: bool,
 }
 
 impl Member {
@@ -117,16 +119,17 @@ impl Member {
             recalling: false,
             retired: false,
             is_beginning: false,
+            is_lent: false,
         }
     }
 
     /// Whether it counts as one of the pool's workers, now or soon.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Ready)
+        matches!(self.phase, Phase::Starting | Phase::Ready) && !self.is_lent
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.phase == Phase::Ready && self.held.is_empty()
+        self.phase == Phase::Ready && self.held.is_empty() && !self.is_lent
     }
 
     /// Whether it may get a unit of so many tasks, if it does `most` in its life.
@@ -134,7 +137,11 @@ impl Member {
         let count = u64::from(count);
         let has_room = self.held.is_empty() || self.held_tasks + count <= self.window;
         // What it gives back may be all that it has in mind.
-        self.phase == Phase::Ready && !self.recalling && self.has_life_for(count, most) && has_room
+        self.phase == Phase::Ready
+            && !self.is_lent
+            && !self.recalling
+            && self.has_life_for(count, most)
+            && has_room
     }
 
     fn has_life_for(&self, count: u64, most: Option<u64>) -> bool {
@@ -148,7 +155,7 @@ impl Member {
 
     /// Whether it takes a place among the workers that there may be at once.
     pub(super) fn is_there(&self) -> bool {
-        !matches!(self.phase, Phase::Ending(_) | Phase::Killed(_))
+        !self.is_lent && !matches!(self.phase, Phase::Ending(_) | Phase::Killed(_))
     }
 
     /// It gets nothing more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::retry::Kind;
+use super::retry::FailureKind;
 use super::work::Fault;
 use crate::process::{ChildPanic, JoinError, SpawnError};
 use crate::supervisor::BackoffError;
@@ -14,8 +14,12 @@ use callboard_core::BodyError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// Its function panicked. The worker goes on. Of a thread and of an inline pool place and backtrace are empty: the hook for
-    /// panics has printed them.
+    /// Its function panicked. The worker goes on.
+    ///
+    /// In threads and inline the hook for panics prints it too, as it does any panic. Place and backtrace come by a hook of this
+    /// crate's there, which the first such pool of a program sets, and which calls the one that was there before. A program
+    /// that sets its own hook later, without calling the one that it finds, has errors with an empty place. The backtrace is
+    /// there if `RUST_BACKTRACE` asks for one; of processes it always is.
     #[error(transparent)]
     Panicked(ChildPanic),
     /// Its worker ended while it ran it, or before it had told of the value.
@@ -34,6 +38,9 @@ pub enum TaskError {
     /// It was cancelled, or its pool was aborted or dropped.
     #[error("it was cancelled")]
     Cancelled,
+    /// Whoever waits for it runs within it, on the same thread: it would wait for ever.
+    #[error("it is waited for by what runs within it")]
+    WaitsForItself,
     /// The arguments don't decode in the worker; of one input among many also, that they can't be sent.
     #[error("the arguments can't be read by the worker: {0}")]
     Arguments(String),
@@ -49,12 +56,13 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    pub(super) fn kind(&self) -> Kind {
+    /// What kind of failure it is; none for one after which nothing is tried again.
+    pub(super) fn kind(&self) -> Option<FailureKind> {
         match self {
-            TaskError::Panicked(_) => Kind::Panic,
-            TaskError::Died { .. } => Kind::Death,
-            TaskError::TimedOut(_) => Kind::TimeLimit,
-            _ => Kind::Other,
+            TaskError::Panicked(_) => Some(FailureKind::Panic),
+            TaskError::Died { .. } => Some(FailureKind::Death),
+            TaskError::TimedOut(_) => Some(FailureKind::TimeLimit),
+            _ => None,
         }
     }
 }

@@ -67,6 +67,13 @@ impl Inbox {
         self.change(|mail| mail.units.push_back(unit));
     }
 
+    /// Takes a unit out again; whether it was there.
+    pub(super) fn take(&self, at: u64) -> bool {
+        let mut mail = self.mail.lock();
+        let place = mail.units.iter().position(|unit| unit.at == at);
+        place.and_then(|place| mail.units.remove(place)).is_some()
+    }
+
     /// Its worker is to end as soon as the task in hand has returned.
     pub(super) fn cut_off(&self) {
         // Ordering: before whoever does this looks how far the worker is, which looks here after it has said so.

@@ -17,7 +17,8 @@ use super::cell::{Call, PoolCell, Sink};
 use super::crew::{Phase, WorkerId};
 use super::error::{SubmitError, TaskError};
 use super::inbox::Inbox;
-use super::machine::{Death, State};
+use super::lender::{Either, Lender, Work};
+use super::machine::{Death, State, Wanted};
 use super::starter::{Launch, begin_here};
 use super::task::Outcome;
 use super::work::{Terms, Work as Unit};
@@ -31,19 +32,24 @@ use crate::runtime::Runtime;
 pub(super) struct Inline {
     work: Mutex<InlineWork>,
     /// What it has been given.
-    inbox: Mutex<Option<Arc<Inbox>>>,
+    pub(super) inbox: Mutex<Option<Arc<Inbox>>>,
 }
 
 struct InlineWork {
-    launch: Launch,
+    launch: Arc<Launch>,
     wanted: Receiver<WorkerId>,
     bench: Option<(WorkerId, Bench)>,
 }
 
 impl Inline {
-    pub(super) fn new(launch: Launch, wanted: Receiver<WorkerId>) -> Self {
+    pub(super) fn new(launch: Arc<Launch>, wanted: Receiver<WorkerId>) -> Self {
         let work = InlineWork { launch, wanted, bench: None };
         Self { work: Mutex::new(work), inbox: Mutex::new(None) }
+    }
+
+    /// Whether somebody is at it.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.work.is_locked()
     }
 
     fn has_work(&self) -> bool {
@@ -65,6 +71,8 @@ pub(super) struct Inner {
     pub(super) runtime: Arc<Runtime>,
     pub(super) cell: Arc<PoolCell>,
     pub(super) inline: Option<Inline>,
+    /// None of a pool of processes.
+    pub(super) lender: Option<Lender>,
     pub(super) call_backs: Mutex<CallBacks>,
 }
 
@@ -93,7 +101,9 @@ impl Inner {
         let terms = if self.inline.is_some() { Terms { limit: None, ..terms } } else { terms };
         let mut placed = placed;
         while !self.try_submit(work, terms, (sink, first), &mut placed)? {
-            if deadline.is_some_and(|at| at <= Instant::now()) || !self.wait(&Room(&self.cell), deadline) {
+            if deadline.is_some_and(|at| at <= Instant::now())
+                || !self.wait(&Room(&self.cell), Wanted::Room, deadline)
+            {
                 return Err(SubmitError::Full);
             }
         }
@@ -137,7 +147,7 @@ impl Inner {
 
     /// Waits until another task may wait, or none will be taken; false at `deadline`.
     pub(super) fn wait_for_room(&self, deadline: Option<Instant>) -> bool {
-        self.has_room() || self.wait(&Room(&self.cell), deadline)
+        self.has_room() || self.wait(&Room(&self.cell), Wanted::Room, deadline)
     }
 
     /// What came of a task, as its user gets it.
@@ -145,15 +155,17 @@ impl Inner {
         outcome?.unpack(&self.runtime).map_err(|error| TaskError::BadValue(error.to_string()))
     }
 
-    /// Waits until `what` is ready; false at `deadline`. Does the tasks of an inline pool meanwhile.
-    pub(super) fn wait(&self, what: &dyn Poll, deadline: Option<Instant>) -> bool {
-        if self.inline.is_none() {
+    /// Waits until `what` is ready; false at `deadline`. Does the tasks of an inline pool meanwhile, and within a task what is
+    /// `wanted`.
+    pub(super) fn wait(&self, what: &dyn Poll, wanted: Wanted<'_, Sink>, deadline: Option<Instant>) -> bool {
+        if self.inline.is_none() && !self.is_within() {
             return self.runtime.wait_until(what, deadline);
         }
         loop {
             self.work_inline();
             // A task that is tried again later comes by the inbox, and another worker by the cell.
-            let either = Either { what, work: &Work(self), is_ready: AtomicBool::new(false) };
+            let work = Work { inner: self, wanted };
+            let either = Either { what, work: &work, is_ready: AtomicBool::new(false) };
             let is_ready = self.runtime.wait_until(&either, deadline);
             if either.is_ready.load(Relaxed) {
                 return true;
@@ -161,12 +173,8 @@ impl Inner {
             if !is_ready {
                 return false;
             }
+            self.do_here(wanted);
         }
-    }
-
-    /// What an inline pool has to do, as something to wait for.
-    pub(super) fn inline_work(self: &Arc<Self>) -> Option<Arc<dyn Poll>> {
-        self.inline.as_ref().map(|_| Arc::new(SharedWork(Arc::clone(self))) as Arc<dyn Poll>)
     }
 
     /// Does what an inline pool has to do.
@@ -187,7 +195,7 @@ impl Inner {
     }
 
     /// Whether an inline pool wants a worker that nobody has begun.
-    fn is_worker_wanted(&self) -> bool {
+    pub(super) fn is_worker_wanted(&self) -> bool {
         self.cell.state.lock().machine.crew.values().any(is_wanted)
     }
 
@@ -237,7 +245,11 @@ impl Inner {
 
     /// Whether nothing is left of the pool but what has come of its tasks.
     pub(super) fn wait_over(&self, timeout: Option<Duration>) -> bool {
-        self.wait(&Over(&self.cell), timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+        self.wait(
+            &Over(&self.cell),
+            Wanted::Nothing,
+            timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        )
     }
 
     // ---- call-backs -----------------------------------------------------------------------------
@@ -326,67 +338,4 @@ impl Poll for Over<'_> {
 
 fn is_wanted(member: &super::crew::Member) -> bool {
     member.phase == Phase::Starting && !member.is_beginning
-}
-
-/// That an inline pool has something to do that nobody is at: work in the inbox of its worker, or a worker that is to begin.
-struct Work<'a>(&'a Inner);
-
-impl Poll for Work<'_> {
-    fn poll(&self, hook: &Hook) -> bool {
-        let Some(inline) = &self.0.inline else { return false };
-        // Kept before anything is looked at: whoever works now, and whatever changes, wakes it.
-        self.0.cell.poll(hook, |_| false);
-        let inbox = inline.inbox.lock().clone();
-        let has_work = inbox.is_some_and(|inbox| inbox.poll(hook)) || self.0.is_worker_wanted();
-        has_work && !inline.work.is_locked()
-    }
-
-    fn forget(&self, hook: &Hook) {
-        let inbox = self.0.inline.as_ref().and_then(|inline| inline.inbox.lock().clone());
-        if let Some(inbox) = inbox {
-            inbox.forget(hook);
-        }
-        self.0.cell.forget(hook);
-    }
-}
-
-/// The same, kept by whoever waits for several things.
-struct SharedWork(Arc<Inner>);
-
-impl Poll for SharedWork {
-    fn poll(&self, hook: &Hook) -> bool {
-        Work(&self.0).poll(hook)
-    }
-
-    fn forget(&self, hook: &Hook) {
-        Work(&self.0).forget(hook);
-    }
-}
-
-/// That something is ready, or that an inline pool has something to do.
-struct Either<'a> {
-    what: &'a dyn Poll,
-    work: &'a dyn Poll,
-    /// Whether it was the first.
-    is_ready: AtomicBool,
-}
-
-impl Poll for Either<'_> {
-    fn poll(&self, hook: &Hook) -> bool {
-        if self.what.poll(hook) {
-            self.is_ready.store(true, Relaxed);
-            self.work.forget(hook);
-            return true;
-        }
-        let has_work = self.work.poll(hook);
-        if has_work {
-            self.forget(hook);
-        }
-        has_work
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.what.forget(hook);
-        self.work.forget(hook);
-    }
 }

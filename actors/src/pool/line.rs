@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 
 use std::time::{Duration, Instant};
 
-use callboard_core::{Flags, Kind, Slot};
+use callboard_core::{Address, Flags, Kind, Slot};
 use callboard_ipc::Counter;
 
 use super::cell::PoolCell;
@@ -29,6 +29,14 @@ impl Line {
         match self {
             Line::Here { .. } => None,
             Line::There { peer, .. } => Some(peer),
+        }
+    }
+
+    /// The worker and its pool, if it is in the pool's process.
+    pub(super) fn here(&self) -> Option<(Address, WorkerId)> {
+        match self {
+            Line::Here { cell, worker, .. } => Some((cell.address, *worker)),
+            Line::There { .. } => None,
         }
     }
 

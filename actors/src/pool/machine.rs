@@ -10,6 +10,7 @@
 
 mod deaths;
 mod giving;
+mod lending;
 mod life;
 mod telling;
 #[cfg(test)]
@@ -23,10 +24,11 @@ use std::time::{Duration, Instant};
 use callboard_core::{Slot, Slots};
 
 use super::crew::{Member, Phase, Progress, WorkerId};
-use super::retry::Kind;
+use super::retry::{FailureKind, Tries};
 use super::work::{Outcomes, Terms, Work};
 
 pub(super) use self::deaths::Death;
+pub(super) use self::lending::Wanted;
 
 /// How the pool keeps its workers.
 #[derive(Clone, Debug)]
@@ -60,6 +62,8 @@ pub(super) trait World<S> {
     fn recall(&mut self, worker: WorkerId, count: u32);
     /// Asks for one unit back.
     fn recall_one(&mut self, worker: WorkerId, at: u64);
+    /// Takes one unit back from a worker in this process, if it has not begun to look at it; whether it could.
+    fn take(&mut self, worker: WorkerId, at: u64) -> bool;
     /// Has a worker write what it has; `flushed` follows.
     fn flush(&mut self, worker: WorkerId);
     /// Has a worker end when it has nothing more to do; `ended` follows.
@@ -87,7 +91,7 @@ pub(super) struct Unit<S> {
     pub(super) work: Work,
     pub(super) terms: Terms,
     /// How many times its task has been tried and has failed.
-    pub(super) tries: u32,
+    pub(super) tries: Tries,
     pub(super) sink: S,
     pub(super) first: u64,
     pub(super) place: Place,
@@ -141,6 +145,8 @@ pub(super) struct Machine<S> {
     pub(super) waiting_bytes: usize,
     /// Units to be tried again, by time. Some may be gone.
     pub(super) later: BinaryHeap<Reverse<(Instant, SlotKey)>>,
+    pub(super) later_tasks: usize,
+    pub(super) later_bytes: usize,
     pub(super) crew: BTreeMap<WorkerId, Member>,
     pub(super) next_worker: WorkerId,
     /// No worker had room when one was last looked for.
@@ -154,11 +160,6 @@ pub(super) struct Machine<S> {
     /// When to look next.
     pub(super) tick_at: Option<Instant>,
     pub(super) chance: fastrand::Rng,
-}
-
-/// A wait that is too long to be counted is a year.
-fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 /// A slot with an order, for the heap.
@@ -188,6 +189,8 @@ impl<S: Hears> Machine<S> {
             waiting_tasks: 0,
             waiting_bytes: 0,
             later: BinaryHeap::new(),
+            later_tasks: 0,
+            later_bytes: 0,
             crew: BTreeMap::new(),
             next_worker: 0,
             all_full: false,
@@ -201,14 +204,14 @@ impl<S: Hears> Machine<S> {
 
     /// Whether another unit may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting_tasks + self.later.len() < self.rules.capacity
-            && self.waiting_bytes < self.rules.capacity_bytes
+        self.waiting_tasks + self.later_tasks < self.rules.capacity
+            && self.waiting_bytes + self.later_bytes < self.rules.capacity_bytes
     }
 
     /// Takes a unit. The pool is open. Workers get it with the next [`hand_out`](Self::hand_out).
     pub(super) fn submit(&mut self, work: Work, terms: Terms, sink: S, first: u64) -> Slot {
         let (place, wish) = (Place::Waiting, Wish::ToBeDone);
-        let unit = Unit { work, terms, tries: 0, sink, first, place, wish, deaths: 0 };
+        let unit = Unit { work, terms, tries: Tries::default(), sink, first, place, wish, deaths: 0 };
         self.add_waiting(unit, false)
     }
 
@@ -271,30 +274,34 @@ impl<S: Hears> Machine<S> {
         let Some(unit) = self.units.get(slot) else { return };
         let (sink, first) = (unit.sink.clone(), unit.first + u64::from(offset));
         for (at, error) in std::mem::take(&mut outcomes.errors) {
-            if self.try_again(slot, offset + at, error.kind(), now) {
+            if error.kind().is_some_and(|kind| self.try_again(slot, offset + at, kind, now)) {
                 outcomes.again.push(at);
             } else {
                 outcomes.errors.push((at, error));
             }
         }
         for at in std::mem::take(&mut outcomes.unsatisfied) {
-            if self.try_again(slot, offset + at, Kind::Unsatisfied, now) {
+            if self.try_again(slot, offset + at, FailureKind::Unsatisfied, now) {
                 outcomes.again.push(at);
             }
+        }
+        if !outcomes.again.is_empty() {
+            world.changed();
         }
         world.settle(&sink, first, outcomes);
     }
 
     /// Has one task of a unit tried again, if its terms say so.
-    fn try_again(&mut self, slot: Slot, at: u32, kind: Kind, now: Instant) -> bool {
+    fn try_again(&mut self, slot: Slot, at: u32, kind: FailureKind, now: Instant) -> bool {
         let Some(unit) = self.units.get(slot) else { return false };
         if unit.wish != Wish::ToBeDone || matches!(self.state, State::Broken(_)) {
             return false;
         }
-        let tries = unit.tries + 1;
-        let Some(wait) = unit.terms.retries.wait(tries, kind, &mut self.chance) else { return false };
+        let mut tries = unit.tries;
+        tries.count(kind);
+        let Some(wait) = unit.terms.retries.wait(&tries, kind, &mut self.chance) else { return false };
         if unit.work.count == 1 {
-            return self.try_again_in_place(slot, wait, now);
+            return self.try_again_in_place(slot, tries, wait, now);
         }
         let again = Unit {
             work: unit.work.part(at..at + 1),
@@ -309,26 +316,21 @@ impl<S: Hears> Machine<S> {
         if wait.is_zero() {
             self.add_waiting(again, false);
         } else {
-            let at = later(now, wait);
-            let slot = self.units.insert(Unit { place: Place::Later(at), ..again });
-            self.later.push(Reverse((at, slot.into())));
-            self.want_tick(at);
+            let slot = self.units.insert(again);
+            self.put_off(slot, wait, now);
         }
         true
     }
 
     /// The same for a unit of one task, which keeps its place in the table: whoever submitted it knows it by that.
-    fn try_again_in_place(&mut self, slot: Slot, wait: Duration, now: Instant) -> bool {
+    fn try_again_in_place(&mut self, slot: Slot, tries: Tries, wait: Duration, now: Instant) -> bool {
         if let Some(unit) = self.units.get_mut(slot) {
-            unit.tries += 1;
+            unit.tries = tries;
         }
         if wait.is_zero() {
             self.wait_again(slot, false);
-        } else if let Some(unit) = self.units.get_mut(slot) {
-            let at = later(now, wait);
-            unit.place = Place::Later(at);
-            self.later.push(Reverse((at, slot.into())));
-            self.want_tick(at);
+        } else {
+            self.put_off(slot, wait, now);
         }
         true
     }

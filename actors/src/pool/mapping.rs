@@ -3,6 +3,7 @@
 //! Everything happens in the thread of whoever takes the values: it reads inputs, encodes and hands in chunks, and decodes what
 //! comes back. So an endless input costs no more memory than a short one.
 
+mod arrivals;
 mod flow;
 mod pace;
 

@@ -71,7 +71,8 @@ impl PoolOptions {
         self
     }
 
-    /// Tasks are done by whoever submits them, in the calling thread, before the submission returns. For debugging: nothing is
+    /// Tasks are done by whoever submits them, in the calling thread, before the submission returns; or, if they are submitted within
+    /// a task or while another thread is at work, by that or by whoever waits for them first. For debugging: nothing is
     /// started, and a time limit does nothing.
     #[must_use]
     pub fn inline(mut self) -> Self {
@@ -175,7 +176,7 @@ impl PoolOptions {
     }
 
     /// How many tasks, and how many bytes of their arguments, may wait before whoever submits more has to; a million and 256 MiB
-    /// unless it is set. Each at least one. What workers have does not count.
+    /// unless it is set. Each at least one. Those that wait to be tried again count, what workers have does not.
     #[must_use]
     pub fn capacity(mut self, tasks: usize, bytes: usize) -> Self {
         self.capacity = Some((tasks, bytes));

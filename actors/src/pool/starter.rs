@@ -129,12 +129,23 @@ pub(super) fn begin_here(
     cell: &Arc<PoolCell>,
     setup: &Setup,
 ) -> Result<Bench, String> {
+    let (bench, counter) = bench_here(node, runtime, cell, setup)?;
+    cell.ready_here(runtime, setup.worker, bench.inbox(), &counter);
+    Ok(bench)
+}
+
+/// The same, and the pool is still to be told.
+pub(super) fn bench_here(
+    node: WeakNode,
+    runtime: &Arc<Runtime>,
+    cell: &Arc<PoolCell>,
+    setup: &Setup,
+) -> Result<(Bench, Arc<Counter>), String> {
     let inbox = Inbox::new(setup.pool.node, None);
     let counter = Arc::new(Counter { taken: 0.into(), finished: 0.into(), poke: 0.into() });
     let line = Line::Here { cell: Arc::clone(cell), worker: setup.worker, counter: Arc::clone(&counter) };
-    let bench = Bench::begin((node, runtime), setup, Arc::clone(&inbox), line)?;
-    cell.ready_here(runtime, setup.worker, &inbox, &counter);
-    Ok(bench)
+    let bench = Bench::begin((node, runtime), setup, inbox, line)?;
+    Ok((bench, counter))
 }
 
 fn death_of(process: &Ends) -> Death {

@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 use super::cell::{Call, Target};
 use super::error::TaskError;
 use super::inner::Inner;
-use super::machine::{Cancel, Place, Wish};
+use super::machine::{Cancel, Place, Wanted, Wish};
 use super::work::Outcomes;
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
@@ -183,16 +183,22 @@ impl<R> Task<R> {
         WaitAny::on(&self.pool.runtime)
     }
 
-    /// Has the set tell of what its pool has to do, if that is inline and the task is not done.
+    /// Has the set tell of what there is to do for it here, if it is not done.
     pub(super) fn work_in(&self, any: &mut WaitAny) {
-        if let Some(work) = self.pool.inline_work().filter(|_| !self.is_done()) {
+        if let Some(work) = self.pool.work_for(self.slot).filter(|_| !self.is_done()) {
             any.add_poll(work);
         }
     }
 
-    /// Does the tasks of an inline pool.
-    pub(super) fn work_inline(&self) {
+    /// Does the tasks of an inline pool, or within another of its pool the task itself; whether that has been done here.
+    pub(super) fn do_here(&self) -> bool {
         self.pool.work_inline();
+        !self.is_done() && self.pool.do_here(Wanted::Unit(self.slot))
+    }
+
+    /// Whether it runs on this very thread, so that whoever asks here runs within it.
+    pub(super) fn is_around(&self) -> bool {
+        !self.is_done() && self.pool.is_around(self.slot)
     }
 
     fn cancel_how(&self, kill: bool) -> bool {
@@ -251,6 +257,9 @@ impl<R: DeserializeOwned> Task<R> {
     /// [`TaskError`] says why there is no value.
     #[doc(alias = "get")]
     pub fn result(mut self) -> Result<R, TaskError> {
+        if self.is_around() {
+            return Err(TaskError::WaitsForItself);
+        }
         self.wait_until(None);
         self.take().unwrap_or(Err(TaskError::Cancelled))
     }
@@ -269,7 +278,7 @@ impl<R: DeserializeOwned> Task<R> {
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> bool {
-        self.pool.wait(&*self.settled, deadline)
+        self.pool.wait(&*self.settled, Wanted::Unit(self.slot), deadline)
     }
 
     fn take(&mut self) -> Option<Result<R, TaskError>> {
@@ -335,5 +344,5 @@ impl<R> Sealed for Task<R> {
     }
 }
 
-/// Ready once the task is done, for good.
+/// Ready once the task is done, for good. Of an inline pool only [`wait`](super::wait) and the like do it.
 impl<R> Waitable for Task<R> {}

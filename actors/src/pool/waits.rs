@@ -31,7 +31,7 @@ pub fn wait<R>(tasks: &[Task<R>], until: Until, timeout: Option<Duration>) -> (V
         Until::FirstFailed => task.has_failed(),
         Until::AllDone => false,
     };
-    let mut left: Vec<&Task<R>> = tasks.iter().filter(|task| !task.is_done()).collect();
+    let mut left: Vec<&Task<R>> = tasks.iter().filter(|task| !task.is_done() && !task.is_around()).collect();
     let enough = tasks.iter().any(is_enough);
     if let (Some(first), false) = (left.first(), enough) {
         let mut any = first.set();
@@ -54,7 +54,8 @@ fn first_ready<R>(
     members: &HashMap<Member, &Task<R>>,
     deadline: Option<Instant>,
 ) -> Option<Member> {
-    let work = || members.values().for_each(|task| task.work_inline());
+    // One at a time: it may be enough.
+    let work = || _ = members.values().any(|task| task.do_here());
     let ready = next_done(any, work, deadline, |member| members.contains_key(&member));
     if let Some(ready) = ready {
         any.remove(ready);
@@ -117,7 +118,12 @@ impl<R: DeserializeOwned> AsCompleted<R> {
             return None;
         }
         let tasks = &self.tasks;
-        let work = || tasks.values().for_each(|(_, task)| task.work_inline());
+        if tasks.values().all(|(_, task)| task.is_around()) {
+            let next = *tasks.keys().next()?;
+            let (at, task) = self.tasks.remove(&next)?;
+            return Some((at, task.result()));
+        }
+        let work = || _ = tasks.values().any(|(_, task)| task.do_here());
         let ready = next_done(any, work, deadline, |member| tasks.contains_key(&member))?;
         any.remove(ready);
         let (at, task) = self.tasks.remove(&ready)?;

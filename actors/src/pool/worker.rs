@@ -3,7 +3,6 @@
 //! The same code in a process, in a thread and inline: who drives it calls `turn`, which never waits for work.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,14 +14,15 @@ use serde_bytes::ByteBuf;
 use super::crew::WorkerId;
 use super::inbox::{Inbox, Next};
 use super::line::Line;
+use super::nested::AtWork;
 use super::reports::REPORT_BYTES;
 use super::wire::{Given, ToPool, Told};
 use super::work::Fault;
 use crate::failure::Failure;
 use crate::node::{Node, WeakNode};
 use crate::parcel::Rights;
+use crate::process::panics::caught;
 use crate::process::routine::{self, Found, NoValue, Routine};
-use crate::process::worker::panic_of_this_thread;
 use crate::runtime::Runtime;
 
 /// A report leaves at the latest after so long, in the middle of a chunk, unless a single task takes longer.
@@ -168,6 +168,7 @@ impl Bench {
                 if std::mem::take(&mut self.is_idle) {
                     self.mark = Instant::now();
                 }
+                let _here = self.line.here().map(|(pool, worker)| AtWork::begin(pool, worker));
                 self.work(&unit);
                 self.weigh();
                 Turn::Worked
@@ -245,7 +246,7 @@ impl Bench {
             Some(Ok(found)) => {
                 let given = routine::Given { args, rights: unit.rights.clone(), is_alone };
                 let (worker, runtime, values) = (&mut self.worker, &self.runtime, &mut self.told.values);
-                catch_unwind(AssertUnwindSafe(|| found.run(worker, runtime, given, values)))
+                caught(|| found.run(worker, runtime, given, values))
             }
             Some(Err(why)) => Ok(Err(NoValue::Arguments(why.clone()))),
             None => Ok(Err(NoValue::Arguments("the worker was not told of the function".to_owned()))),
@@ -270,7 +271,7 @@ impl Bench {
             }),
             Err(panic) => {
                 self.told.values.truncate(before);
-                self.told.fault(Fault::Panicked(panic_of_this_thread(panic)));
+                self.told.fault(Fault::Panicked(panic));
             }
         }
         self.told.count += 1;
@@ -324,14 +325,14 @@ fn initialize(worker: &mut Worker, runtime: &Arc<Runtime>, of: Routine, args: &[
     let found: Found<Worker> = of.find()?;
     let mut out = Vec::new();
     let given = routine::Given { args, rights: Rights::default(), is_alone: true };
-    let ran = catch_unwind(AssertUnwindSafe(|| found.run(worker, runtime, given, &mut out)));
+    let ran = caught(|| found.run(worker, runtime, given, &mut out));
     let result: Result<(), Failure> = match ran {
         Ok(Ok(_)) => {
             let value = ByteStrings::new(&out).next().and_then(Result::ok).unwrap_or_default();
             callboard_core::decode(value).map_err(|error| error.to_string())?
         }
         Ok(Err(NoValue::Arguments(why) | NoValue::Value(why))) => Err(Failure::new(why)),
-        Err(panic) => Err(Failure::new(panic_of_this_thread(panic).to_string())),
+        Err(panic) => Err(Failure::new(panic.to_string())),
     };
     result.map_err(|failure| format!("the initializer: {failure}"))
 }

@@ -12,7 +12,7 @@ use callboard_core::{NodeId, Readiness, Slot, Source, Token, Wants, decode};
 use callboard_ipc::{Child, Exit};
 use parking_lot::Mutex;
 
-use super::reason::{JoinError, SpawnError, signal_name};
+use super::reason::{JoinError, OutOfMemory, SpawnError, signal_name};
 use super::wire::{self, Report};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::control::{CONTROL, Control};
@@ -54,12 +54,15 @@ struct State {
     disconnected: bool,
     /// The end was asked for, so it needs no line on standard error.
     asked: bool,
+    /// This node has killed it.
+    was_killed: bool,
     hooks: Hooks,
     on_end: OnEnd,
     /// The child as a peer, until its end.
     peer: Option<Arc<Peer>>,
     /// It had begun before it ended.
     had_begun: bool,
+    out_of_memory: Option<OutOfMemory>,
 }
 
 impl State {
@@ -141,7 +144,11 @@ impl ChildCell {
         let mut state = self.state.lock();
         state.asked = true;
         // Locked, so that nobody reaps it in between.
-        if state.exit.is_none() { self.process.kill_group() } else { Ok(()) }
+        if state.exit.is_some() {
+            return Ok(());
+        }
+        state.was_killed = true;
+        self.process.kill_group()
     }
 
     pub(crate) fn terminate(&self, runtime: &Runtime, grace: Duration) {
@@ -190,7 +197,12 @@ impl ChildCell {
                 Ok(Some(exit)) => {
                     let peer = state.peer.take();
                     let connection = peer.as_ref().and_then(|peer| peer.connection());
-                    state.had_begun = connection.is_some_and(|connection| connection.link().peer_has_begun());
+                    let link = connection.as_ref().map(|connection| connection.link());
+                    state.had_begun = link.is_some_and(|link| link.peer_has_begun());
+                    let was_refused = link.is_some_and(|link| link.peer_was_refused_memory());
+                    state.out_of_memory = OutOfMemory::of(exit, was_refused, state.was_killed, || {
+                        self.process.kernel_has_killed_since()
+                    });
                     state.exit = Some(exit);
                 }
                 Ok(None) => return,
@@ -282,6 +294,9 @@ impl State {
             Some(Report::Panicked(panic)) => JoinError::Panicked(panic.clone()),
             Some(Report::FailedStart(reason)) => JoinError::FailedStart(reason.clone()),
             None => match self.exit {
+                Some(Exit::Signal { core_dumped, .. }) if let Some(how) = self.out_of_memory => {
+                    JoinError::OutOfMemory { how, core_dumped }
+                }
                 Some(Exit::Signal { signal, core_dumped }) => {
                     JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
                 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use callboard_core::BodyError;
-use callboard_ipc::CodeError;
+use callboard_ipc::{CodeError, Exit};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{MAX_CALL_BYTES, MAX_RIGHTS};
@@ -45,14 +45,56 @@ pub enum SpawnError {
 
 /// A panic as it happened in another process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("panicked at {place}: {message}")]
+#[error("panicked{}{place}: {message}", if .place.is_empty() { "" } else { " at " })]
 pub struct ChildPanic {
     /// What was passed to `panic!`.
     pub message: String,
-    /// File, line and column.
+    /// File, line and column; empty if no hook for panics could tell.
     pub place: String,
     /// The stack at that moment, as text; empty if it could not be had.
     pub backtrace: String,
+}
+
+/// How a process ran out of memory, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutOfMemory {
+    /// It aborted, and the last error before was a refusal of memory. So ends a Rust program whose allocation is refused, for
+    /// instance by a limit that is set for it.
+    ///
+    /// Not told, and a plain SIGABRT, if something else fails in between: with `RUST_BACKTRACE` the standard library writes a
+    /// backtrace then, and a program may handle SIGABRT itself.
+    #[error("it was ended by signal 6 (SIGABRT) when memory had been refused to it")]
+    Refused,
+    /// SIGKILL ended it, which this node did not send, and since its start the kernel has killed for lack of memory: in its control
+    /// group, or on this machine where groups don't tell. That may have been another, and somebody else may have sent the signal.
+    #[error(
+        "it was ended by signal 9 (SIGKILL), and the kernel has killed for lack of memory since it was started"
+    )]
+    Killed,
+}
+
+/// The signal of `abort`, and the one that nobody can catch.
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
+
+impl OutOfMemory {
+    /// What is known of a child that ended so: whether it noted that memory was refused to it, whether this node has killed it, and
+    /// whether the kernel has killed meanwhile, which is only asked if it matters.
+    pub(super) fn of(
+        exit: Exit,
+        was_refused: bool,
+        was_killed: bool,
+        kernel_has_killed: impl FnOnce() -> bool,
+    ) -> Option<Self> {
+        match exit {
+            Exit::Signal { signal: SIGABRT, .. } if was_refused => Some(OutOfMemory::Refused),
+            Exit::Signal { signal: SIGKILL, .. } if !was_killed && kernel_has_killed() => {
+                Some(OutOfMemory::Killed)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How a child ended, other than by returning a value.
@@ -74,6 +116,14 @@ pub enum JoinError {
         signal: i32,
         /// Its name, for instance `SIGKILL`.
         name: &'static str,
+        /// Whether the kernel wrote a core file.
+        core_dumped: bool,
+    },
+    /// A signal ended it, and memory had run out.
+    #[error("the process ran out of memory: {how}")]
+    OutOfMemory {
+        /// What is known of that.
+        how: OutOfMemory,
         /// Whether the kernel wrote a core file.
         core_dumped: bool,
     },
@@ -129,4 +179,23 @@ pub(crate) fn signal_name(signal: i32) -> &'static str {
         "SIGSYS",
     ];
     usize::try_from(signal).ok().and_then(|s| NAMES.get(s)).copied().unwrap_or("real-time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_claimed_only_where_it_is_known() {
+        let ended = |signal| Exit::Signal { signal, core_dumped: false };
+        let of = |exit, refused, killed, kernel| OutOfMemory::of(exit, refused, killed, || kernel);
+        assert_eq!(of(ended(SIGABRT), true, false, false), Some(OutOfMemory::Refused));
+        assert_eq!(of(ended(SIGKILL), false, false, true), Some(OutOfMemory::Killed));
+        assert_eq!(of(ended(SIGABRT), false, false, true), None, "it aborted for another reason");
+        assert_eq!(of(ended(SIGKILL), true, false, false), None, "the kernel has not killed");
+        assert_eq!(of(ended(SIGKILL), false, true, true), None, "this node has killed it");
+        for exit in [ended(11), Exit::Code(0), Exit::Code(137), Exit::Unknown] {
+            assert_eq!(of(exit, true, false, true), None, "{exit:?}");
+        }
+    }
 }

@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,13 @@ use callboard_core::{Decoder, Readiness, Slot, Source, Wants, decode};
 use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 
 use super::entry;
-use super::reason::ChildPanic;
+use super::panics;
 use super::wire::{self, Boot, Report};
 use crate::call::CallError;
 use crate::control::{CONTROL, Control};
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
 use crate::peer::Reading;
-use crate::protocol::panic_text;
 
 /// How long a child waits for its parent's hello; the parent sends it right after the start.
 const HELLO_WITHIN: Duration = Duration::from_secs(60);
@@ -87,6 +85,8 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     let page = next()?;
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
     link.begin();
+    // Without it an abort is told as one, and nothing else.
+    let _ = callboard_ipc::note_refused_memory(&page);
     let to_parent = Connection::new(bootstrap.socket, link).map_err(|e| e.to_string())?;
     let to_root = if boot.has_root {
         let end = Handover { socket: next()?, page: next()? };
@@ -119,18 +119,17 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
 
 /// Runs the call and reports; the exit code.
 fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i32 {
-    catch_panics();
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| entry::perform(node, &boot.call, Vec::from(rights).into())));
+    panics::note_those_of_this_thread();
+    let outcome = panics::caught(|| entry::perform(node, &boot.call, Vec::from(rights).into()));
     let (report, code) = match outcome {
         Ok(Ok(value)) => {
             let unconfirmed = confirm_all(node);
             (Report::Returned { value, unconfirmed }, 0)
         }
         Ok(Err(reason)) => (Report::FailedStart(reason), FAILED_START),
-        Err(_) => {
+        Err(panic) => {
             confirm_all(node);
-            (Report::Panicked(last_panic()), PANICKED)
+            (Report::Panicked(panic), PANICKED)
         }
     };
     // First those who would start them again.
@@ -162,41 +161,4 @@ fn confirm_with_parent(node: &Node, boot: &Boot) {
         // If it does not answer, it learns of this end by itself.
         let _: Result<(), _> = runtime.call(&parent, CONTROL, &Control::Sync, Some(deadline));
     }
-}
-
-thread_local! {
-    static LAST_PANIC: RefCell<Option<ChildPanic>> = const { RefCell::new(None) };
-}
-
-/// Keeps what is known of a panic on this thread, for the parent; other threads' panics are printed as ever.
-fn catch_panics() {
-    let main = std::thread::current().id();
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if std::thread::current().id() != main {
-            return print(info);
-        }
-        let message = info.payload_as_str().unwrap_or("a value that is not text").to_owned();
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        let backtrace = std::backtrace::Backtrace::force_capture().to_string();
-        LAST_PANIC.set(Some(ChildPanic { message, place, backtrace }));
-    }));
-}
-
-/// What is known of a panic that was caught on this thread.
-pub(crate) fn panic_of_this_thread(payload: Box<dyn std::any::Any + Send>) -> ChildPanic {
-    let message = panic_text(payload);
-    LAST_PANIC.take().unwrap_or_else(|| ChildPanic {
-        message,
-        place: String::new(),
-        backtrace: String::new(),
-    })
-}
-
-fn last_panic() -> ChildPanic {
-    LAST_PANIC.take().unwrap_or_else(|| ChildPanic {
-        message: "a panic that ran no hook".to_owned(),
-        place: String::new(),
-        backtrace: String::new(),
-    })
 }

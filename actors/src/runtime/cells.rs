@@ -13,10 +13,13 @@ impl Runtime {
         self.cells.read().get(slot).cloned()
     }
 
+    pub(crate) fn all_cells(&self) -> Vec<Arc<dyn Cell>> {
+        self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect()
+    }
+
     /// What of its cells is to be seen from outside.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
-        cells.iter().filter_map(|cell| cell.seen()).collect()
+        self.all_cells().iter().filter_map(|cell| cell.seen()).collect()
     }
 
     /// Gives a cell a slot of its own, which it learns before anybody can reach it.

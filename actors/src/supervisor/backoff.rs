@@ -106,6 +106,11 @@ impl Backoff {
         Ok(())
     }
 
+    /// First and longest wait, factor and jitter.
+    pub(crate) fn parts(&self) -> (Duration, Duration, f64, f64) {
+        (self.initial, self.max, self.factor, self.jitter)
+    }
+
     /// Whether a child that has lived so long begins anew.
     pub(super) fn is_reset_by(&self, life: Duration) -> bool {
         life >= self.reset_after

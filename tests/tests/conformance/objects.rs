@@ -1,9 +1,10 @@
 //! Cases of every type that has names: what is done in one place is there in the others, names, handles, and the owner's end.
 
 use callboard::{
-    Counter, Dict, DictOptions, Event, EventOptions, Host, LifoQueue, List, ListOptions, Manager, NameError,
-    Node, Object, PipeReceiver, PriorityQueue, Queue, QueueOptions, Register, RegisterOptions, Serve, Served,
-    Set, SetOptions,
+    Array, Barrier, Condition, Counter, Dict, DictOptions, Event, EventOptions, Host, Latch, LifoQueue, List,
+    ListOptions, Lock, Manager, NameError, Node, Object, PipeReceiver, PriorityQueue, Queue, QueueOptions,
+    ReentrantLock, Region, Register, RegisterOptions, RwLock, Semaphore, Serve, Served, Set, SetOptions,
+    Value,
 };
 use callboard_tests::{PATIENCE, eventually};
 
@@ -110,9 +111,19 @@ fn a_name_does_not_stand_for_an_object_of_another_type<O: Sample>(place: Place) 
             is_refused::<Served<Vec<u64>>>,
             is_refused::<Event>,
             is_refused::<Counter>,
+            is_refused::<Latch>,
+            is_refused::<Barrier>,
+            is_refused::<Region>,
+            is_refused::<Lock>,
+            is_refused::<ReentrantLock>,
+            is_refused::<RwLock>,
+            is_refused::<Semaphore>,
+            is_refused::<Condition>,
+            is_refused::<Value<u64>>,
+            is_refused::<Array<u64>>,
         ];
         // Nor for one of other items.
-        let of_texts = [
+        let of_others = [
             is_refused::<Queue<String>>,
             is_refused::<LifoQueue<String>>,
             is_refused::<PriorityQueue<String>>,
@@ -121,8 +132,10 @@ fn a_name_does_not_stand_for_an_object_of_another_type<O: Sample>(place: Place) 
             is_refused::<Dict<u64, String>>,
             is_refused::<Set<String>>,
             is_refused::<Served<Vec<String>>>,
+            is_refused::<Value<u32>>,
+            is_refused::<Array<u32>>,
         ];
-        let all = of_items.iter().chain(&of_texts);
+        let all = of_items.iter().chain(&of_others);
         all.clone().filter(|is_refused| !is_refused(node, &name)).count() == 1
     }
     let home = Node::start().unwrap();
@@ -132,7 +145,7 @@ fn a_name_does_not_stand_for_an_object_of_another_type<O: Sample>(place: Place) 
 
 for_every_type!(a_name_does_not_stand_for_an_object_of_another_type);
 
-/// Everything that carries values, with one handle in each. An event and a counter carry none.
+/// Everything that carries values, with one handle in each. Events, counters, latches, barriers and regions carry none.
 type Carriers<O> = (
     (Queue<O>, LifoQueue<O>, PriorityQueue<O>, PipeReceiver<O>),
     (Dict<u64, O>, List<O>, Register<O>, Set<O>, Served<Vec<O>>),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use callboard::{
     Counter, CounterError, CounterOptions, Dict, DictError, DictOptions, DictWatchError, Event, EventOptions,
     GetError, LifoQueue, List, ListError, ListOptions, Member, Object, ObjectError, PriorityQueue, Queue,
-    QueueError, QueueOptions, Register, RegisterError, RegisterOptions, Serve, Served, ServedError, Set,
-    SetOptions, WaitAny,
+    QueueError, QueueOptions, Region, RegionError, RegionOptions, Register, RegisterError, RegisterOptions,
+    Serve, Served, ServedError, Set, SetOptions, WaitAny,
 };
 use callboard_tests::PATIENCE;
 use serde::Serialize;
@@ -51,11 +51,13 @@ macro_rules! or_ended {
     ($answer:expr, $ended:pat) => {
         match $answer {
             Ok(answer) => Ok(answer),
-            Err($ended) => Err(Ended),
+            Err($ended) => Err(crate::sample::Ended),
             Err(other) => panic!("{other}"),
         }
     };
 }
+
+pub(crate) use or_ended;
 
 macro_rules! queue {
     ($of:ty, $n:ident => $item:expr, $pattern:pat => $number:expr, $given:ident => $expected:expr) => {
@@ -305,6 +307,35 @@ impl Waits for Set<u64> {
 
     fn add_to(&self, any: &mut WaitAny) -> Member {
         any.add(&self.watch().unwrap())
+    }
+}
+
+/// How many numbers it has, then the numbers.
+impl Sample for Region {
+    fn options() -> RegionOptions {
+        RegionOptions::new(64 * size_of::<u64>())
+    }
+
+    fn give(&self, n: u64) {
+        let mapping = self.map().unwrap();
+        let words = mapping.view::<u64>().unwrap();
+        let count = words.get(0).unwrap() + 1;
+        words.set(count as usize, n).unwrap();
+        words.set(0, count).unwrap();
+    }
+
+    fn numbers(&self, _: usize) -> Vec<u64> {
+        let mapping = self.map_read_only().unwrap();
+        let words = mapping.view::<u64>().unwrap();
+        words.part(1, words.get(0).unwrap() as usize).unwrap().copy_to_vec()
+    }
+
+    fn expected(given: &[u64]) -> Vec<u64> {
+        given.to_vec()
+    }
+
+    fn ask(&self) -> Result<(), Ended> {
+        or_ended!(self.holders().map(drop), RegionError::Gone)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use callboard::{
-    Counter, Dict, Event, EventOptions, LifoQueue, List, Node, PriorityQueue, Queue, QueueOptions, Register,
-    Set, WaitAny,
+    Counter, Dict, Event, EventOptions, Latch, LifoQueue, List, Node, PriorityQueue, Queue, QueueOptions,
+    Register, Set, WaitAny,
 };
 use callboard_tests::PATIENCE;
 

@@ -65,7 +65,7 @@ impl Account {
         Self { was_killed, notes: bytes.chunks_exact(16).map(note).collect() }
     }
 
-    fn all(&self, what: What) -> impl Iterator<Item = u64> {
+    pub(crate) fn all(&self, what: What) -> impl Iterator<Item = u64> {
         self.notes.iter().filter(move |note| note.0 == what).map(|note| note.1)
     }
 

@@ -60,7 +60,7 @@ macro_rules! queue {
                 }
             }
 
-            fn look(&self) -> Result<(), Ended> {
+            fn look(&self, _: &Turn) -> Result<(), Ended> {
                 or_ended!(self.len().map(drop), QueueError::Disconnected)
             }
 

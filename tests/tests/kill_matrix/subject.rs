@@ -1,10 +1,14 @@
 //! What the matrix asks of a shared type.
 
+use std::fs::File;
+
 use callboard::Object;
 use callboard_tests::Random;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::Part;
+use crate::locks::Inside;
 use crate::notes::{Account, Notes, What};
 
 /// The owner has ended, as its documented error says. Any other error is a panic.
@@ -24,7 +28,7 @@ pub(crate) trait Subject:
     fn wait(&self, turn: &mut Turn) -> Result<bool, Ended>;
 
     /// Asks it something.
-    fn look(&self) -> Result<(), Ended>;
+    fn look(&self, turn: &Turn) -> Result<(), Ended>;
 
     /// Ends the waits, when nobody acts any more.
     fn release(&self);
@@ -48,14 +52,19 @@ pub(crate) use or_ended;
 /// A process that has its turn at something.
 pub(crate) struct Turn {
     pub(crate) random: Random,
+    /// Where all processes of a round say that they are inside something.
+    pub(crate) inside: Inside,
+    pub(crate) who: u64,
     notes: Notes,
-    who: u64,
     count: u64,
 }
 
 impl Turn {
-    pub(crate) fn new(notes: Notes, who: u64, seed: u64) -> Self {
-        Self { random: Random::from_seed(seed), notes, who, count: 0 }
+    pub(crate) fn new(notes: Notes, part: &Part) -> Self {
+        let inside = part.notes.with_file_name("inside");
+        let open = File::options().create(true).truncate(false).read(true).write(true).open(inside);
+        let inside = Inside(open.unwrap());
+        Self { random: Random::from_seed(part.seed), inside, who: part.who, notes, count: 0 }
     }
 
     pub(crate) fn note(&self, what: What, number: u64) {

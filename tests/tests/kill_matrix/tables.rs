@@ -39,7 +39,7 @@ impl Subject for Dict<u64, u64> {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.len().map(drop), DictError::Disconnected)
     }
 
@@ -81,7 +81,7 @@ impl Subject for Set<u64> {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.len().map(drop), DictError::Disconnected)
     }
 
@@ -117,7 +117,7 @@ impl Subject for List<u64> {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.len().map(drop), ListError::Disconnected)
     }
 
@@ -158,12 +158,12 @@ impl Subject for Served<Vec<u64>> {
 
     /// Each call waits for its method, and for those before it.
     fn wait(&self, turn: &mut Turn) -> Result<bool, Ended> {
-        self.look()?;
+        self.look(turn)?;
         turn.note(What::Saw, 0);
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.call(|numbers, ()| numbers.len(), ()).map(drop), ServedError::Disconnected)
     }
 

@@ -31,7 +31,7 @@ impl Subject for Event {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.is_set().map(drop), ObjectError::Disconnected)
     }
 
@@ -77,7 +77,7 @@ impl Subject for Counter {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.get().map(drop), CounterError::Disconnected)
     }
 
@@ -136,7 +136,7 @@ impl Subject for Register<u64> {
         Ok(true)
     }
 
-    fn look(&self) -> Result<(), Ended> {
+    fn look(&self, _: &Turn) -> Result<(), Ended> {
         or_ended!(self.get().map(drop), RegisterError::Disconnected)
     }
 

@@ -94,6 +94,13 @@ impl World<Sink> for Effects<'_> {
         self.tell(worker, ToWorker::RecallOne { at });
     }
 
+    fn take(&mut self, worker: WorkerId, at: u64) -> bool {
+        match self.links.get(&worker).map(|linked| &linked.link) {
+            Some(Link::Here { inbox, .. }) => inbox.take(at),
+            _ => false,
+        }
+    }
+
     fn flush(&mut self, worker: WorkerId) {
         self.tell(worker, ToWorker::Flush);
     }

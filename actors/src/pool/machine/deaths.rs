@@ -62,7 +62,8 @@ impl<S: Hears> Machine<S> {
         }
         let Some(member) = self.crew.remove(&worker) else { return };
         let progress = progress.unwrap_or_default();
-        if matches!(member.phase, Phase::Ready | Phase::Retiring) && progress.in_hand().is_none() {
+        let is_ours = matches!(member.phase, Phase::Ready | Phase::Retiring) && !member.is_lent;
+        if is_ours && progress.in_hand().is_none() {
             self.died_idle(&member, progress, death, now, world);
         }
         // The last ones first, as they go to the head of those that wait.
@@ -97,7 +98,8 @@ impl<S: Hears> Machine<S> {
         let next = next.map(|held| held.unit);
         let Some(unit) = next.and_then(|slot| self.units.get_mut(slot)) else { return };
         unit.deaths += 1;
-        if unit.deaths >= MAX_DEATHS && unit.work.count == 1 {
+        // One that was not to begin has not: it is cancelled with the rest of what is taken back.
+        if unit.deaths >= MAX_DEATHS && unit.work.count == 1 && unit.wish == Wish::ToBeDone {
             let (sink, first) = (unit.sink.clone(), unit.first);
             let error = TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: false };
             if let Some(slot) = next {
@@ -124,7 +126,7 @@ impl<S: Hears> Machine<S> {
             self.settle(held.unit, held.told, death.outcomes(from..returned), now, world);
         }
         for task in returned..begun {
-            let error = why_of(task, member, death, || self.limit_of(held));
+            let error = self.why_of(task, held, member, death);
             let offset = (task - held.at) as u32;
             self.settle(held.unit, offset, Outcomes::failed(1, &error), now, world);
         }
@@ -149,8 +151,21 @@ impl<S: Hears> Machine<S> {
         }
     }
 
-    fn limit_of(&self, held: &Held) -> std::time::Duration {
-        self.units.get(held.unit).and_then(|unit| unit.terms.limit).unwrap_or_default()
+    /// Why the task in hand has failed.
+    fn why_of(&self, task: u64, held: &Held, member: &Member, death: &Death) -> TaskError {
+        let unit = self.units.get(held.unit);
+        let wish = unit.map_or(Wish::ToBeDone, |unit| unit.wish);
+        match member.phase {
+            // Whoever killed its worker, and for whatever reason: it was to be ended, and has not returned.
+            _ if wish == Wish::ToEnd => TaskError::Cancelled,
+            Phase::Killed(Some(Doom::TimeLimit(of))) if of == task => {
+                TaskError::TimedOut(unit.and_then(|unit| unit.terms.limit).unwrap_or_default())
+            }
+            Phase::Killed(Some(Doom::Cancelled(of))) if of == task => TaskError::Cancelled,
+            // Its worker was killed for another, in whose stead it had begun just then.
+            Phase::Killed(Some(_)) if wish == Wish::NotToBegin => TaskError::Cancelled,
+            _ => TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: false },
+        }
     }
 }
 
@@ -158,18 +173,4 @@ impl<S: Hears> Machine<S> {
 fn is_one_string(value: &[u8]) -> bool {
     let mut strings = ByteStrings::new(value);
     matches!(strings.next(), Some(Ok(bytes)) if !bytes.is_empty()) && strings.position() == value.len()
-}
-
-/// Why the task in hand has failed.
-fn why_of(
-    task: u64,
-    member: &Member,
-    death: &Death,
-    limit: impl FnOnce() -> std::time::Duration,
-) -> TaskError {
-    match member.phase {
-        Phase::Killed(Some(Doom::TimeLimit(of))) if of == task => TaskError::TimedOut(limit()),
-        Phase::Killed(Some(Doom::Cancelled(of))) if of == task => TaskError::Cancelled,
-        _ => TaskError::Died { pid: death.pid, why: death.why.clone(), had_returned: false },
-    }
 }

@@ -1,5 +1,6 @@
 //! Who gets what: units to workers with room, back from those that hoard, and out of the table when they are cancelled.
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use callboard_core::{ByteStrings, Slot};
@@ -245,13 +246,17 @@ impl<S: Hears> Machine<S> {
         parts.into_iter().rev().for_each(|part| _ = self.add_waiting(part, true));
     }
 
-    /// Drops the places of units that wait no longer, when they are most.
-    fn forget_cancelled(&mut self) {
+    /// Drops the places of units that wait no longer, or are not tried again, when they are most.
+    pub(super) fn forget_cancelled(&mut self) {
         let places: usize = self.waiting.values().map(|queue| queue.len()).sum();
         if places > 2 * self.waiting_units + 64 {
             let units = &self.units;
             let waits = |slot: &Slot| units.get(*slot).is_some_and(|unit| unit.place == Place::Waiting);
             self.waiting.values_mut().for_each(|queue| queue.retain(waits));
+        }
+        if self.later.len() > 2 * self.later_tasks + 64 {
+            let units = &self.units;
+            self.later.retain(|Reverse((_, key))| units.get(key.slot()).is_some());
         }
     }
 
@@ -282,6 +287,8 @@ impl<S: Hears> Machine<S> {
         let Place::Held(worker, at) = unit.place else {
             if unit.place == Place::Waiting {
                 self.uncount_waiting(slot);
+            } else {
+                self.uncount_later(slot);
             }
             self.settle_cancelled(slot, world);
             self.forget_cancelled();
@@ -364,6 +371,7 @@ impl<S: Hears> Machine<S> {
         self.waiting.clear();
         self.later.clear();
         (self.waiting_units, self.waiting_tasks, self.waiting_bytes) = (0, 0, 0);
+        (self.later_tasks, self.later_bytes) = (0, 0);
     }
 
     /// The arguments of a task that a worker holds, encoded.

@@ -242,6 +242,50 @@ fn tries_wait_and_count_by_the_kind_of_failure() {
     }
 }
 
+/// > A task that waits to be tried again takes room among those that wait, by number and by bytes, until it is given to a worker or cancelled.
+#[test]
+fn a_task_that_is_tried_again_later_takes_room_until_it_is_cancelled_or_given() {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    // A task's arguments take 17 bytes here.
+    for (capacity, capacity_bytes) in [(1, 1 << 20), (1 << 20, 17)] {
+        let mut play = Play::new(Rules { capacity, capacity_bytes, ..rules(1, 1) }, 14);
+        for wait in [year, Duration::from_secs(1)] {
+            let retries = Retries::up_to(1).backoff(crate::Backoff::new(wait, wait).jitter(0.0));
+            let task = play.submit(1, Terms { retries, ..Terms::default() });
+            let worker = play.start_worker();
+            play.deliver_all(worker);
+            play.begin(worker);
+            assert!(play.machine.has_room(), "what a worker has takes none");
+            play.die(worker);
+            assert!(!play.machine.has_room());
+            if wait == year {
+                assert_eq!(play.cancel(task, false), Cancel::Cancelled);
+            } else {
+                let worker = play.start_worker();
+                play.pass(wait);
+                assert_eq!(play.holds(worker), 1);
+            }
+            assert!(play.machine.has_room());
+        }
+    }
+}
+
+#[test]
+fn tasks_that_were_cancelled_while_they_waited_to_be_tried_again_leave_nothing() {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    let mut play = Play::new(rules(1, 1), 15);
+    let retries = Retries::up_to(1).backoff(crate::Backoff::new(year, year));
+    for _ in 0..1000 {
+        let worker = play.start_worker();
+        let task = play.submit(1, Terms { retries, ..Terms::default() });
+        play.deliver_all(worker);
+        play.begin(worker);
+        play.die(worker);
+        assert_eq!(play.cancel(task, false), Cancel::Cancelled);
+    }
+    assert!(play.machine.later.len() < 100, "{} are kept", play.machine.later.len());
+}
+
 #[test]
 fn what_waits_is_cancelled_at_once_and_what_runs_when_its_worker_is_killed() {
     let mut play = Play::new(rules(1, 1), 9);
@@ -259,6 +303,40 @@ fn what_waits_is_cancelled_at_once_and_what_runs_when_its_worker_is_killed() {
     for task in [runs, waits] {
         assert!(matches!(play.world.seen[&(task, 0)], Seen::Error(TaskError::Cancelled)));
     }
+}
+
+/// > A task that has not begun when its worker dies, and that was being cancelled, is cancelled, however many workers have died of it.
+#[test]
+fn a_task_that_is_being_taken_back_when_its_worker_dies_is_cancelled_however_many_have_died_of_it() {
+    let mut play = Play::new(rules(1, 1), 12);
+    let task = play.submit(1, Terms::default());
+    for death in 1..=5 {
+        let worker = play.start_worker();
+        play.deliver_all(worker);
+        if death == 5 {
+            assert_eq!(play.cancel(task, false), Cancel::Asked);
+        }
+        play.die(worker);
+        play.pass(Duration::from_secs(2));
+    }
+    let seen = play.world.seen.get(&(task, 0));
+    assert!(matches!(seen, Some(Seen::Error(TaskError::Cancelled))), "{seen:?}");
+}
+
+/// > A task that is to be ended by all means is cancelled, whoever kills its worker meanwhile, unless it has returned.
+#[test]
+fn a_task_that_is_to_end_is_cancelled_whoever_kills_its_worker() {
+    let mut play = Play::new(rules(1, 1), 13);
+    let worker = play.start_worker();
+    let retries = Retries::up_to(3);
+    let task = play.submit(1, Terms { retries, ..Terms::default() });
+    play.deliver_all(worker);
+    assert_eq!(play.cancel(task, true), Cancel::Asked);
+    // It begins before it is asked for, and dies before anybody has looked.
+    play.begin(worker);
+    play.die(worker);
+    let seen = play.world.seen.get(&(task, 0));
+    assert!(matches!(seen, Some(Seen::Error(TaskError::Cancelled))), "{seen:?}");
 }
 
 #[test]

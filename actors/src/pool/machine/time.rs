@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
+use callboard_core::Slot;
+
 use super::{Hears, Machine, Place, Wish, World};
 use crate::pool::crew::{Doom, Phase, WorkerId};
 
@@ -15,7 +17,7 @@ impl<S: Hears> Machine<S> {
     /// Does what was to be done by now.
     pub(in crate::pool) fn tick(&mut self, now: Instant, world: &mut impl World<S>) {
         self.tick_at = None;
-        self.try_those_that_waited(now);
+        self.try_those_that_waited(now, world);
         let workers: Vec<WorkerId> = self.crew.keys().copied().collect();
         for worker in workers {
             self.tick_phase(worker, now, world);
@@ -32,7 +34,25 @@ impl<S: Hears> Machine<S> {
         self.keep_up(now, world);
     }
 
-    fn try_those_that_waited(&mut self, now: Instant) {
+    /// Has a unit wait until it is time to try it again.
+    pub(super) fn put_off(&mut self, slot: Slot, wait: Duration, now: Instant) {
+        let at = later(now, wait);
+        let Some(unit) = self.units.get_mut(slot) else { return };
+        unit.place = Place::Later(at);
+        self.later_tasks += unit.work.count as usize;
+        self.later_bytes += unit.work.bytes();
+        self.later.push(Reverse((at, slot.into())));
+        self.want_tick(at);
+    }
+
+    /// A unit is not put off any longer.
+    pub(super) fn uncount_later(&mut self, slot: Slot) {
+        let Some(unit) = self.units.get(slot) else { return };
+        self.later_tasks -= unit.work.count as usize;
+        self.later_bytes -= unit.work.bytes();
+    }
+
+    fn try_those_that_waited(&mut self, now: Instant, world: &mut impl World<S>) {
         while let Some(Reverse((at, key))) = self.later.peek().copied() {
             if at > now {
                 self.want_tick(at);
@@ -40,8 +60,10 @@ impl<S: Hears> Machine<S> {
             }
             self.later.pop();
             if self.units.get(key.slot()).is_some_and(|unit| unit.place == Place::Later(at)) {
+                self.uncount_later(key.slot());
                 self.wait_again(key.slot(), true);
                 self.all_full = false;
+                world.changed();
             }
         }
     }
@@ -133,4 +155,9 @@ impl<S: Hears> Machine<S> {
             }
         }
     }
+}
+
+/// A wait that is too long to be counted is a year.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use callboard_core::{ByteStrings, push_encoded};
-use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::arrivals::Arrivals;
 use super::pace::Pace;
 use super::{Hook as OnProgress, Progress};
-use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Rights;
 use crate::pool::Pool;
-use crate::pool::cell::{Call, Sink, Target};
+use crate::pool::cell::Sink;
 use crate::pool::error::{RunError, SubmitError, TaskError};
+use crate::pool::machine::Wanted;
 use crate::pool::work::{Outcomes, Terms, Work};
 use crate::process::entry::check_sent;
 use crate::process::routine::Routine;
@@ -27,39 +27,6 @@ const CHUNK_BYTES: usize = 32 * 1024;
 const READS_FOR_NANOS: u64 = 1_000_000;
 /// So many small chunks are handed in together.
 const TOGETHER: usize = 64;
-
-/// What has come back, and was not looked at.
-#[derive(Default)]
-struct Arrived {
-    batches: VecDeque<(u64, Outcomes)>,
-    hooks: Hooks,
-}
-
-#[derive(Default)]
-struct Arrivals(Mutex<Arrived>);
-
-impl Target for Arrivals {
-    fn settled(&self, first: u64, outcomes: Outcomes, _: &mut Vec<Call>) {
-        let mut arrived = self.0.lock();
-        arrived.batches.push_back((first, outcomes));
-        arrived.hooks.notify_all();
-    }
-}
-
-impl Poll for Arrivals {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut arrived = self.0.lock();
-        let any = !arrived.batches.is_empty();
-        if !any {
-            arrived.hooks.add(hook);
-        }
-        any
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.0.lock().hooks.remove(hook);
-    }
-}
 
 /// A report on its way to whoever takes its values.
 pub(super) struct Batch {
@@ -74,8 +41,8 @@ pub(super) struct Batch {
 /// An input that does not travel with others.
 enum Apart {
     Nothing,
-    /// Something moves with it.
-    Moves(Work, Departing),
+    /// Something moves with it; it is one.
+    Moves(Vec<Work>, Departing),
     /// It can't be sent.
     Fails(SubmitError),
 }
@@ -93,7 +60,10 @@ pub(super) struct Flow<'p, R, I> {
     batch: Option<Batch>,
     /// What came with it.
     batches: VecDeque<(u64, Outcomes)>,
-    /// The number of the next input.
+    /// Inputs that were read when there was no room for them any more: chunks, and behind them one apart.
+    unplaced: Vec<Work>,
+    apart: Apart,
+    /// The number of the next input to be handed in.
     next: u64,
     /// Handed in, and not taken yet; of these, how many whoever takes them keeps for their order.
     under_way: usize,
@@ -134,6 +104,8 @@ where
             progress,
             arrivals: Arc::default(),
             batch: None,
+            unplaced: Vec::new(),
+            apart: Apart::Nothing,
             next: 0,
             under_way: 0,
             held: 0,
@@ -164,7 +136,8 @@ where
                 self.inputs = None;
                 return Some((self.next, Err(error.into())));
             }
-            if self.under_way == 0 && self.inputs.is_some() && !self.pool.inner.wait_for_room(deadline) {
+            let has_more = self.inputs.is_some() || self.has_unplaced();
+            if self.under_way == 0 && has_more && !self.pool.inner.wait_for_room(deadline) {
                 return None;
             }
             self.fill();
@@ -175,39 +148,51 @@ where
                 continue;
             }
             if self.under_way == 0 {
+                if self.has_unplaced() {
+                    // Others have taken the room. Whoever waits for that has a deadline.
+                    continue;
+                }
                 return None;
             }
-            if !self.pool.inner.wait(&*self.arrivals, deadline) {
+            let sink = Arc::clone(&self.arrivals) as Sink;
+            if !self.pool.inner.wait(&*self.arrivals, Wanted::Of(&sink), deadline) {
                 return None;
             }
         }
     }
 
-    /// Hands in as much as is worth it, and as there is room for, if anything is under way.
+    /// Hands in as much as is worth it, and as there is room for. Never waits for room.
     fn fill(&mut self) {
-        while self.inputs.is_some() && self.under_way + self.held < self.pace.window() {
+        while self.has_unplaced() || self.inputs.is_some() && self.under_way + self.held < self.pace.window()
+        {
             if self.under_way > 0 && !self.pool.inner.has_room() {
                 return;
             }
-            match self.hand_in() {
-                // What has come goes before what may still be read.
-                Ok(true) if !self.arrivals.0.lock().batches.is_empty() => return,
-                Ok(true) => {}
-                Ok(false) => self.inputs = None,
+            if !self.has_unplaced() && !self.read() {
+                self.inputs = None;
+            }
+            match self.place() {
+                Ok(()) => {}
+                Err(SubmitError::Full) => return,
                 Err(error) => {
                     self.refused = Some(error);
                     self.inputs = None;
+                    (self.unplaced, self.apart) = (Vec::new(), Apart::Nothing);
                 }
+            }
+            // What has come goes before what may still be read.
+            if !self.arrivals.0.lock().batches.is_empty() {
+                return;
             }
         }
     }
 
-    /// Hands in the next chunks; false if no input was left for them.
-    fn hand_in(&mut self) -> Result<bool, SubmitError> {
+    /// Reads the next chunks; false if there are no more inputs.
+    fn read(&mut self) -> bool {
         let room = self.pace.window().saturating_sub(self.under_way + self.held);
-        let (mut chunks, mut taken, mut is_over) = (Vec::new(), 0, false);
+        let (mut taken, mut is_over) = (0, false);
         let begun = callboard_ipc::coarse_nanos();
-        while !is_over && chunks.len() < TOGETHER && taken < room && !is_late(begun) {
+        while !is_over && self.unplaced.len() < TOGETHER && taken < room && !is_late(begun) {
             let left = self.total.map(|total| total.saturating_sub(self.next + taken as u64));
             let count = self.pace.next(left).min(room - taken).max(1);
             let (work, apart) = self.chunk(count, begun);
@@ -217,30 +202,39 @@ where
                 && work.args.len() < CHUNK_BYTES;
             taken += work.count as usize;
             if work.count > 0 {
-                chunks.push(work);
+                self.unplaced.push(work);
             }
-            match apart {
-                Apart::Nothing => {}
-                Apart::Moves(work, departing) => {
-                    self.submit(&mut chunks)?;
-                    self.submit(&mut vec![work])?;
-                    departing.depart();
-                    return Ok(true);
-                }
-                Apart::Fails(error) => {
-                    self.submit(&mut chunks)?;
-                    self.unsent.push_back((self.next, error));
-                    self.next += 1;
-                    self.under_way += 1;
-                    return Ok(true);
-                }
-            }
-            if count > TOGETHER {
+            self.apart = apart;
+            if !matches!(self.apart, Apart::Nothing) || count > TOGETHER {
                 break;
             }
         }
-        self.submit(&mut chunks)?;
-        Ok(!is_over)
+        !is_over
+    }
+
+    /// Hands in what was read. What there is no room for stays.
+    fn place(&mut self) -> Result<(), SubmitError> {
+        let mut chunks = std::mem::take(&mut self.unplaced);
+        if let Err(error) = self.submit(&mut chunks) {
+            self.unplaced = chunks;
+            return Err(error);
+        }
+        match std::mem::replace(&mut self.apart, Apart::Nothing) {
+            Apart::Nothing => {}
+            Apart::Moves(mut work, departing) => {
+                if let Err(error) = self.submit(&mut work) {
+                    self.apart = Apart::Moves(work, departing);
+                    return Err(error);
+                }
+                departing.depart();
+            }
+            Apart::Fails(error) => {
+                self.unsent.push_back((self.next, error));
+                self.next += 1;
+                self.under_way += 1;
+            }
+        }
+        Ok(())
     }
 
     /// The next `count` inputs, or as many as there are, encoded; up to one that is not to be among others.
@@ -268,7 +262,8 @@ where
                         Err(error) => Apart::Fails(SubmitError::Arguments(error)),
                         Ok(rights) => {
                             let args = work.args.split_off(before);
-                            Apart::Moves(Work { args, rights, count: 1, function: self.function }, departing)
+                            let alone = Work { args, rights, count: 1, function: self.function };
+                            Apart::Moves(vec![alone], departing)
                         }
                     },
                 },
@@ -285,7 +280,8 @@ where
             return Ok(());
         }
         let sink = Arc::clone(&self.arrivals) as Sink;
-        self.pool.inner.submit(chunks, self.terms, (&sink, self.next), None, |_| ())?;
+        let now = Some(Instant::now());
+        self.pool.inner.submit(chunks, self.terms, (&sink, self.next), now, |_| ())?;
         self.next += tasks;
         self.under_way += tasks as usize;
         Ok(())
@@ -365,11 +361,16 @@ impl<R, I> Flow<'_, R, I> {
         self.held = count;
     }
 
+    fn has_unplaced(&self) -> bool {
+        !self.unplaced.is_empty() || !matches!(self.apart, Apart::Nothing)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.under_way == 0
             && self.batch.is_none()
             && self.batches.is_empty()
             && self.inputs.is_none()
+            && !self.has_unplaced()
             && self.refused.is_none()
     }
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::owner::{Asker, Effects, Owner};
 use crate::call::{self, OnReply};
 use crate::cell::{Cell, Incoming, Violation};
-use crate::parcel::Rights;
+use crate::names;
+use crate::parcel::{Parcel, Rights};
 use crate::peer::{Peer, packed};
 use crate::runtime::Runtime;
 use crate::scope;
@@ -108,6 +109,11 @@ impl<O: Owner> ObjectCell<O> {
         heard
     }
 
+    /// Tells it something for which nobody waits.
+    pub(crate) fn tell_here(&self, runtime: &Arc<Runtime>, ask: O::Ask) {
+        self.ask_here(runtime, ask, None);
+    }
+
     /// Does what `by` has cast.
     pub(super) fn casts(
         &self,
@@ -140,11 +146,21 @@ impl<O: Owner> ObjectCell<O> {
     }
 
     fn forget(&self, runtime: &Arc<Runtime>, node: NodeId, word: u64) {
+        self.forget_by(runtime, node, word, O::forget);
+    }
+
+    fn forget_by(
+        &self,
+        runtime: &Arc<Runtime>,
+        node: NodeId,
+        word: u64,
+        tell: impl FnOnce(&mut O, Asker, &mut Effects<O::Reply>),
+    ) {
         let mut state = self.state.lock();
         let Some(asker) = state.calls.remove(&(node, word)) else { return };
         state.waiting.remove(&asker);
         let mut effects = Effects::default();
-        state.owner.forget(asker, &mut effects);
+        tell(&mut state.owner, asker, &mut effects);
         let after = state.carry_out(runtime, effects);
         drop(state);
         after.run(runtime, self.address);
@@ -212,11 +228,12 @@ impl<O: Owner> State<O> {
 
     /// Appends answers for other nodes to their outboxes; what is left to do once this is unlocked.
     fn carry_out(&mut self, runtime: &Arc<Runtime>, effects: Effects<O::Reply>) -> After {
-        let mut after = After::default();
+        let mut after = After { frees: effects.frees, is_over: effects.is_over, ..After::default() };
         for (asker, reply) in effects.replies {
             let Some(Whom { peer, word }) = self.waiting.remove(&asker) else { continue };
             self.calls.remove(&(peer.as_ref().map_or(runtime.id, |peer| peer.id), word));
             match peer {
+                Some(peer) if after.frees.is_some() => after.there.push((peer, word, packed(&reply).into())),
                 Some(peer) => call::reply(runtime, &peer, word, &reply),
                 None => after.here.push((word, packed(&reply))),
             }
@@ -235,11 +252,25 @@ impl<O: Owner> State<O> {
 #[derive(Default)]
 struct After {
     here: Vec<(u64, (Vec<u8>, Rights))>,
+    /// Answers that must not come before the name is free.
+    there: Vec<(Arc<Peer>, u64, Parcel)>,
     tick_at: Option<Instant>,
+    frees: Option<String>,
+    is_over: bool,
 }
 
 impl After {
     fn run(self, runtime: &Arc<Runtime>, of: Address) {
+        if let Some(name) = self.frees {
+            names::release(runtime, &name, of);
+        }
+        if self.is_over {
+            runtime.remove_cell(of.slot);
+            runtime.peers().iter().for_each(|peer| peer.forgets_interest(of.slot));
+        }
+        for (peer, word, value) in self.there {
+            call::reply_packed(runtime, &peer, word, value);
+        }
         for (word, (body, rights)) in self.here {
             runtime.replied(runtime.id, word, Flags::NONE, || (body, rights).into());
         }
@@ -286,8 +317,23 @@ impl<O: Owner> Cell for ObjectCell<O> {
             state.calls.keys().filter(|(node, _)| *node == peer).map(|(_, word)| *word).collect()
         };
         for word in words {
-            self.forget(runtime, peer, word);
+            self.forget_by(runtime, peer, word, O::lose);
         }
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        state.owner.node_ended(peer, &mut effects);
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime, self.address);
+    }
+
+    fn node_ends(&self, runtime: &Arc<Runtime>) {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        state.owner.node_ends(&mut effects);
+        let after = state.carry_out(runtime, effects);
+        drop(state);
+        after.run(runtime, self.address);
     }
 
     fn tick(&self, runtime: &Arc<Runtime>) {

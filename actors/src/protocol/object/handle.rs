@@ -91,6 +91,11 @@ impl<O: Owner> Handle<O> {
         Ok(self.ask_until(ask, Instant::now().checked_add(ANSWER_WITHIN))?)
     }
 
+    /// The same, where it matters whether the object or its node has ended.
+    pub(crate) fn ask_call(&self, ask: O::Ask) -> Result<O::Reply, CallError> {
+        self.ask_until(ask, Instant::now().checked_add(ANSWER_WITHIN))
+    }
+
     /// The same, but until `deadline` if that is sooner.
     pub(crate) fn ask_by(&self, ask: O::Ask, deadline: Option<Instant>) -> Result<O::Reply, ObjectError> {
         let latest = Instant::now().checked_add(ANSWER_WITHIN);
@@ -211,6 +216,11 @@ impl<O: Owner> Asked<O> {
             Answer::Here(answer) => answer.take().unwrap_or(Err(CallError::Gone)),
             Answer::Comes(pending) => call::answered(pending.wait(deadline)?, &self.of.runtime),
         }
+    }
+
+    /// Whether no answer has come yet.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(&self.answer, Answer::Comes(pending) if pending.is_open())
     }
 
     /// Whether the answer is there; if not, `hook` is notified when it is.

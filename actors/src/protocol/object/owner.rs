@@ -14,11 +14,15 @@ pub(crate) struct Asker(pub(crate) u64);
 pub(crate) struct Effects<R> {
     pub(crate) replies: Vec<(Asker, R)>,
     pub(crate) tick_at: Option<Instant>,
+    /// A name that is to be free before anybody is answered.
+    pub(crate) frees: Option<String>,
+    /// Its slot is to be free.
+    pub(crate) is_over: bool,
 }
 
 impl<R> Default for Effects<R> {
     fn default() -> Self {
-        Self { replies: Vec::new(), tick_at: None }
+        Self { replies: Vec::new(), tick_at: None, frees: None, is_over: false }
     }
 }
 
@@ -31,6 +35,16 @@ impl<R> Effects<R> {
     /// Has the owner's `tick` called at `at`, or earlier.
     pub(crate) fn tick_at(&mut self, at: Instant) {
         self.tick_at = Some(self.tick_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Takes its name from the object. The answers of this step are given when it is free.
+    pub(crate) fn free(&mut self, name: String) {
+        self.frees = Some(name);
+    }
+
+    /// Ends the object: its address reaches nobody from now on.
+    pub(crate) fn end(&mut self) {
+        self.is_over = true;
     }
 }
 
@@ -54,6 +68,17 @@ pub(crate) trait Owner: Send + Sized + 'static {
 
     /// `asker`, who has no answer yet, waits no longer: it gave up, or its node has ended.
     fn forget(&mut self, _asker: Asker, _effects: &mut Effects<Self::Reply>) {}
+
+    /// The same, if its node has ended.
+    fn lose(&mut self, asker: Asker, effects: &mut Effects<Self::Reply>) {
+        self.forget(asker, effects);
+    }
+
+    /// That node has ended, after all that it had asked has been forgotten. Told for nodes in which the cell has declared an interest.
+    fn node_ended(&mut self, _node: NodeId, _effects: &mut Effects<Self::Reply>) {}
+
+    /// Its own node ends.
+    fn node_ends(&mut self, _effects: &mut Effects<Self::Reply>) {}
 
     /// The time that it had asked for has come, or one before.
     fn tick(&mut self, _now: Instant, _effects: &mut Effects<Self::Reply>) {}

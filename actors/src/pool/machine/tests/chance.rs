@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::fake::Fake;
-use super::world::Play;
+use super::world::{Play, Seen};
 use crate::pool::crew::{Phase, WorkerId};
-use crate::pool::machine::{Place, State};
-use crate::pool::retry::Retries;
+use crate::pool::error::TaskError;
+use crate::pool::machine::{Cancel, Place, State, Wanted};
+use crate::pool::retry::{FailureKind, Retries};
 use crate::pool::work::Terms;
 
 impl Play {
@@ -43,8 +44,12 @@ impl Play {
             (95..98, _) if deadly && self.next > 0 => {
                 let unit = self.chance.u64(0..self.next);
                 let kill = self.chance.bool();
-                self.cancel(unit, kill);
+                let came = self.cancel(unit, kill);
+                if kill && came != Cancel::Over && self.tasks[&unit].0 == 1 {
+                    self.to_end.insert(unit);
+                }
             }
+            (98, _) if self.next > 0 && self.chance.bool() => self.lend_by_chance(deadly),
             (98, Some(worker)) => self.machine.retire(worker, self.now, &mut self.world),
             _ => {}
         }
@@ -55,16 +60,52 @@ impl Play {
         let limited = deadly && self.chance.u32(0..8) == 0;
         let count = if limited { 1 } else { self.chance.u32(1..5) };
         let most = if deadly { self.chance.u32(0..3) } else { 0 };
+        let retries = Retries::up_to(most);
+        let counts_limits = deadly && self.chance.bool();
         let terms = Terms {
             priority: self.chance.i32(0..2),
             limit: limited.then_some(Duration::from_millis(100)),
-            retries: Retries::up_to(most),
+            retries: if counts_limits { retries.on(FailureKind::TimeLimit, 1) } else { retries },
         };
         self.submit(count, terms);
     }
 
+    /// Somebody waits for a unit, and is lent a worker for it.
+    fn lend_by_chance(&mut self, deadly: bool) {
+        let unit = self.chance.u64(0..self.next);
+        let wanted = if self.chance.bool() { Wanted::Of(&unit) } else { Wanted::Unit(self.tasks[&unit].2) };
+        let Some(worker) = self.machine.lend(wanted, None, self.now, &mut self.world) else { return };
+        self.world.fakes.insert(worker, Fake { ready: true, ..Fake::default() });
+        if deadly && self.chance.u32(0..8) == 0 {
+            self.world.fakes.remove(&worker);
+            return self.machine.lent_fails(worker, "by chance", self.now, &mut self.world);
+        }
+        if deadly && self.chance.u32(0..4) == 0 {
+            self.cancel(unit, true);
+        }
+        if !self.machine.lent_begins(worker, self.now, &mut self.world) {
+            return self.die(worker);
+        }
+        self.lent.push(worker);
+    }
+
+    /// Those that have done what they were lent for.
+    fn end_those_lent(&mut self) {
+        for worker in std::mem::take(&mut self.lent) {
+            let holds = self.machine.crew.get(&worker).is_some_and(|member| !member.held.is_empty());
+            if holds && self.world.fakes.contains_key(&worker) {
+                self.lent.push(worker);
+            } else if self.machine.lent_ends(worker, self.now, &mut self.world) {
+                self.world.fakes.remove(&worker);
+            } else {
+                self.die(worker);
+            }
+        }
+    }
+
     /// Ends workers that were killed, and those that were told to end and have done everything.
     fn end_those_that_are_over(&mut self) {
+        self.end_those_lent();
         for worker in std::mem::take(&mut self.world.killed) {
             self.die(worker);
         }
@@ -94,6 +135,10 @@ impl Play {
         assert_eq!(tasks, self.machine.waiting_tasks, "play {seed}: tasks that wait");
         let bytes: usize = waiting.iter().map(|unit| unit.work.bytes()).sum();
         assert_eq!(bytes, self.machine.waiting_bytes, "play {seed}: bytes that wait");
+        let later = self.machine.units.iter().filter(|(_, unit)| matches!(unit.place, Place::Later(_)));
+        let later: Vec<usize> = later.map(|(_, unit)| unit.work.bytes()).collect();
+        let counted = (self.machine.later_tasks, self.machine.later_bytes);
+        assert_eq!((later.len(), later.iter().sum()), counted, "play {seed}: those to be tried again");
         for member in self.machine.crew.values() {
             let held: u64 = member.held.iter().map(|held| u64::from(held.count - held.told)).sum();
             assert_eq!(held, member.held_tasks, "play {seed}: what worker {} holds", member.id);
@@ -138,6 +183,12 @@ impl Play {
                     "play {seed}: {unit}.{task} was forgotten"
                 );
             }
+        }
+        for unit in &self.to_end {
+            // It may have a value, or have had one.
+            let seen = &self.world.seen[&(*unit, 0)];
+            let died = matches!(seen, Seen::Error(TaskError::Died { had_returned: false, .. }));
+            assert!(!died, "play {seed}: {unit} was to end, and came to {seen:?}");
         }
         if self.machine.state == State::Open {
             self.machine.state = State::Draining;

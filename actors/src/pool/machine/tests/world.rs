@@ -1,6 +1,6 @@
 //! Workers as the table meets them, in one thread and in virtual time.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use callboard_core::{ByteStrings, Slot, push_bytes};
@@ -63,6 +63,12 @@ impl World<Unit> for Fakes {
         self.fake(worker).orders.push_back(Order::RecallOne(at));
     }
 
+    fn take(&mut self, worker: WorkerId, at: u64) -> bool {
+        let fake = self.fake(worker);
+        let place = fake.inbox.iter().position(|(of, _)| *of == at);
+        place.and_then(|place| fake.inbox.remove(place)).is_some()
+    }
+
     fn flush(&mut self, worker: WorkerId) {
         self.dooms.push(worker);
         self.fake(worker).orders.push_back(Order::Flush);
@@ -115,6 +121,10 @@ pub(super) struct Play {
     /// Values outlive their workers.
     pub(super) keeps: bool,
     pub(super) tasks: HashMap<Unit, (u32, Terms, Slot)>,
+    /// Single tasks that were to be ended by all means.
+    pub(super) to_end: HashSet<Unit>,
+    /// Workers that were lent.
+    pub(super) lent: Vec<WorkerId>,
 }
 
 impl Play {
@@ -128,6 +138,8 @@ impl Play {
             seed,
             keeps: seed % 2 == 1,
             tasks: HashMap::new(),
+            to_end: HashSet::new(),
+            lent: Vec::new(),
         };
         play.machine.keep_up(play.now, &mut play.world);
         play

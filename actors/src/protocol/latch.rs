@@ -1,0 +1,11 @@
+//! A count that only goes down, and what waits until it is zero.
+
+mod error;
+mod handle;
+mod options;
+mod owner;
+mod wire;
+
+pub use self::error::LatchError;
+pub use self::handle::Latch;
+pub use self::options::LatchOptions;

@@ -1,0 +1,20 @@
+//! What objects share that lie in shared memory: locks, semaphores, values and arrays.
+//!
+//! Their words are `callboard_ipc::sync`'s; this is who owns them and how a process comes to them. The owner is where the object was
+//! created: it gives each node that uses the object a number ([`Member`](callboard_ipc::sync::Member)) and the memory, once, and takes back what a node held when that has ended. All
+//! else goes by the memory alone, without a message.
+//!
+//! A node is a member as long as its question [`Stay`](wire::Ask::Stay) waits for an answer at the owner. When the node ends, or lets go, the question
+//! is forgotten there, and the owner recovers; when the owner ends, the question fails here, and whoever waits on this node is told.
+
+mod error;
+mod face;
+mod owner;
+mod wire;
+
+pub use self::error::{Holder, LockError};
+pub(crate) use self::face::{Attached, Face, Found, memory_object, refused};
+pub(crate) use self::owner::{Shape, SharedOwner};
+
+/// How many nodes may use an object that keeps a line about each of them, unless its options say otherwise.
+pub(crate) const PROCESSES: usize = 256;

@@ -1,0 +1,394 @@
+//! A node's side of an object in shared memory: one for all its handles, attached when it is first used.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use callboard_core::Address;
+use callboard_ipc::sync::{Block, Caller, Cut, LockWord, Member, NotTaken, this_thread};
+use parking_lot::Mutex;
+
+use super::error::{Holder, LockError};
+use super::owner::{Shape, SharedOwner};
+use super::wire::{Ask, Place, Reply};
+use crate::call::CallError;
+use crate::cell;
+use crate::hook::{Hook, Notify};
+use crate::protocol::object::{Asked, Handle};
+use crate::runtime::Runtime;
+
+/// How long an owner is waited for that answers at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The object itself, with this node as a member.
+pub(crate) struct Attached<S: Shape> {
+    member: Member,
+    /// For locks that their holder may take again: how often it has. Only the thread that holds the lock is at it.
+    pub(crate) depth: Depth,
+    pub(crate) options: S::Options,
+    /// What is told when the owner has ended.
+    line: Arc<Line<S>>,
+    /// This node is a member as long as that is there.
+    _stay: Asked<SharedOwner<S>>,
+}
+
+/// A number that one thread at a time is at, and says so by a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Depth(AtomicU32);
+
+impl Depth {
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, depth: u32) {
+        self.0.store(depth, Relaxed);
+    }
+}
+
+/// Whether the owner is there; its words, so that whoever waits in them hears of it.
+struct Line<S: Shape> {
+    words: S::Words,
+    cut: Cut,
+    shape: PhantomData<S>,
+}
+
+impl<S: Shape> fmt::Debug for Line<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({:?})", self.cut)
+    }
+}
+
+/// The owner has ended: nobody waits for an answer.
+impl<S: Shape> Notify for Line<S> {
+    fn notify(&self) {
+        self.cut.set();
+        S::nudge(&self.words);
+    }
+}
+
+impl<S: Shape> Attached<S> {
+    #[inline]
+    pub(crate) fn words(&self) -> &S::Words {
+        &self.line.words
+    }
+
+    /// This thread, as the words know it.
+    #[inline]
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { member: self.member, thread: this_thread(), cut: &self.line.cut }
+    }
+}
+
+/// What a wait came to.
+pub(crate) enum Found<T> {
+    Taken(T),
+    TimedOut,
+}
+
+pub(crate) struct Face<S: Shape> {
+    handle: Handle<SharedOwner<S>>,
+    attached: OnceLock<Attached<S>>,
+    /// Held while one thread attaches for all.
+    attaching: Mutex<()>,
+}
+
+impl<S: Shape> Face<S> {
+    /// The face of the object at `address`, wherever that is.
+    pub(crate) fn of(handle: &Handle<SharedOwner<S>>) -> Arc<Self> {
+        let make = || Arc::new(Self::new(handle)) as Arc<dyn cell::Face>;
+        let face = handle.runtime.face(handle.address, make);
+        // One slot never holds two kinds of objects, but an address may have been made up.
+        face.into_any().downcast().unwrap_or_else(|_| Arc::new(Self::new(handle)))
+    }
+
+    fn new(handle: &Handle<SharedOwner<S>>) -> Self {
+        Self { handle: handle.clone(), attached: OnceLock::new(), attaching: Mutex::new(()) }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.handle.address
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.handle.runtime
+    }
+
+    pub(crate) fn handle(&self) -> &Handle<SharedOwner<S>> {
+        &self.handle
+    }
+
+    /// The object, for a verb that does not wait, or waits for ever.
+    #[inline]
+    pub(crate) fn attached(&self) -> Result<&Attached<S>, LockError> {
+        match self.attached.get() {
+            Some(attached) if !attached.line.cut.is_set() => Ok(attached),
+            Some(_) => Err(LockError::Disconnected),
+            None => self.attach(Instant::now().checked_add(ANSWER_WITHIN)),
+        }
+    }
+
+    /// The object, for a verb that waits until `deadline`.
+    pub(crate) fn attached_by(&self, deadline: Option<Instant>) -> Result<&Attached<S>, LockError> {
+        match self.attached.get() {
+            Some(_) => self.attached(),
+            None => self.attach(deadline),
+        }
+    }
+
+    #[cold]
+    fn attach(&self, deadline: Option<Instant>) -> Result<&Attached<S>, LockError> {
+        let attaching = || match deadline {
+            Some(deadline) => self.attaching.try_lock_until(deadline),
+            None => Some(self.attaching.lock()),
+        };
+        let _attaching = match self.attaching.try_lock() {
+            Some(at_once) => at_once,
+            None => self.handle.runtime.wait_elsewhere(attaching).ok_or(LockError::Unresponsive)?,
+        };
+        if self.attached.get().is_some() {
+            return self.attached();
+        }
+        let key = callboard_ipc::random_u64();
+        let runtime = &self.handle.runtime;
+        // Kept until the answer has come, which relies on them.
+        let mapped = runtime.memory.mapped(self.handle.address.node);
+        // A descriptor for which there is no room would break the connection.
+        callboard_ipc::has_room_for_a_descriptor()?;
+        let attach = Ask::Attach { key, mapped: mapped.iter().map(|(number, _)| *number).collect() };
+        let stay = self.handle.begin(Ask::Stay { key, node: runtime.id, pid: std::process::id() });
+        let place = match self.handle.ask_until(attach, deadline)? {
+            Reply::Attached(place) => place,
+            Reply::Full { most } => return Err(LockError::TooManyProcesses(most)),
+            Reply::Gone | Reply::Members(_) => return Err(LockError::Disconnected),
+        };
+        let attached = self.open(place, stay)?;
+        Ok(self.attached.get_or_init(|| attached))
+    }
+
+    fn open(&self, place: Place<S::Options>, stay: Asked<SharedOwner<S>>) -> Result<Attached<S>, LockError> {
+        let Place { slab, slab_bytes, at, bytes, number, entry, options, memory } = place;
+        let wrong = || LockError::System("the owner of the lock gave an answer that is none".to_owned());
+        let [slab_bytes, at, bytes, entry] = [slab_bytes, at, bytes, entry].map(usize::try_from);
+        let (Ok(slab_bytes), Ok(at), Ok(bytes), Ok(entry)) = (slab_bytes, at, bytes, entry) else {
+            return Err(wrong());
+        };
+        if number == 0 {
+            return Err(wrong());
+        }
+        let memory = memory.rights.into_owned()?.pop();
+        let runtime = &self.handle.runtime;
+        let region = runtime.memory.map(self.handle.address.node, slab, memory.as_ref(), slab_bytes)?;
+        let block = Block::new(region, at, bytes).ok_or_else(wrong)?;
+        let words = S::open(&options, block).ok_or_else(wrong)?;
+        let line = Arc::new(Line { words, cut: Cut::default(), shape: PhantomData });
+        if stay.poll(&(Arc::clone(&line) as Hook)) {
+            return Err(LockError::Disconnected);
+        }
+        Ok(Attached { member: Member { number, entry }, depth: Depth::default(), options, line, _stay: stay })
+    }
+
+    /// Ends the object.
+    pub(crate) fn close(&self) -> Result<(), LockError> {
+        match self.handle.ask_call(Ask::Close) {
+            Ok(_) | Err(CallError::Gone | CallError::Disconnected) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes what `take` takes, after it could not be had at once: others' frames leave first, and an actor's thread is replaced.
+    pub(crate) fn wait<T>(&self, take: impl FnOnce() -> Result<T, NotTaken>) -> Result<Found<T>, LockError> {
+        match self.handle.runtime.wait_elsewhere(take) {
+            Ok(taken) => Ok(Found::Taken(taken)),
+            Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Who holds that lock; none if nobody does, or who did has just gone.
+    pub(crate) fn who_holds(&self, lock: &LockWord) -> Result<Option<Holder>, LockError> {
+        let Some(holder) = lock.holder() else { return Ok(None) };
+        let found = self.who(vec![(holder.member, holder.thread)])?;
+        Ok(found.first().map(|(member, thread)| Holder { thread: *thread, ..*member }))
+    }
+
+    /// Who these numbers are, each with what belongs to it; those that have gone are left out.
+    pub(crate) fn who(&self, found: Vec<(u32, u32)>) -> Result<Vec<(Holder, u32)>, LockError> {
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let numbers = found.iter().map(|(number, _)| *number).collect();
+        let deadline = Instant::now().checked_add(ANSWER_WITHIN);
+        let Reply::Members(members) = self.handle.ask_until(Ask::Who { numbers }, deadline)? else {
+            return Err(LockError::Disconnected);
+        };
+        let known = members.into_iter().zip(found).filter_map(|(member, (_, more))| Some((member?, more)));
+        Ok(known.map(|((node, pid), more)| (Holder { node, pid, thread: 0 }, more)).collect())
+    }
+}
+
+pub(crate) fn refused(error: NotTaken) -> LockError {
+    match error {
+        NotTaken::TimedOut => LockError::Unresponsive,
+        NotTaken::HeldByCaller => LockError::HeldByCaller,
+        NotTaken::CutOff => LockError::Disconnected,
+    }
+}
+
+impl<S: Shape> cell::Face for Face<S> {
+    fn gone(&self, _: &Arc<Runtime>) {
+        if let Some(attached) = self.attached.get() {
+            attached.line.notify();
+        }
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<S: Shape> Drop for Face<S> {
+    fn drop(&mut self) {
+        self.handle.runtime.remove_face(self.handle.address);
+    }
+}
+
+/// What handles of such objects have in common: they are created with options and by name, cloned, printed, and travel as values.
+/// The handle has the fields `face`, and `fault`, why it could not be made.
+macro_rules! memory_object {
+    ($name:ident $(<$of:ident: $bound:path>)?, $shape:ty, $options:ty) => {
+        impl$(<$of: $bound>)? $crate::names::sealed::Sealed for $name$(<$of>)? {}
+
+        impl$(<$of: $bound>)? $crate::names::Object for $name$(<$of>)? {
+            type Options = $options;
+
+            fn build(node: &$crate::Node, options: $options) -> Self {
+                Self::anonymous(node, options).unwrap_or_else(|fault| {
+                    // Nobody is there.
+                    let nowhere = callboard_core::Address { node: node.id(), slot: Default::default() };
+                    Self { fault: Some(fault), ..<Self as $crate::names::Object>::at(node, nowhere) }
+                })
+            }
+
+            fn build_named(
+                node: &$crate::Node,
+                name: &str,
+                options: $options,
+            ) -> Result<Self, $crate::names::Unbuilt> {
+                let object = Self::anonymous(node, options).map_err(|error| {
+                    let (name, reason) = (name.to_owned(), error.to_string());
+                    $crate::names::Unbuilt::Failed($crate::NameError::NotMade { name, reason })
+                })?;
+                $crate::names::register(node, name, object)
+            }
+
+            fn at(node: &$crate::Node, address: callboard_core::Address) -> Self {
+                let handle = $crate::protocol::object::Handle::at(node.runtime(), address);
+                Self::of($crate::protocol::shared::Face::of(&handle))
+            }
+
+            fn address(&self) -> callboard_core::Address {
+                self.face.address()
+            }
+
+            fn type_name() -> String {
+                Self::name_of_type()
+            }
+
+            fn discard(self, _: &$crate::Node) {
+                self.face.handle().discard();
+            }
+        }
+
+        impl$(<$of: $bound>)? $name$(<$of>)? {
+            fn of(face: std::sync::Arc<$crate::protocol::shared::Face<$shape>>) -> Self {
+                Self { face, fault: None, $(of: std::marker::PhantomData::<fn() -> $of>)? }
+            }
+
+            /// Creates one without a name; hand it on as a value.
+            ///
+            /// [`Node::anonymous`](crate::Node::anonymous) does so too, for code that is generic over objects: as it returns no error,
+            /// every verb of one that could not be made does.
+            ///
+            /// # Errors
+            ///
+            /// [`LockError::System`](crate::LockError::System): the system has no memory, descriptor or mapping left.
+            pub fn anonymous(node: &$crate::Node, options: $options) -> Result<Self, $crate::LockError> {
+                let owner = $crate::protocol::shared::SharedOwner::<$shape>::make(node.runtime(), options.into())?;
+                let handle = $crate::protocol::object::Handle::create(node.runtime(), owner);
+                Ok(Self::of($crate::protocol::shared::Face::of(&handle)))
+            }
+
+            /// Ends it, for everybody in whatever process: who waits, and who comes, is told
+            /// [`LockError::Disconnected`](crate::LockError::Disconnected). Its memory goes when nobody has it mapped any more; that of a small one, when its owner's node ends. Its name stays taken
+            /// until then too.
+            ///
+            /// # Errors
+            ///
+            /// [`LockError`](crate::LockError). One that has ended is no error.
+            pub fn close(&self) -> Result<(), $crate::LockError> {
+                match &self.fault {
+                    None => self.face.close(),
+                    Some(fault) => Err(fault.clone()),
+                }
+            }
+
+            /// The object, attached.
+            #[inline]
+            fn attached(&self) -> Result<&$crate::protocol::shared::Attached<$shape>, $crate::LockError> {
+                match &self.fault {
+                    None => self.face.attached(),
+                    Some(fault) => Err(fault.clone()),
+                }
+            }
+
+            /// The object, attached by `deadline`.
+            fn attached_by(
+                &self,
+                deadline: Option<std::time::Instant>,
+            ) -> Result<&$crate::protocol::shared::Attached<$shape>, $crate::LockError> {
+                match &self.fault {
+                    None => self.face.attached_by(deadline),
+                    Some(fault) => Err(fault.clone()),
+                }
+            }
+        }
+
+        impl$(<$of: $bound>)? Clone for $name$(<$of>)? {
+            fn clone(&self) -> Self {
+                Self { fault: self.fault.clone(), ..Self::of(std::sync::Arc::clone(&self.face)) }
+            }
+        }
+
+        impl$(<$of: $bound>)? std::fmt::Debug for $name$(<$of>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let name = Self::name_of_type();
+                match &self.fault {
+                    Some(fault) => write!(f, "{name}(not made: {fault})"),
+                    None => write!(f, "{name}({})", self.face.address()),
+                }
+            }
+        }
+
+        impl$(<$of: $bound>)? serde::Serialize for $name$(<$of>)? {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match &self.fault {
+                    Some(fault) => Err(serde::ser::Error::custom(format!("an object that was not made: {fault}"))),
+                    None => $crate::protocol::travel::serialize::<Self, S>(self.face.address(), serializer),
+                }
+            }
+        }
+
+        impl<'de $(, $of: $bound)?> serde::Deserialize<'de> for $name$(<$of>)? {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let (runtime, address) = $crate::protocol::travel::deserialize::<Self, D>(deserializer)?;
+                let handle = $crate::protocol::object::Handle::at(&runtime, address);
+                Ok(Self::of($crate::protocol::shared::Face::of(&handle)))
+            }
+        }
+    };
+}
+pub(crate) use memory_object;
