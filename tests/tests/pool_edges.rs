@@ -28,7 +28,7 @@ fn fails_by_plan((path, plan): (String, String)) -> usize {
 /// > Each kind of failure is tried again as often, and after such waits, as it is given for itself; the others share a number and a back-off.
 #[test]
 fn kinds_of_failure_have_tries_and_waits_of_their_own() {
-    let node = Node::start().unwrap();
+    let node = job();
     let pool = node.pool(PoolOptions::new().workers(1)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let run = |plan: &str, retries: Retries| {
@@ -253,8 +253,9 @@ fn a_task_that_waits_for_itself_has_an_error() {
 /// > A thread that waits for a task of an inline pool does it itself, also while another thread is at work.
 #[test]
 fn threads_that_wait_for_an_inline_pool_do_not_wait_for_each_other() {
-    let node = Node::start().unwrap();
+    let node = job();
     let pool = node.pool(PoolOptions::new().inline()).unwrap();
+    RUNS.store(0, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let first = scope.spawn(|| pool.apply(waits_until_handed_in, 1).unwrap());
         eventually("the first runs", || RUNS.load(Ordering::SeqCst) == 1);
@@ -264,6 +265,7 @@ fn threads_that_wait_for_an_inline_pool_do_not_wait_for_each_other() {
         hand_in(second);
         first.join().unwrap();
     });
+    OUTER.lock().unwrap().take();
     assert!(pool.shutdown(PATIENCE));
 }
 
@@ -277,8 +279,9 @@ fn waits_until_it_may_end(_: ()) {
 /// > Values of a mapping are waited for no longer than asked, also while others leave it no room to hand its inputs in; none is lost.
 #[test]
 fn a_wait_for_the_next_value_ends_in_time_when_others_fill_the_pool() {
-    let node = Node::start().unwrap();
+    let node = job();
     let pool = node.pool(PoolOptions::new().threads().workers(1).capacity(1, 1 << 20)).unwrap();
+    RUNS.store(0, Ordering::SeqCst);
     pool.submit(waits_until_it_may_end, ()).unwrap().on_done(Result::unwrap);
     eventually("it runs", || RUNS.load(Ordering::SeqCst) == 1);
     // There is room until the first input has been read.
