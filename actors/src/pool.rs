@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::error::{PoolError, RunError, SubmitError, TaskError};
+pub use self::error::{JoinedWithin, PoolError, RunError, SubmitError, TaskError};
 pub use self::mapping::{Mapping, Ordered, Progress, Unordered};
 pub use self::options::PoolOptions;
 pub use self::retry::{FailureKind, Retries};
@@ -298,13 +298,25 @@ impl Pool {
 
     /// Waits until a closed pool has done everything, its workers are gone, and all [`on_done`](Task::on_done) calls were made.
     /// Of one that is not closed, for as long as nobody closes it.
-    pub fn join(&self) {
+    ///
+    /// # Errors
+    ///
+    /// A task of this pool that runs on this thread (of a pool of threads, or inline) is told at once: it would wait for itself.
+    pub fn join(&self) -> Result<(), JoinedWithin> {
+        if self.inner.is_within() {
+            return Err(JoinedWithin);
+        }
         self.inner.wait_over(None);
         self.join_call_backs();
+        Ok(())
     }
 
-    /// As [`join`](Self::join), up to `timeout`; whether everything was done by then. The calls are waited for as long as they take.
+    /// As [`join`](Self::join), up to `timeout`; whether everything was done by then, which is false at once where that has an error. The calls
+    /// are waited for as long as they take.
     pub fn join_timeout(&self, timeout: Duration) -> bool {
+        if self.inner.is_within() {
+            return false;
+        }
         let is_over = self.inner.wait_over(Some(timeout));
         if is_over {
             self.join_call_backs();

@@ -2,11 +2,14 @@
 
 use std::panic::{catch_unwind, resume_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use callboard::pipeline::Workers;
-use callboard::pool::{FailureKind, Pool, PoolOptions, Retries, Task, TaskError, Until, as_completed, wait};
+use callboard::pool::{
+    FailureKind, JoinedWithin, Pool, PoolOptions, Retries, Task, TaskError, Until, as_completed, wait,
+};
 use callboard::testing::job;
 use callboard::{Backoff, ChildPanic, Node};
 use callboard_tests::{PATIENCE, eventually};
@@ -299,4 +302,59 @@ fn a_wait_for_the_next_value_ends_in_time_when_others_fill_the_pool() {
     drop(values);
     assert!(!others.is_empty());
     others.into_iter().for_each(|other| other.result().unwrap());
+}
+
+fn joins(_: ()) -> (Option<JoinedWithin>, bool) {
+    pool().close();
+    (pool().join().err(), pool().join_timeout(PATIENCE))
+}
+
+fn joins_within(node: &Node, is_inline: bool) {
+    let pool = with_pool_of(node, in_one_process(is_inline, 1));
+    let begun = Instant::now();
+    assert_eq!(pool.apply(joins, ()).unwrap(), (Some(JoinedWithin), false));
+    assert!(begun.elapsed() < PATIENCE, "it waits for nothing");
+    pool.join().unwrap();
+}
+
+/// > A task that waits for the end of its own pool has an error; a call-back that does, and a task that drops the pool, come to their end.
+#[test]
+fn whoever_ends_a_pool_from_within_does_not_hang() {
+    for is_inline in [true, false] {
+        let job = job();
+        job.spawn("within", joins_within, is_inline).unwrap().join().unwrap();
+    }
+    job().spawn("drops", drops_within, ()).unwrap().join().unwrap();
+    for mode in [Workers::Processes, Workers::Threads, Workers::Inline] {
+        let job = job();
+        let pool = Arc::new(job.pool(PoolOptions::new().mode(mode).workers(1)).unwrap());
+        let (told, called) = channel();
+        let inner = Arc::clone(&pool);
+        let task = pool.submit(|n: u64| n + 1, 1).unwrap();
+        task.on_done(move |value| {
+            inner.close();
+            told.send((value, inner.join())).unwrap();
+        });
+        pool.join_timeout(PATIENCE);
+        assert_eq!(called.recv_timeout(PATIENCE).unwrap(), (Ok(2), Ok(())), "{mode:?}");
+    }
+}
+
+static SHARED: Mutex<Option<Arc<Pool>>> = Mutex::new(None);
+
+/// The last that holds it.
+fn drops(_: ()) {
+    eventually("nobody else has it", || {
+        SHARED.lock().unwrap().as_ref().is_some_and(|pool| Arc::strong_count(pool) == 1)
+    });
+    drop(SHARED.lock().unwrap().take());
+}
+
+fn drops_within(node: &Node, (): ()) {
+    let pool = Arc::new(node.pool(in_one_process(false, 2)).unwrap());
+    *SHARED.lock().unwrap() = Some(Arc::clone(&pool));
+    let task = pool.submit(drops, ()).unwrap();
+    drop(pool);
+    assert_eq!(task.result(), Err(TaskError::Cancelled));
+    assert!(SHARED.lock().unwrap().is_none());
 }

@@ -245,7 +245,7 @@ fn a_dropped_pool_settles_all_its_tasks_and_a_closed_one_does_them() {
         let tasks: Vec<_> = (0..50).map(|n| pool.submit(square, n).unwrap()).collect();
         pool.close();
         assert!(matches!(pool.submit(square, 1), Err(SubmitError::Closed)), "{mode:?}");
-        pool.join();
+        pool.join().unwrap();
         assert!(tasks.iter().all(|task| task.is_done()), "{mode:?}");
         assert_eq!(pool.pids(), Vec::<u32>::new(), "{mode:?}");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::retry::FailureKind;
@@ -131,3 +132,8 @@ pub enum PoolError {
     #[error("the pool's own thread can't be started")]
     Thread(#[source] std::io::Error),
 }
+
+/// A task waits for the end of its own pool, which waits for the end of the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("a task can't wait for the end of its own pool")]
+pub struct JoinedWithin;

@@ -11,11 +11,18 @@ use crate::harness::{Bench, Measured, Outcome, Row, Trouble, Unit, base, check, 
 use crate::limits::robust;
 use crate::peers::python;
 
-/// How many numbers of eight bytes are a hundred megabytes.
-const NUMBERS: u64 = 12_500_000;
+/// How many numbers of eight bytes are a hundred megabytes, and how often they are summed.
+fn hundred_megabytes(bench: &Bench) -> (u64, u64) {
+    (bench.size(12_500_000, 10_000), bench.size(20, 2))
+}
+
+/// The same of a gigabyte.
+fn gigabyte(bench: &Bench) -> (u64, u64) {
+    (bench.size(125_000_000, 20_000), bench.size(4, 2))
+}
 
 pub(super) fn all() -> Vec<Row> {
-    vec![lock(), lock_2(), lock_8(), semaphore(), semaphore_2(), value(), value_2(), array()]
+    vec![lock(), lock_2(), lock_8(), semaphore(), semaphore_2(), value(), value_2(), array(), array_1g()]
 }
 
 fn lock() -> Row {
@@ -119,10 +126,24 @@ fn array() -> Row {
         about: "100 MB of numbers summed by two processes that are there: time a sum",
         unit: Unit::Time,
         contestants: vec![
-            ours("Array, two processes", |b| sums(b, 2)),
-            base("Array, one process", |b| sums(b, 1)),
-            limit("memory of one process", |b| sums_of_own(b, 1)),
-            limit("the same, two threads", |b| sums_of_own(b, 2)),
+            ours("Array, two processes", |b| sums(b, 2, hundred_megabytes(b))),
+            base("Array, one process", |b| sums(b, 1, hundred_megabytes(b))),
+            limit("memory of one process", |b| sums_of_own(1, hundred_megabytes(b))),
+            limit("the same, two threads", |b| sums_of_own(2, hundred_megabytes(b))),
+        ],
+    }
+}
+
+fn array_1g() -> Row {
+    Row {
+        name: "array-1g",
+        about: "the same with 1 GB",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("Array, two processes", |b| sums(b, 2, gigabyte(b))),
+            base("Array, one process", |b| sums(b, 1, gigabyte(b))),
+            limit("memory of one process", |b| sums_of_own(1, gigabyte(b))),
+            limit("the same, two threads", |b| sums_of_own(2, gigabyte(b))),
         ],
     }
 }
@@ -202,7 +223,7 @@ fn counts(bench: &Bench, processes: u64, times: u64, turns: fn(&Node, Turns<Valu
     Ok(measured)
 }
 
-fn sums(bench: &Bench, processes: u64) -> Outcome {
+fn sums(bench: &Bench, processes: u64, (numbers, times): (u64, u64)) -> Outcome {
     fn turns(_: &Node, ((array, shares), begin, times): Turns<(Array<u64>, Value<u64>)>) -> Said {
         let len = array.len().map_err(text)?;
         let share = shares.fetch_add(1).map_err(text)? as usize;
@@ -216,12 +237,10 @@ fn sums(bench: &Bench, processes: u64) -> Outcome {
             wrong.map_or(Ok(()), |_| Err("a sum that differs".to_owned()))
         })
     }
-    let numbers = bench.size(NUMBERS, 10_000);
     let array: Array<u64> = bench.node.anonymous(ArrayOptions::new(numbers as usize));
     let filled = array.write(..).map_err(Trouble::failed);
     filled?.iter_mut().zip(0..).for_each(|(number, value)| *number = value);
     let shares: Value<u64> = bench.node.anonymous(ValueOptions::new(0));
-    let times = bench.size(20, 2);
     let measured = together(bench, &(array.clone(), shares), processes, times, turns)?;
     array.close().map_err(Trouble::failed)?;
     // All of them together make one sum.
@@ -233,9 +252,8 @@ fn sum(numbers: &[u64]) -> u64 {
     std::hint::black_box(numbers).iter().sum()
 }
 
-fn sums_of_own(bench: &Bench, threads: usize) -> Outcome {
-    let numbers: Vec<u64> = (0..bench.size(NUMBERS, 10_000)).collect();
-    let times = bench.size(20, 2);
+fn sums_of_own(threads: usize, (numbers, times): (u64, u64)) -> Outcome {
+    let numbers: Vec<u64> = (0..numbers).collect();
     let part = numbers.len().div_ceil(threads);
     let start = stamp();
     for _ in 0..times {

@@ -141,7 +141,7 @@ fn a_program_that_ends_with_a_pool() {
         "shutdown" => assert!(pool.shutdown(PATIENCE)),
         "close" => {
             pool.close();
-            pool.join();
+            pool.join().unwrap();
         }
         "drop" => drop(pool),
         "forget" => std::mem::forget(pool),
