@@ -1,6 +1,6 @@
 //! The root's door: programs that nobody spawned join the job here.
 //!
-//! The root listens at the abstract address `callboard/JOB`. A guest says hello with the id it has given itself; the
+//! The root listens at abstract addresses (`jobs.rs`). A guest says hello with the id it has given itself; the
 //! root answers with a hello and the page of their connection, and from then on the guest is a node like any other,
 //! which nobody watches and nobody ends. Whoever says anything else, or nothing in time, is told why and shut out, and
 //! costs the others nothing.
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Incoming, Violation};
 use crate::hello::{HELLO_WORD, Hello, Looked, Opening};
+use crate::jobs;
 use crate::peer::{Peer, Reading, encoded, header};
 use crate::runtime::Runtime;
 
@@ -42,45 +43,46 @@ struct Welcome {
     root: NodeId,
 }
 
-/// The abstract address of a job's root.
-fn address(job: &str) -> String {
-    format!("callboard/{job}")
-}
-
 /// The root's listener and those who have not yet said who they are.
 pub(crate) struct Guests {
     this: Weak<Self>,
     runtime: Weak<Runtime>,
     slot: Slot,
-    /// None once the node ends.
-    listener: Mutex<Option<Listener>>,
+    /// By its id, and by its name if it has one; none once the node ends.
+    listeners: Mutex<Vec<Listener>>,
     /// The eldest first.
     strangers: Mutex<VecDeque<Arc<Stranger>>>,
 }
 
 impl Guests {
     /// Opens the job's door.
-    pub(crate) fn listen(runtime: &Arc<Runtime>) -> io::Result<Arc<Self>> {
-        let listener = Listener::bind(&address(&runtime.root.to_string()))?;
+    pub(crate) fn listen(runtime: &Arc<Runtime>, name: Option<&str>) -> io::Result<Arc<Self>> {
+        let id = runtime.root.to_string();
+        let listeners: io::Result<Vec<_>> = [Some(id.as_str()), name]
+            .into_iter()
+            .flatten()
+            .map(|job| Listener::bind(&jobs::address(job)))
+            .collect();
+        let listeners = listeners?;
         let guests = runtime.add_cell(|slot| {
             Arc::new_cyclic(|this| Self {
                 this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
                 slot,
-                listener: Mutex::new(Some(listener)),
+                listeners: Mutex::new(listeners),
                 strangers: Mutex::default(),
             })
         });
         let source = Arc::clone(&guests) as Arc<dyn Source>;
-        if let Some(listener) = &*guests.listener.lock() {
-            runtime.reactor.register(listener.as_fd(), Wants::Reading, source)?;
+        for listener in &*guests.listeners.lock() {
+            runtime.reactor.register(listener.as_fd(), Wants::Reading, Arc::clone(&source))?;
         }
         Ok(guests)
     }
 
     /// Shuts the door: from here on the job can't be found, whoever still holds parts of this node.
     pub(crate) fn close(&self) {
-        self.listener.lock().take();
+        self.listeners.lock().clear();
         let strangers = std::mem::take(&mut *self.strangers.lock());
         if let Some(runtime) = self.runtime.upgrade() {
             strangers.iter().for_each(|stranger| stranger.turn_away(&runtime, "the job has ended"));
@@ -91,13 +93,15 @@ impl Guests {
         loop {
             // Whoever takes a connection off the kernel's line puts it into ours before the next is taken: a thread
             // that stops in between must not make its stranger the youngest.
-            let line = self.listener.lock();
-            let Some(listener) = &*line else { return };
-            match listener.accept() {
-                Ok(Accepted::Connection(socket)) => self.take_in(runtime, socket, line),
-                Ok(Accepted::Stranger(socket, why)) => refuse(&socket, &why.to_string()),
-                Ok(Accepted::Nobody) => return,
-                Err(_) => {
+            let line = self.listeners.lock();
+            let mut all = line.iter().map(Listener::accept);
+            let next = all.find(|next| !matches!(next, Ok(Accepted::Nobody)));
+            drop(all);
+            match next {
+                Some(Ok(Accepted::Connection(socket))) => self.take_in(runtime, socket, line),
+                Some(Ok(Accepted::Stranger(socket, why))) => refuse(&socket, &why.to_string()),
+                None | Some(Ok(Accepted::Nobody)) => return,
+                Some(Err(_)) => {
                     runtime.tick_at(Instant::now() + ACCEPT_AGAIN_AFTER, self.slot);
                     return;
                 }
@@ -106,7 +110,7 @@ impl Guests {
     }
 
     /// Lets `line` go as soon as the newcomer stands in ours.
-    fn take_in(&self, runtime: &Arc<Runtime>, socket: OwnedFd, line: MutexGuard<'_, Option<Listener>>) {
+    fn take_in(&self, runtime: &Arc<Runtime>, socket: OwnedFd, line: MutexGuard<'_, Vec<Listener>>) {
         let until = Instant::now() + HELLO_WITHIN;
         let stranger =
             Arc::new(Stranger { guests: Weak::clone(&self.this), until, at_door: Mutex::new(None) });
@@ -257,7 +261,7 @@ fn refuse(socket: &OwnedFd, reason: &str) {
 
 /// A guest's way in: connects to `job` as `node`; the root's id and the connection to it.
 pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Reading), JoinFailed> {
-    let socket = callboard_ipc::connect(&address(job)).map_err(|error| match error.kind() {
+    let socket = callboard_ipc::connect(&jobs::address(job)).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => JoinFailed::NoJob,
         _ => JoinFailed::System(error),
     })?;

@@ -17,6 +17,7 @@ mod guests;
 pub mod guide;
 mod hello;
 mod hook;
+mod jobs;
 mod manager;
 mod names;
 mod node;
@@ -49,6 +50,7 @@ pub use actor::{
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
+pub use jobs::{RunningJob, jobs};
 pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};

@@ -1,5 +1,7 @@
 //! The composition root: a node is made here, and what users ask of one starts here.
 
+mod error;
+
 use std::io;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -11,7 +13,9 @@ use callboard_ipc::{Connection, Side, poller};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::error::{JoinJobError, StartError};
 use crate::guests::{self, Guests, JoinFailed};
+use crate::jobs;
 use crate::names::{self, NameError, Object};
 use crate::peer::Reading;
 use crate::process::{Process, Spawn, SpawnError, child, worker};
@@ -19,47 +23,6 @@ use crate::runtime::{Identity, Runtime};
 
 /// How long a node that ends waits until its killed children are gone.
 const REAP_WITHIN: Duration = Duration::from_secs(5);
-
-/// Why a node could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The system gave no descriptor, memory or thread.
-    #[error("the system has no room for another node")]
-    System(#[from] io::Error),
-    /// This is a spawned child, and `Node::start` was reached only after another thread had been started.
-    #[error(
-        "Node::start at {place} must be the first thing main does, and in a test binary callboard::test_door!() must \
-         stand before: this child has {threads} threads"
-    )]
-    TooLate {
-        /// File, line and column of the call.
-        place: String,
-        /// How many threads there are.
-        threads: usize,
-    },
-    /// This is a spawned child, and what it was given does not hold together.
-    #[error("this process was started as a child but can't begin: {0}")]
-    Bootstrap(#[from] callboard_ipc::BootstrapError),
-}
-
-/// Why a program could not join a job.
-#[derive(Debug, thiserror::Error)]
-pub enum JoinJobError {
-    /// No job of that name runs on this system.
-    #[error("no job {0:?} runs on this system")]
-    NoJob(String),
-    /// The job's root, or what listens in its place, did not let this program in.
-    #[error("the root of job {job} did not let this program in: {reason}")]
-    Refused {
-        /// The job asked for.
-        job: String,
-        /// What the root said.
-        reason: String,
-    },
-    /// The node could not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-}
 
 /// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
 ///
@@ -118,13 +81,38 @@ impl Node {
     #[track_caller]
     pub fn start() -> Result<Self, StartError> {
         door(Location::caller())?;
+        Self::root(None)
+    }
+
+    /// As [`start`](Self::start), and the job has a name of yours, by which other programs of this user [`join`](Self::join) it and find it among the
+    /// [running ones](crate::jobs). The name is free again when this process has ended, however it did.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and [`StartError::JobName`].
+    #[track_caller]
+    pub fn start_named(name: &str) -> Result<Self, StartError> {
+        door(Location::caller())?;
+        let refused = |why: &str| StartError::JobName { name: name.to_owned(), why: why.to_owned() };
+        if let Some(fault) = jobs::fault_of(name) {
+            return Err(refused(fault));
+        }
+        Self::root(Some(name)).map_err(|error| match error {
+            StartError::System(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                refused("another job of this user has it")
+            }
+            other => other,
+        })
+    }
+
+    fn root(job: Option<&str>) -> Result<Self, StartError> {
         let id = new_id()?;
         let node = Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })?;
-        *node.0.guests.lock() = Some(Guests::listen(node.runtime())?);
+        *node.0.guests.lock() = Some(Guests::listen(node.runtime(), job)?);
         Ok(node)
     }
 
-    /// Joins the running job `job`, as [`Node::job`] names it, as a node that nobody spawned; in a spawned child of
+    /// Joins the running job `job`, by its [id](Node::job) or the name it was [started with](Self::start_named), as a node that nobody spawned; in a spawned child of
     /// this program, runs the call it was spawned for, as [`Node::start`] does.
     ///
     /// Both must belong to the same user. The guest opens objects by name, creates its own, and spawns; its end is an
@@ -152,7 +140,7 @@ impl Node {
         Ok(node)
     }
 
-    /// The name of the job, by which programs that nobody spawned [`join`](Self::join) it while its root runs.
+    /// The id of the job, by which programs that nobody spawned [`join`](Self::join) it while its root runs.
     pub fn job(&self) -> String {
         self.0.runtime.root.to_string()
     }

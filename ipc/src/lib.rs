@@ -34,7 +34,7 @@ pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
 pub use life_line::{LifeLine, has_parted};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
-pub use listener::{Accepted, Listener, connect};
+pub use listener::{Accepted, Listener, Listening, connect, listeners, user_id};
 pub use pipe::{RawPipe, fetch_aside, set_aside};
 pub use poller::Bell;
 pub use process::{

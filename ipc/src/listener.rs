@@ -3,10 +3,14 @@
 //! Its address is in the kernel's abstract namespace: it is there as long as the listener is open, and no file is. Who
 //! comes in is a stranger until its first frame has been read; this file only opens doors.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::linux::fs::MetadataExt as _;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::PathBuf;
 
 /// Accepts connections at a name.
 #[derive(Debug)]
@@ -84,6 +88,68 @@ pub fn connect(name: &str) -> io::Result<OwnedFd> {
     let socket: OwnedFd = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?.into();
     crate::connection::same_user(socket.as_fd())?;
     Ok(socket)
+}
+
+/// Who listens at a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The name.
+    pub name: String,
+    /// The process.
+    pub pid: u32,
+    /// Its program; empty if the system does not say.
+    pub program: PathBuf,
+}
+
+/// All who listen at names that begin with `prefix`: processes of this user, in this network namespace.
+///
+/// # Errors
+///
+/// What the system says when `/proc` can't be read.
+pub fn listeners(prefix: &str) -> io::Result<Vec<Listening>> {
+    let sockets = fs::read_to_string("/proc/net/unix")?;
+    let mut at: HashMap<&str, &str> = sockets.lines().filter_map(|line| listens(line, prefix)).collect();
+    let mut found = Vec::new();
+    let processes = fs::read_dir("/proc")?.flatten();
+    let by_pid = processes.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry)));
+    let mut by_pid: Vec<(u32, fs::DirEntry)> = by_pid.collect();
+    by_pid.sort_unstable_by_key(|(pid, _)| *pid);
+    for (pid, process) in by_pid {
+        if at.is_empty() {
+            break;
+        }
+        if process.metadata().is_ok_and(|of| of.st_uid() != user_id()) {
+            continue;
+        }
+        // Those that end meanwhile, or may not be looked at, have none.
+        let Ok(open) = fs::read_dir(process.path().join("fd")) else { continue };
+        for descriptor in open.flatten() {
+            let Ok(target) = fs::read_link(descriptor.path()) else { continue };
+            let inode = target.to_str().and_then(|to| to.strip_prefix("socket:[")?.strip_suffix(']'));
+            if let Some(name) = inode.and_then(|inode| at.remove(inode)) {
+                let program = fs::read_link(process.path().join("exe")).unwrap_or_default();
+                found.push(Listening { name: name.to_owned(), pid, program });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Of a line of `/proc/net/unix`, whose columns are number, references, protocol, flags, type, state, inode and path: inode
+/// and abstract name.
+fn listens<'a>(line: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+    /// Somebody listens there.
+    const ACCEPTS: u32 = 0x0001_0000;
+    let mut columns = line.split_ascii_whitespace();
+    let flags = u32::from_str_radix(columns.nth(3)?, 16).ok()?;
+    let inode = columns.nth(2)?;
+    let name = columns.next()?.strip_prefix('@')?;
+    (flags & ACCEPTS != 0 && name.starts_with(prefix)).then_some((inode, name))
+}
+
+/// The user as whom this process acts.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]

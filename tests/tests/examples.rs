@@ -37,6 +37,7 @@ examples! {
     dict_results [];
     event_start [];
     handles_travel [];
+    join_by_name [];
     lock_countdown [];
     locks_and_permits [];
     lockstep_group [];

@@ -140,6 +140,58 @@ fn a_guest_outlives_the_root_and_its_handles_say_so() {
     assert!(matches!(Node::join(&job), Err(JoinJobError::NoJob(name)) if name == job));
 }
 
+fn is_running(name: &str, pid: u32) -> bool {
+    callboard::jobs().unwrap().iter().any(|job| job.name == name && job.pid == pid)
+}
+
+/// > A job is joined by the name it was given, and is listed under it; the name is free when its root has been killed.
+#[test]
+fn a_job_with_a_name_is_found_by_it_until_its_root_is_killed() {
+    fn founds(node: &Node, (name, told): (String, Queue<String>)) {
+        let founded = Node::start_named(&name).unwrap();
+        let numbers: Queue<u64> = founded.create("/numbers", QueueOptions::new()).unwrap();
+        told.put_confirmed(founded.job()).unwrap();
+        assert_eq!(numbers.get(), Ok(7));
+        told.put_confirmed(String::new()).unwrap();
+        node.wait_stopping(PATIENCE);
+    }
+    let node = Node::start().unwrap();
+    assert!(is_running(&node.job(), std::process::id()));
+    let told: Queue<String> = node.anonymous(QueueOptions::new());
+    let name = format!("test-{}", node.job());
+    for _ in 0..5 {
+        assert!(matches!(Node::join(&name), Err(JoinJobError::NoJob(no)) if no == name));
+        let child = node.spawn("founds", founds, (name.clone(), told.clone())).unwrap();
+        let id = told.get().unwrap();
+        let guest = Node::join(&name).unwrap();
+        assert_eq!(guest.job(), id);
+        guest.open::<Queue<u64>>("/numbers").unwrap().put_confirmed(7).unwrap();
+        assert_eq!(told.get().unwrap(), "");
+        assert!(is_running(&name, child.pid()) && !is_running(&id, child.pid()), "once, by its name");
+        // By the id it can be joined as well.
+        assert_eq!(Node::join(&id).unwrap().job(), id);
+        let error = Node::start_named(&name).unwrap_err().to_string();
+        assert!(error.contains(&name) && error.contains("another job of this user has it"), "{error}");
+        child.kill().unwrap();
+        child.join().unwrap_err();
+        assert!(!callboard::jobs().unwrap().iter().any(|job| job.name == name || job.name == id));
+    }
+    assert!(
+        is_running(&node.job(), std::process::id()),
+        "a failed start has left nothing, and taken nothing"
+    );
+}
+
+#[test]
+fn a_job_is_not_called_just_anything() {
+    let long = "x".repeat(65);
+    for name in ["", "a/b", "two words", "0123456789abcdef", &long] {
+        let error = Node::start_named(name).unwrap_err().to_string();
+        assert!(error.starts_with("a job can't be called"), "{name:?}: {error}");
+        assert!(matches!(Node::join(name), Err(JoinJobError::NoJob(_))), "{name:?}");
+    }
+}
+
 /// > Garbage, wrong versions and oversized frames are refused with a reason, and nobody is disturbed.
 #[test]
 fn garbage_is_refused_with_a_reason() {
