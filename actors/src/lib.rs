@@ -48,6 +48,7 @@ pub use actor::{
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
+pub use callboard_ipc::{Lack, check};
 pub use failure::Failure;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
 pub use jobs::{RunningJob, jobs};

@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::PidfdFlags;
 use thiserror::Error;
 
-use crate::process::{ignore_broken_pipes, thread_count};
+use crate::process::{has_one_thread, ignore_broken_pipes, thread_count};
 
 /// The environment variable that carries the token, `PARENT:INODE`.
 pub(crate) const VARIABLE: &str = "CALLBOARD_CHILD";
@@ -138,7 +138,7 @@ fn is_for_this_process(token: Token) -> Result<bool, BootstrapError> {
 fn only_thread() -> Result<(), BootstrapError> {
     let deadline = Instant::now() + THREAD_END_PATIENCE;
     loop {
-        match thread_count()? {
+        match thread_count().or_else(|error| if has_one_thread() { Ok(1) } else { Err(error) })? {
             1 => return Ok(()),
             count if Instant::now() >= deadline => return Err(BootstrapError::Threads { count }),
             _ => std::thread::yield_now(),

@@ -41,7 +41,7 @@ mod kernel {
     use std::sync::atomic::{AtomicBool, compiler_fence};
     use std::time::Duration;
 
-    use rustix::thread::{MembarrierCommand, membarrier};
+    use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
 
     /// What the kernel knows of this process too, and will not forget.
     static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -57,6 +57,11 @@ mod kernel {
             IS_REGISTERED.store(true, Relaxed);
         }
         is_registered()
+    }
+
+    /// Whether this process could [register](register).
+    pub(crate) fn is_offered() -> bool {
+        membarrier_query().contains_command(MembarrierCommand::RegisterGlobalExpedited)
     }
 
     /// [Registers](register) if this process has no other thread yet, which would make it take long.
@@ -96,6 +101,11 @@ mod kernel {
         true
     }
 
+    /// There is nothing to offer.
+    pub(crate) fn is_offered() -> bool {
+        true
+    }
+
     /// There is nothing to do.
     pub fn register_if_alone() {}
 
@@ -112,6 +122,7 @@ mod kernel {
     }
 }
 
+pub(crate) use kernel::is_offered;
 pub(crate) use kernel::{heavy, is_registered, passed};
 pub use kernel::{register, register_if_alone};
 

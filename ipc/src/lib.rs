@@ -4,6 +4,7 @@
 
 mod abort;
 mod bootstrap;
+mod check;
 mod connection;
 mod door;
 pub mod fd_pass;
@@ -27,6 +28,7 @@ mod turn;
 
 pub use abort::note_refused_memory;
 pub use bootstrap::{Bootstrap, BootstrapError, take_bootstrap};
+pub use check::{Lack, check};
 pub use connection::{Connection, Handover, socket_pair};
 pub use door::DOOR_FAILED_CODE;
 #[doc(hidden)]

@@ -34,6 +34,12 @@ pub fn thread_count() -> io::Result<usize> {
     Ok(count)
 }
 
+/// Whether this process has one thread, for where there is no `/proc` to count them; false also if the kernel may not be asked.
+pub(crate) fn has_one_thread() -> bool {
+    // SAFETY: to share memory and signals with no other thread is what such a process does already; to others it is refused.
+    unsafe { libc::unshare(libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM) == 0 }
+}
+
 /// Ends this process at once: no exit handlers, no destructors, nothing flushed.
 ///
 /// For a process whose parent is gone: nobody reads what it would still write, and a handler that waits

@@ -1,7 +1,7 @@
 //! Which file to run so that a child runs the program that this process runs.
 //!
 //! Usually `/proc/self/exe`, which names the file itself and not its path, so a binary that was deleted or replaced since still
-//! starts. Under a dynamic loader called by hand (`ld.so PROGRAM`) or an emulator like valgrind it names
+//! starts. Where there is no `/proc`, the path by which the kernel was told to run it, as it was meant at the first look. Under a dynamic loader called by hand (`ld.so PROGRAM`) or an emulator like valgrind it names
 //! that tool instead; the memory map then tells the program.
 
 use std::ffi::OsStr;
@@ -42,6 +42,10 @@ struct Mapped {
 }
 
 fn choose_now() -> PathBuf {
+    if std::fs::symlink_metadata(SELF_EXE).is_err() {
+        let path = PathBuf::from(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+        return std::path::absolute(&path).unwrap_or(path);
+    }
     let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
     let code = program::main_program().segments.iter().find(|segment| segment.is_executable());
     let mapped = code.and_then(|segment| find_mapping(&maps, segment.range.start));
