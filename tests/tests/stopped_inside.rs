@@ -133,7 +133,7 @@ fn is_inside(array: &Array<u64>) -> bool {
     matches!(array.try_read(..1), Err(ArrayError::Lock(LockError::Unresponsive)))
 }
 
-/// > So it is with an array's guards, of however many stripes.
+/// > An array's guard is dropped at once also while another process is stopped in the middle of a lock of a stripe.
 #[test]
 fn an_arrays_guard_is_dropped_while_another_process_is_stopped_inside() {
     let _leaks = LeakCheck::new();

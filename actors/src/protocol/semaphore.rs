@@ -15,6 +15,9 @@ impl Shape for SemaphoreShape {
     type Options = SemaphoreOptions;
     type Words = RobustSemaphore;
 
+    /// Permits are a number, and nobody is told whose they were: they come back with the end of the node.
+    const IS_KEPT: bool = false;
+
     fn bytes(options: &SemaphoreOptions) -> Option<usize> {
         RobustSemaphore::bytes(options.processes)
     }
@@ -41,7 +44,6 @@ impl Shape for SemaphoreShape {
         words.recover(dead, owner)
     }
 
-    /// Permits of a node that has ended come back at once: they are a number, and whoever had one is told nothing of it.
     fn is_in_use(_: &RobustSemaphore, _: Member) -> bool {
         false
     }

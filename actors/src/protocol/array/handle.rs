@@ -23,7 +23,7 @@ use crate::protocol::shared::{Face, Found, LockError, memory_object};
 /// **Guards.** [`read`](Self::read) and [`write`](Self::write) give the elements, or a range of them, as a slice. Many read or one writes, as with a [`RwLock`](crate::RwLock),
 /// with the same order of turns. An array has one lock for all, or as many as its [stripes](ArrayOptions::stripes): then guards of ranges in different stripes do not wait for each other.
 /// A thread that has one guard and asks for another may wait for somebody who waits for it; take one guard for all that is needed.
-/// If its node ends before a guard is dropped, others may get the lock while the slice is still there: a guard must be gone by then.
+/// A guard may outlive its node: nobody else gets its locks until it is dropped, or its process has died.
 ///
 /// **Without locks** is a [`Region`](crate::Region) with its [views](crate::View), whose numbers can be added to, compared and swapped in one step.
 ///

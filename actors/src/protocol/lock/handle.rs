@@ -35,8 +35,11 @@ impl LockOptions {
 /// **Whoever is stopped** with the lock in hand keeps it, and the others wait, as long as their timeouts let them.
 ///
 /// Nobody has a turn: of those who wait, whoever comes first gets it. A thread that takes it twice is told so, see
-/// [`ReentrantLock`](crate::ReentrantLock). A guard that is [forgotten](std::mem::forget) holds the lock until its
-/// node ends or has no handle to it any more; then the lock counts as abandoned.
+/// [`ReentrantLock`](crate::ReentrantLock).
+///
+/// **A guard may outlive its node**, also if that has lost its connection: it holds the lock until it is dropped, or its process has died, and nobody is told before that
+/// its holder has. Whoever waits on that node is told at once, and nobody there gets the lock any more. A guard that is [forgotten](std::mem::forget) holds the lock until its
+/// node has no handle to it any more; then the lock counts as abandoned.
 ///
 /// ```
 /// # callboard::test_door!();

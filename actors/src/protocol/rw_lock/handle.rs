@@ -50,8 +50,8 @@ impl RwLockOptions {
 /// ([`WriteGuard::was_abandoned`], [`ReadGuard::was_abandoned`]) until another has written. One that read leaves nothing behind. When the lock's owner has ended,
 /// all who wait, and all who come, get [`LockError::Disconnected`].
 ///
-/// A process that is stopped among the few instructions in which it counts itself in or out keeps all who take or give back waiting until it goes on or is killed;
-/// a verb with a timeout ends at its time, a guard that is dropped waits.
+/// A process that is stopped among the few instructions in which it counts itself in or out keeps all who take the lock waiting until it goes on or is killed;
+/// a verb with a timeout ends at its time. A guard is dropped at once whoever is stopped. It may outlive its node, as that of a [`Lock`](crate::Lock).
 ///
 /// ```
 /// # callboard::test_door!();

@@ -25,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1);
 pub(crate) trait Shape: Send + Sync + 'static {
     /// What it is made with. Everybody who uses it is told.
     type Options: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Whether a node that has ended, or can't be reached, keeps what its process has in hand until that is given back.
+    const IS_KEPT: bool = true;
     /// The object, as any process has it.
     type Words: Clone + fmt::Debug + Send + Sync + 'static;
 
@@ -212,7 +214,12 @@ impl<S: Shape> Owner for SharedOwner<S> {
     fn lose(&mut self, asker: Asker, effects: &mut Effects<Self::Reply>) {
         let Some(entry) = self.entries.remove(&asker) else { return };
         let Joined { number, node, .. } = self.members[entry];
-        self.left.push((node, Member { number, entry }));
+        let member = Member { number, entry };
+        if S::IS_KEPT {
+            self.left.push((node, member));
+        } else {
+            self.dead.push(member);
+        }
         self.recover(effects);
     }
 
