@@ -46,6 +46,8 @@ pub(crate) enum Control {
     Look,
     /// Call: answered when everything before it has been handled.
     Sync,
+    /// From now on I may have something of your shared memory in hand, as long as that pipe is open. One descriptor.
+    Holds,
 }
 
 /// The control cell. `members` is in use at the root only.
@@ -188,6 +190,11 @@ impl Cell for ControlCell {
             Control::Stop => {
                 trusted(runtime, from)?;
                 runtime.stop_asked();
+            }
+            Control::Holds => {
+                let [pipe] = <[OwnedFd; 1]>::try_from(incoming.rights)
+                    .map_err(|came| format!("{} descriptors where 1 was expected", came.len()))?;
+                runtime.holds.add(runtime, from.id, pipe)?;
             }
             Control::CallMoved { word, hops, to } => runtime.call_moved(word, hops, to),
             Control::Gone { slot } => runtime.object_gone(Address { node: from.id, slot }),

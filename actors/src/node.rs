@@ -32,7 +32,8 @@ const REAP_WITHIN: Duration = Duration::from_secs(5);
 /// other threads end with the process.
 ///
 /// Handles of objects that the node owned still work within this process. Nobody else reaches these objects any more,
-/// and no time passes for them: no lease ends by itself there. Handles of objects of other nodes say `Disconnected`.
+/// and no time passes for them: no lease ends by itself there. Handles of objects of other nodes say `Disconnected`. A guard
+/// of a lock, a value or an array that is still there keeps it, until it is dropped; the node's end does not wait for that.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 

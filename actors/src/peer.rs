@@ -3,6 +3,7 @@
 //! A peer is `Meeting` until its connection arrives, `Connected`, then `Ended` for good. Whichever thread is
 //! there reads; frames are handled in order, one reader at a time.
 
+mod hold;
 mod messages;
 mod reading;
 mod writing;
@@ -22,6 +23,7 @@ use crate::outbox::{Next, Outbox};
 use crate::parcel::Rights;
 use crate::runtime::Runtime;
 
+use self::hold::Hold;
 pub(crate) use self::messages::{encoded, header, packed};
 pub(crate) use self::reading::Reading;
 use self::writing::write_lane;
@@ -55,6 +57,7 @@ pub(crate) struct Peer {
     counters: Mutex<(Vec<u32>, u32)>,
     /// If it hosts an actor that a supervisor keeps: the supervisor's node.
     pub(crate) keeper: OnceLock<NodeId>,
+    hold: Hold,
 }
 
 impl Peer {
@@ -74,6 +77,7 @@ impl Peer {
             interest: Mutex::default(),
             counters: Mutex::default(),
             keeper: OnceLock::new(),
+            hold: Hold::default(),
         })
     }
 

@@ -8,6 +8,7 @@ mod budget;
 mod cells;
 mod clock;
 mod flush;
+mod holds;
 pub(crate) mod memory;
 mod stop;
 
@@ -34,6 +35,7 @@ use crate::wait::Seat;
 
 use self::budget::Budget;
 use self::clock::Virtual;
+pub(crate) use self::holds::Holds;
 use self::memory::Memory;
 use self::stop::StopAsked;
 pub(crate) use self::stop::StopOf;
@@ -95,6 +97,7 @@ pub(crate) struct Runtime {
     ending: AtomicBool,
     budget: Budget,
     pub(crate) memory: Memory,
+    pub(crate) holds: Arc<Holds>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -149,6 +152,7 @@ impl Runtime {
             ending: AtomicBool::new(false),
             budget: Budget::default(),
             memory: Memory::default(),
+            holds: Arc::default(),
         }))
     }
 
@@ -274,7 +278,7 @@ impl Runtime {
     /// All that follows from the end of a peer, after its last frame: its cells here, its names, its calls.
     pub(crate) fn peer_ended(self: &Arc<Self>, peer: &Arc<Peer>, ending: &Ending) {
         if matches!(ending, Ending::Broken(_)) {
-            // It lives on, and takes back what this node holds when it sees the end: whoever uses its shared memory here is cut off before.
+            // It lives on: whoever uses its shared memory here is cut off before it knows.
             self.fail_calls_to(peer.id);
         }
         if !peer.end(self) {
@@ -309,17 +313,19 @@ impl Runtime {
             cell.peer_gone(self, peer.id);
         }
         self.fail_calls_to(peer.id);
+        peer.let_go();
         self.flush_listed();
     }
 
     /// Closes all connections of a node that has ended.
     pub(crate) fn disconnect_all(self: &Arc<Self>) {
-        // Whoever uses shared memory here is cut off from its owners before they take back what this node holds.
+        // Whoever uses shared memory here is cut off from its owners, and keeps what it has in hand.
         self.peers().iter().for_each(|peer| self.fail_calls_to(peer.id));
         for peer in self.peers() {
             self.peer_ended(&peer, &Ending::Closed);
         }
         self.control.fates.close(self);
+        self.holds.close(self);
     }
 
     /// Ends all actors of a node that ends.

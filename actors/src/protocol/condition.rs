@@ -33,6 +33,10 @@ impl Shape for ConditionShape {
         true
     }
 
+    fn is_in_use(words: &RobustCondition, member: Member) -> bool {
+        words.is_in_use_by(member.number)
+    }
+
     fn nudge(words: &RobustCondition) {
         words.nudge();
     }

@@ -35,6 +35,10 @@ impl Shape for RwLockShape {
         words.recover(dead, owner)
     }
 
+    fn is_in_use(words: &RobustRwLock, member: Member) -> bool {
+        words.is_in_use_by(member)
+    }
+
     fn nudge(words: &RobustRwLock) {
         words.nudge();
     }

@@ -15,6 +15,9 @@ impl Shape for SemaphoreShape {
     type Options = SemaphoreOptions;
     type Words = RobustSemaphore;
 
+    /// Permits are a number, and nobody is told whose they were: they come back with the end of the node.
+    const IS_KEPT: bool = false;
+
     fn bytes(options: &SemaphoreOptions) -> Option<usize> {
         RobustSemaphore::bytes(options.processes)
     }
@@ -39,6 +42,10 @@ impl Shape for SemaphoreShape {
 
     fn recover(words: &RobustSemaphore, dead: Member, owner: Holder) -> bool {
         words.recover(dead, owner)
+    }
+
+    fn is_in_use(_: &RobustSemaphore, _: Member) -> bool {
+        false
     }
 
     fn nudge(words: &RobustSemaphore) {

@@ -6,14 +6,19 @@
 //!
 //! A node is a member as long as its question [`Stay`](wire::Ask::Stay) waits for an answer at the owner. When the node ends, or lets go, the question
 //! is forgotten there, and the owner recovers; when the owner ends, the question fails here, and whoever waits on this node is told.
+//!
+//! A node that has ended, or whose connection broke, may be in a process that lives on, with a guard in one of its threads. So the owner recovers what such a node
+//! held only when that has [let go](attached) of it, or its process has died; until then the node counts as a member.
 
+mod attached;
 mod error;
 mod face;
 mod owner;
 mod wire;
 
+pub(crate) use self::attached::Attached;
 pub use self::error::{Holder, LockError};
-pub(crate) use self::face::{Attached, Face, Found, memory_object, refused};
+pub(crate) use self::face::{Face, Found, memory_object};
 pub(crate) use self::owner::{Shape, SharedOwner};
 
 /// How many nodes may use an object that keeps a line about each of them, unless its options say otherwise.

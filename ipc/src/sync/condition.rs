@@ -152,6 +152,30 @@ impl<'a> Words<'a> {
         None
     }
 
+    /// One that is cut off gives its slot up, so that nobody is notified in vain. If it was, another is first: killed between the two, two were.
+    #[cold]
+    fn leave(&self, slot: &Slot, mine: u64) {
+        let mut seen = slot.state.load(Acquire);
+        let mut passed_on = false;
+        while is_same(seen, mine) {
+            if seen & CHOSEN != 0 && !passed_on {
+                passed_on = true;
+                self.wake(&self.choose().into_iter().collect::<Vec<_>>());
+            }
+            match slot.state.exchange(seen, 0, SeqCst) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Whether a process that has been cut off holds the lock or waits.
+    pub(super) fn is_in_use_by(&self, member: u32) -> bool {
+        self.head.lock.is_held_by(member)
+            // A write that adds nothing, for the reason given in `lock.rs`.
+            || self.slots.iter().any(|slot| member_of(slot.state.add(0, SeqCst)) == member)
+    }
+
     /// W3: until it is chosen, or `deadline` is over.
     fn sleep(slot: &Slot, mine: u64, cut: &Cut, deadline: Option<Instant>) -> Result<(), NotWaited> {
         loop {
@@ -181,8 +205,11 @@ impl<'a> Words<'a> {
         let (slot, mine) = self.claim(me).ok_or(NotWaited::Full)?;
         lock.give_back(me.holder()); // W2
         self.wake(to_wake);
-        Self::sleep(slot, mine, me.cut, deadline)?;
-        let taken = lock.take(me.holder(), me.cut, None).map_err(|_| NotWaited::CutOff)?; // W4
+        let slept = Self::sleep(slot, mine, me.cut, deadline);
+        let taken = slept.and_then(|()| {
+            lock.take(me.holder(), me.cut, None).map_err(|_| NotWaited::CutOff) // W4
+        });
+        let taken = taken.inspect_err(|_| self.leave(slot, mine))?;
         match Self::give_up(slot, mine) {
             Some(was_notified) => Ok(Waited { was_notified, taken }),
             // The owner has taken this process for dead.
@@ -297,6 +324,11 @@ impl RobustCondition {
     /// The owner's: takes back all that a member held which has died, and passes on what it was told and did not hear.
     pub fn recover(&self, dead: u32) {
         self.words().recover(dead);
+    }
+
+    /// Whether `member`, which has been cut off, holds the lock or waits; for that process itself.
+    pub fn is_in_use_by(&self, member: u32) -> bool {
+        self.words().is_in_use_by(member)
     }
 
     /// Gives the lock back, wakes those of `to_wake`, sleeps until it is notified, or until `deadline`, and takes the lock again,

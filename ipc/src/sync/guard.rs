@@ -89,6 +89,16 @@ impl<'a> Inside<'a> {
         }
     }
 
+    /// For somebody who gives back, cut off or not: comes in unless somebody stays inside for longer than a moment.
+    #[inline]
+    pub(super) fn enter_soon(guard: &'a LockWord, me: Holder) -> Option<Self> {
+        let taken = match guard.try_take(me) {
+            Ok(Some(taken)) => taken,
+            _ => guard.try_take_soon(me)?,
+        };
+        Some(Self { guard, me, is_abandoned: taken == Taken::Abandoned })
+    }
+
     /// The owner's: comes in if nobody is inside.
     pub(super) fn try_enter(guard: &'a LockWord, me: Holder) -> Option<Self> {
         let taken = guard.try_take(me).ok()??;

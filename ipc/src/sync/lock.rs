@@ -32,11 +32,23 @@
 //! Somebody may be killed who was chosen (between H2 and T3), or who had to choose (between H1 and H2). When the owner hears of that death
 //! it wakes one in any case (`recover`): then that one is the chosen one. If it is only stopped, sleepers look for themselves every second.
 //!
-//! A process that the owner takes for dead while it lives, as its node has ended or its connection broke, may take the lock after the
-//! owner has taken back what it held; and then nobody would take it back. So whoever has taken it looks whether it is cut off, and if so gives
-//! it back: it was cut off before the owner took back, and so before it could take.
+//! # Who is cut off from the owner and lives
+//!
+//! Its node has ended, or its connection broke. Nobody would take back what it takes from then on, so whoever has taken the lock looks whether it
+//! is cut off, and if so gives it back. What it took before it keeps, and gives back as ever: the owner takes that for a dead one's only when the
+//! process says so. It does by letting go of something which the kernel lets go of too when it is killed, and may do that once nothing is held ([`is_held_by`](LockWord::is_held_by)).
+//!
+//! ```text
+//! whoever cuts off                             taker                        holder
+//! C1  set the cut                              T1  take, by a swap          G1  give back, by a swap
+//! C2  is it held? (a write that adds nothing)  T2  is the cut set?          G2  is the cut set?
+//!     if not, let go                               then give back, and C2       then C2
+//! ```
+//!
+//! C2, T1 and G1 are writes of one word, so one comes after the other and sees what the earlier one's thread did before. If C2 comes before T1, T2 sees the
+//! cut; if after, C2 sees that it is held. If C2 comes before G1, it may find it held, and then G2 sees the cut; if after, it finds it free.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use std::time::Instant;
 
 use super::block::{Atomics, Block};
@@ -138,7 +150,7 @@ impl LockWord {
     /// [`NotTaken::HeldByCaller`].
     #[inline]
     pub fn try_take(&self, me: Holder) -> Result<Option<Taken>, NotTaken> {
-        match self.0.exchange(0, me.word(), Acquire) {
+        match self.0.exchange(0, me.word(), AcqRel) {
             Ok(_) => Ok(Some(Taken::Clean)),
             Err(seen) => self.try_take_seen(me, seen, 0),
         }
@@ -148,7 +160,7 @@ impl LockWord {
     fn try_take_seen(&self, me: Holder, mut seen: u64, flags: u64) -> Result<Option<Taken>, NotTaken> {
         while is_free(seen) {
             let taken = if seen & ABANDONED == 0 { Taken::Clean } else { Taken::Abandoned };
-            match self.0.exchange(seen, me.word() | flags, Acquire) {
+            match self.0.exchange(seen, me.word() | flags, AcqRel) {
                 Ok(_) => return Ok(Some(taken)),
                 Err(now) => seen = now,
             }
@@ -241,7 +253,7 @@ impl LockWord {
     #[inline]
     pub fn give_back(&self, me: Holder) -> bool {
         // Nearly always nobody waits.
-        match self.0.exchange(me.word(), 0, Release) {
+        match self.0.exchange(me.word(), 0, AcqRel) {
             Ok(_) => true,
             Err(seen) => self.give_back_seen(me, seen),
         }
@@ -253,7 +265,7 @@ impl LockWord {
             if Holder::of(seen) != me || seen & ABANDONED != 0 {
                 return false;
             }
-            match self.0.exchange(seen, 0, Release) {
+            match self.0.exchange(seen, 0, AcqRel) {
                 Ok(_) => break, // H1
                 Err(now) => seen = now,
             }
@@ -308,6 +320,35 @@ impl LockWord {
             }
         }
         self.0.wake(u32::MAX);
+    }
+
+    /// Whether `member` holds it, for that process itself when it has been cut off (C2).
+    pub fn is_held_by(&self, member: u32) -> bool {
+        let seen = self.0.add(0, SeqCst);
+        !is_free(seen) && Holder::of(seen).member == member
+    }
+
+    /// Whether anybody holds it. Whoever does sees, when it has given it back, what the caller did before.
+    pub(super) fn is_held(&self) -> bool {
+        !is_free(self.0.add(0, SeqCst))
+    }
+
+    /// Takes it if it is free or becomes so in a moment. For who is cut off too.
+    pub(super) fn try_take_soon(&self, me: Holder) -> Option<Taken> {
+        for look in 0..=LOOKS {
+            let seen = self.0.load(Relaxed);
+            if is_free(seen)
+                && let Ok(Some(taken)) = self.try_take_seen(me, seen, 0)
+            {
+                return Some(taken);
+            }
+            // Others wait for it already.
+            if seen & WAITERS != 0 || look == LOOKS {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 
     /// Who holds it now; none if it is free.

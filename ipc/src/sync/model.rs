@@ -1,6 +1,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p callboard-ipc --lib model`: threads in every order, and every value that the orderings allow a
 //! load to see. Nobody looks for itself after a while there, so whoever sleeps beside what is free sleeps for ever, and the model says so.
 
+mod leaving;
+
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;

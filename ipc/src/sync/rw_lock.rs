@@ -5,8 +5,11 @@
 //! readers think so after a second in which nobody came.
 //!
 //! Nothing half done is left by a kill, by `guard.rs`; nobody sleeps beside what is free, by the argument in `semaphore.rs`, once
-//! for readers and once for writers: whoever gives back, gives up, or takes back from the dead wakes those who may go on then.
+//! for readers and once for writers: whoever gives back, gives up, or takes back from the dead wakes those who may go on then. Whoever gives back
+//! waits for nobody (`giving.rs`).
 
+mod giving;
+mod waiting;
 mod words;
 
 use std::sync::atomic::Ordering::SeqCst;
@@ -102,13 +105,18 @@ impl RobustRwLock {
         self.words().take(me, Want::Read { since: None }, deadline)
     }
 
-    /// Gives back what was taken for reading.
+    /// Whether `member`, which has been cut off, has the lock or waits for it; for that process itself.
+    pub fn is_in_use_by(&self, member: Member) -> bool {
+        self.words().is_in_use_by(member)
+    }
+
+    /// Gives back what was taken for reading. Waits for nobody, and does so for one that is cut off too.
     #[inline]
     pub fn give_back_read(&self, me: Caller<'_>) {
         self.words().give_back_read(me);
     }
 
-    /// Gives back what was taken for writing, by the same thread.
+    /// Gives back what was taken for writing, by the same thread. As with reading.
     #[inline]
     pub fn give_back_write(&self, me: Caller<'_>) {
         self.words().give_back_write(me);
@@ -116,14 +124,20 @@ impl RobustRwLock {
 
     /// Who writes just now; none if nobody does.
     pub fn writer(&self) -> Option<Holder> {
-        let writer = self.words().head.writer.load(SeqCst);
-        (writer != 0).then_some(Holder { member: (writer >> 32) as u32, thread: writer as u32 })
+        let words = self.words();
+        let writer = words.head.writer.load(SeqCst);
+        let holder = Holder { member: (writer >> 32) as u32, thread: writer as u32 };
+        // What has been given back outside is still in the sum.
+        let writes = |entry: &Entry| {
+            entry.member.load(SeqCst) == holder.member && entry.writing.load(SeqCst) == holder.thread
+        };
+        (writer != 0 && words.entries.iter().any(writes)).then_some(holder)
     }
 
     /// Who reads just now, each with how many threads.
     pub fn readers(&self) -> Vec<(u32, u32)> {
         let words = self.words();
-        let read = words.entries.iter().map(|entry| (entry.member.load(SeqCst), entry.readers.load(SeqCst)));
+        let read = words.entries.iter().map(|entry| (entry.member.load(SeqCst), entry.reading()));
         read.filter(|(member, readers)| *member != 0 && *readers != 0).collect()
     }
 

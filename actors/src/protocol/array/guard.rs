@@ -59,6 +59,8 @@ impl<T: Pod> Drop for Held<'_, T> {
                 words.stripe(number).give_back_read(me);
             }
         }
+        // Also if none was to be had.
+        self.attached.let_go();
     }
 }
 

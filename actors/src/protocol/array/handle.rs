@@ -12,7 +12,7 @@ use super::error::ArrayError;
 use super::guard::{ArrayRead, ArrayWrite, Held};
 use super::options::ArrayOptions;
 use super::words::{ArrayShape, Words};
-use crate::protocol::shared::{Face, Found, LockError, memory_object, refused};
+use crate::protocol::shared::{Face, Found, LockError, memory_object};
 
 /// Plain values in a row that any threads of any processes of a job read and write in place, under locks.
 ///
@@ -23,7 +23,7 @@ use crate::protocol::shared::{Face, Found, LockError, memory_object, refused};
 /// **Guards.** [`read`](Self::read) and [`write`](Self::write) give the elements, or a range of them, as a slice. Many read or one writes, as with a [`RwLock`](crate::RwLock),
 /// with the same order of turns. An array has one lock for all, or as many as its [stripes](ArrayOptions::stripes): then guards of ranges in different stripes do not wait for each other.
 /// A thread that has one guard and asks for another may wait for somebody who waits for it; take one guard for all that is needed.
-/// If its node ends before a guard is dropped, others may get the lock while the slice is still there: a guard must be gone by then.
+/// A guard may outlive its node: nobody else gets its locks until it is dropped, or its process has died.
 ///
 /// **Without locks** is a [`Region`](crate::Region) with its [views](crate::View), whose numbers can be added to, compared and swapped in one step.
 ///
@@ -247,7 +247,7 @@ impl<T: Pod> Array<T> {
             }
         };
         let Wait::Until(deadline) = wait else {
-            return Ok(held.take_all(now).map_err(refused)?.then_some((held, range)));
+            return Ok(held.take_all(now).map_err(|error| attached.refused(error))?.then_some((held, range)));
         };
         // Whoever stands still in one of the locks is met again below, and waited for as long as the caller waits.
         if held.take_all(now).unwrap_or(false) {

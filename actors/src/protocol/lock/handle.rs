@@ -8,7 +8,7 @@ use callboard_ipc::sync::Taken;
 use serde::{Deserialize, Serialize};
 
 use super::LockShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
 
 /// How a lock is created. There is nothing to choose yet.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -35,8 +35,11 @@ impl LockOptions {
 /// **Whoever is stopped** with the lock in hand keeps it, and the others wait, as long as their timeouts let them.
 ///
 /// Nobody has a turn: of those who wait, whoever comes first gets it. A thread that takes it twice is told so, see
-/// [`ReentrantLock`](crate::ReentrantLock). A guard that is [forgotten](std::mem::forget) holds the lock until its
-/// node ends or has no handle to it any more; then the lock counts as abandoned.
+/// [`ReentrantLock`](crate::ReentrantLock).
+///
+/// **A guard may outlive its node**, also if that has lost its connection: it holds the lock until it is dropped, or its process has died, and nobody is told before that
+/// its holder has. Whoever waits on that node is told at once, and nobody there gets the lock any more. A guard that is [forgotten](std::mem::forget) holds the lock until its
+/// node has no handle to it any more; then the lock counts as abandoned.
 ///
 /// ```
 /// # callboard::test_door!();
@@ -93,7 +96,7 @@ impl Lock {
     /// [`LockError`]: also if this thread holds it.
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().take_now(attached.caller()).map_err(refused)?;
+        let taken = attached.words().take_now(attached.caller()).map_err(|error| attached.refused(error))?;
         Ok(taken.map(|taken| LockGuard::new(attached, taken)))
     }
 
@@ -114,7 +117,7 @@ impl Lock {
     fn lock_by(&self, deadline: Option<Instant>) -> Result<Option<LockGuard<'_>>, LockError> {
         let attached = self.attached_by(deadline)?;
         let me = attached.caller();
-        if let Some(taken) = attached.words().take_now(me).map_err(refused)? {
+        if let Some(taken) = attached.words().take_now(me).map_err(|error| attached.refused(error))? {
             return Ok(Some(LockGuard::new(attached, taken)));
         }
         match self.face.wait(|| attached.words().take(me.holder(), me.cut, deadline))? {
@@ -170,6 +173,7 @@ impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back(self.attached.caller().holder());
+        self.attached.let_go();
     }
 }
 

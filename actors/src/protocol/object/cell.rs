@@ -312,6 +312,8 @@ impl<O: Owner> Cell for ObjectCell<O> {
     }
 
     fn peer_ended(&self, runtime: &Arc<Runtime>, peer: NodeId) {
+        // First: an end of that from now on is told.
+        runtime.holds.await_end(peer, self.address.slot);
         let words: Vec<u64> = {
             let state = self.state.lock();
             state.calls.keys().filter(|(node, _)| *node == peer).map(|(_, word)| *word).collect()

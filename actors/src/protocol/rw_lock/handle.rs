@@ -9,7 +9,7 @@ use callboard_ipc::sync::Taken;
 use serde::{Deserialize, Serialize};
 
 use super::RwLockShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object, refused};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object};
 
 /// How a lock for readers and writers is created.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -50,8 +50,8 @@ impl RwLockOptions {
 /// ([`WriteGuard::was_abandoned`], [`ReadGuard::was_abandoned`]) until another has written. One that read leaves nothing behind. When the lock's owner has ended,
 /// all who wait, and all who come, get [`LockError::Disconnected`].
 ///
-/// A process that is stopped among the few instructions in which it counts itself in or out keeps all who take or give back waiting until it goes on or is killed;
-/// a verb with a timeout ends at its time, a guard that is dropped waits.
+/// A process that is stopped among the few instructions in which it counts itself in or out keeps all who take the lock waiting until it goes on or is killed;
+/// a verb with a timeout ends at its time. A guard is dropped at once whoever is stopped. It may outlive its node, as that of a [`Lock`](crate::Lock).
 ///
 /// ```
 /// # callboard::test_door!();
@@ -98,7 +98,7 @@ impl RwLock {
     /// [`LockError`].
     pub fn try_read(&self) -> Result<Option<ReadGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().try_read(attached.caller()).map_err(refused)?;
+        let taken = attached.words().try_read(attached.caller()).map_err(|error| attached.refused(error))?;
         Ok(taken.map(|taken| ReadGuard::new(attached, taken)))
     }
 
@@ -146,7 +146,7 @@ impl RwLock {
     /// [`LockError`].
     pub fn try_write(&self) -> Result<Option<WriteGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().try_write(attached.caller()).map_err(refused)?;
+        let taken = attached.words().try_write(attached.caller()).map_err(|error| attached.refused(error))?;
         Ok(taken.map(|taken| WriteGuard::new(attached, taken)))
     }
 
@@ -218,6 +218,7 @@ impl Drop for ReadGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back_read(self.attached.caller());
+        self.attached.let_go();
     }
 }
 
@@ -251,6 +252,7 @@ impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back_write(self.attached.caller());
+        self.attached.let_go();
     }
 }
 

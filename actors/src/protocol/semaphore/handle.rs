@@ -8,7 +8,7 @@ use callboard_ipc::sync::{RobustSemaphore, TooManyPermits};
 use serde::{Deserialize, Serialize};
 
 use super::SemaphoreShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object, refused};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object};
 
 /// How a semaphore is created: with how many permits, and how many there may ever be.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -139,7 +139,8 @@ impl Semaphore {
     /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_many(&self, count: u32) -> Result<Option<Permit<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().try_take(attached.caller(), count).map_err(refused)?;
+        let taken =
+            attached.words().try_take(attached.caller(), count).map_err(|error| attached.refused(error))?;
         // Made only if it was taken: a permit that is dropped is given back.
         Ok(taken.then(|| Permit { attached, count }))
     }
@@ -190,7 +191,7 @@ impl Semaphore {
     /// [`ReleaseError::TooMany`], and then none is added; [`ReleaseError::Lock`].
     pub fn release(&self, count: u32) -> Result<(), ReleaseError> {
         let attached = self.attached()?;
-        match attached.words().make(attached.caller(), count).map_err(refused)? {
+        match attached.words().make(attached.caller(), count).map_err(|error| attached.refused(error))? {
             Ok(()) => Ok(()),
             Err(TooManyPermits) => Err(ReleaseError::TooMany { most: attached.options.most }),
         }

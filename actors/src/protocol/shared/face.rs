@@ -1,87 +1,26 @@
 //! A node's side of an object in shared memory: one for all its handles, attached when it is first used.
 
 use std::any::Any;
-use std::fmt;
-use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use callboard_core::Address;
-use callboard_ipc::sync::{Block, Caller, Cut, LockWord, Member, NotTaken, this_thread};
+use callboard_ipc::sync::{Block, LockWord, Member, NotTaken};
 use parking_lot::Mutex;
 
+use super::attached::Attached;
 use super::error::{Holder, LockError};
 use super::owner::{Shape, SharedOwner};
 use super::wire::{Ask, Place, Reply};
 use crate::call::CallError;
 use crate::cell;
-use crate::hook::{Hook, Notify};
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
 
 /// How long an owner is waited for that answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// The object itself, with this node as a member.
-pub(crate) struct Attached<S: Shape> {
-    member: Member,
-    /// For locks that their holder may take again: how often it has. Only the thread that holds the lock is at it.
-    pub(crate) depth: Depth,
-    pub(crate) options: S::Options,
-    /// What is told when the owner has ended.
-    line: Arc<Line<S>>,
-    /// This node is a member as long as that is there.
-    _stay: Asked<SharedOwner<S>>,
-}
-
-/// A number that one thread at a time is at, and says so by a lock.
-#[derive(Debug, Default)]
-pub(crate) struct Depth(AtomicU32);
-
-impl Depth {
-    pub(crate) fn get(&self) -> u32 {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn set(&self, depth: u32) {
-        self.0.store(depth, Relaxed);
-    }
-}
-
-/// Whether the owner is there; its words, so that whoever waits in them hears of it.
-struct Line<S: Shape> {
-    words: S::Words,
-    cut: Cut,
-    shape: PhantomData<S>,
-}
-
-impl<S: Shape> fmt::Debug for Line<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line({:?})", self.cut)
-    }
-}
-
-/// The owner has ended: nobody waits for an answer.
-impl<S: Shape> Notify for Line<S> {
-    fn notify(&self) {
-        self.cut.set();
-        S::nudge(&self.words);
-    }
-}
-
-impl<S: Shape> Attached<S> {
-    #[inline]
-    pub(crate) fn words(&self) -> &S::Words {
-        &self.line.words
-    }
-
-    /// This thread, as the words know it.
-    #[inline]
-    pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { member: self.member, thread: this_thread(), cut: &self.line.cut }
-    }
-}
 
 /// What a wait came to.
 pub(crate) enum Found<T> {
@@ -125,7 +64,7 @@ impl<S: Shape> Face<S> {
     #[inline]
     pub(crate) fn attached(&self) -> Result<&Attached<S>, LockError> {
         match self.attached.get() {
-            Some(attached) if !attached.line.cut.is_set() => Ok(attached),
+            Some(attached) if !attached.is_cut_off() => Ok(attached),
             Some(_) => Err(LockError::Disconnected),
             None => self.attach(Instant::now().checked_add(ANSWER_WITHIN)),
         }
@@ -159,17 +98,23 @@ impl<S: Shape> Face<S> {
         // A descriptor for which there is no room would break the connection.
         callboard_ipc::has_room_for_a_descriptor()?;
         let attach = Ask::Attach { key, mapped: mapped.iter().map(|(number, _)| *number).collect() };
+        let hold = self.handle.peer().map(|owner| owner.hold(runtime)).transpose().map_err(not_held)?;
         let stay = self.handle.begin(Ask::Stay { key, node: runtime.id, pid: std::process::id() });
         let place = match self.handle.ask_until(attach, deadline)? {
             Reply::Attached(place) => place,
             Reply::Full { most } => return Err(LockError::TooManyProcesses(most)),
             Reply::Gone | Reply::Members(_) => return Err(LockError::Disconnected),
         };
-        let attached = self.open(place, stay)?;
+        let attached = self.open(place, stay, hold)?;
         Ok(self.attached.get_or_init(|| attached))
     }
 
-    fn open(&self, place: Place<S::Options>, stay: Asked<SharedOwner<S>>) -> Result<Attached<S>, LockError> {
+    fn open(
+        &self,
+        place: Place<S::Options>,
+        stay: Asked<SharedOwner<S>>,
+        hold: Option<Arc<OwnedFd>>,
+    ) -> Result<Attached<S>, LockError> {
         let Place { slab, slab_bytes, at, bytes, number, entry, options, memory } = place;
         let wrong = || LockError::System("the owner of the lock gave an answer that is none".to_owned());
         let [slab_bytes, at, bytes, entry] = [slab_bytes, at, bytes, entry].map(usize::try_from);
@@ -184,11 +129,7 @@ impl<S: Shape> Face<S> {
         let region = runtime.memory.map(self.handle.address.node, slab, memory.as_ref(), slab_bytes)?;
         let block = Block::new(region, at, bytes).ok_or_else(wrong)?;
         let words = S::open(&options, block).ok_or_else(wrong)?;
-        let line = Arc::new(Line { words, cut: Cut::default(), shape: PhantomData });
-        if stay.poll(&(Arc::clone(&line) as Hook)) {
-            return Err(LockError::Disconnected);
-        }
-        Ok(Attached { member: Member { number, entry }, depth: Depth::default(), options, line, _stay: stay })
+        Attached::new(Member { number, entry }, words, options, stay, hold)
     }
 
     /// Ends the object.
@@ -204,7 +145,10 @@ impl<S: Shape> Face<S> {
         match self.handle.runtime.wait_elsewhere(take) {
             Ok(taken) => Ok(Found::Taken(taken)),
             Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
-            Err(error) => Err(refused(error)),
+            Err(error) => match self.attached.get() {
+                Some(attached) => Err(attached.refused(error)),
+                None => unreachable!("what is attached is waited for"),
+            },
         }
     }
 
@@ -230,18 +174,15 @@ impl<S: Shape> Face<S> {
     }
 }
 
-pub(crate) fn refused(error: NotTaken) -> LockError {
-    match error {
-        NotTaken::TimedOut => LockError::Unresponsive,
-        NotTaken::HeldByCaller => LockError::HeldByCaller,
-        NotTaken::CutOff => LockError::Disconnected,
-    }
+/// Why the owner could not be told that its memory will be in hand.
+fn not_held(error: io::Error) -> LockError {
+    if error.kind() == io::ErrorKind::NotConnected { LockError::Disconnected } else { error.into() }
 }
 
 impl<S: Shape> cell::Face for Face<S> {
     fn gone(&self, _: &Arc<Runtime>) {
         if let Some(attached) = self.attached.get() {
-            attached.line.notify();
+            attached.cut_off();
         }
     }
 

@@ -14,7 +14,7 @@ use slab::Slab;
 use super::wire::{Ask, Place, Reply};
 use crate::parcel::{Parcel, Rights};
 use crate::protocol::object::{Asker, Effects, Owner};
-use crate::runtime::{Runtime, memory};
+use crate::runtime::{Holds, Runtime, memory};
 
 /// The owner's own number.
 const OWNER: u32 = 1;
@@ -25,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(1);
 pub(crate) trait Shape: Send + Sync + 'static {
     /// What it is made with. Everybody who uses it is told.
     type Options: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Whether a node that has ended, or can't be reached, keeps what its process has in hand until that is given back.
+    const IS_KEPT: bool = true;
     /// The object, as any process has it.
     type Words: Clone + fmt::Debug + Send + Sync + 'static;
 
@@ -44,6 +46,8 @@ pub(crate) trait Shape: Send + Sync + 'static {
     }
     /// Takes back what a member held that has ended. False: to be tried again soon.
     fn recover(words: &Self::Words, dead: Member, owner: Holder) -> bool;
+    /// Whether this process, which is cut off from the owner, has any of it in hand or waits in it; that is `member`.
+    fn is_in_use(words: &Self::Words, member: Member) -> bool;
     /// Wakes this process's threads that wait in it.
     fn nudge(words: &Self::Words);
 }
@@ -63,6 +67,9 @@ pub(crate) struct SharedOwner<S: Shape> {
     members: Slab<Joined>,
     entries: HashMap<Asker, usize>,
     last: u32,
+    /// Those whose node has ended or can't be reached, and who may still have something in hand.
+    left: Vec<(NodeId, Member)>,
+    holds: Arc<Holds>,
     /// Those who have ended and of whom something is still to be taken back.
     dead: Vec<Member>,
     /// Nobody comes any more.
@@ -82,7 +89,18 @@ impl<S: Shape> SharedOwner<S> {
         let place = runtime.memory.allocate(runtime.id, bytes.ok_or_else(too_large)?)?;
         let words = S::begin(&options, place.block.clone()).ok_or_else(too_large)?;
         let (members, entries) = (Slab::new(), HashMap::new());
-        Ok(Self { options, place, words, members, entries, last: OWNER, dead: Vec::new(), is_closed: false })
+        Ok(Self {
+            options,
+            place,
+            words,
+            members,
+            entries,
+            last: OWNER,
+            left: Vec::new(),
+            holds: Arc::clone(&runtime.holds),
+            dead: Vec::new(),
+            is_closed: false,
+        })
     }
 
     fn stay(&mut self, asker: Asker, key: u64, node: NodeId, pid: u32) -> Option<Reply<S::Options>> {
@@ -145,6 +163,10 @@ impl<S: Shape> SharedOwner<S> {
 
     /// Takes back what the dead held, as far as nobody is inside.
     fn recover(&mut self, effects: &mut Effects<Reply<S::Options>>) {
+        // The cell is ticked when one of these has let go.
+        let holds = &self.holds;
+        let gone = self.left.extract_if(.., |(node, _)| !holds.is_open(*node));
+        self.dead.extend(gone.map(|(_, member)| member));
         let owner = Holder { member: OWNER, thread: this_thread() };
         let (words, members) = (&self.words, &mut self.members);
         self.dead.retain(|dead| {
@@ -185,6 +207,19 @@ impl<S: Shape> Owner for SharedOwner<S> {
     fn forget(&mut self, asker: Asker, effects: &mut Effects<Self::Reply>) {
         let Some(entry) = self.entries.remove(&asker) else { return };
         self.dead.push(Member { number: self.members[entry].number, entry });
+        self.recover(effects);
+    }
+
+    /// Its node has ended, but its process may live, with something in hand.
+    fn lose(&mut self, asker: Asker, effects: &mut Effects<Self::Reply>) {
+        let Some(entry) = self.entries.remove(&asker) else { return };
+        let Joined { number, node, .. } = self.members[entry];
+        let member = Member { number, entry };
+        if S::IS_KEPT {
+            self.left.push((node, member));
+        } else {
+            self.dead.push(member);
+        }
         self.recover(effects);
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Integer, Laid, ValueShape};
 use crate::protocol::object::Swap;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
 
 /// How often a value is read without its lock before that is taken: it is changed all the time then.
 const READS: u32 = 16;
@@ -169,7 +169,8 @@ impl<T: Pod> Value<T> {
     /// [`LockError`].
     pub fn try_lock(&self) -> Result<Option<ValueGuard<'_, T>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().lock().take_now(attached.caller()).map_err(refused)?;
+        let taken =
+            attached.words().lock().take_now(attached.caller()).map_err(|error| attached.refused(error))?;
         Ok(taken.map(|taken| ValueGuard::new(attached, taken)))
     }
 
@@ -189,7 +190,7 @@ impl<T: Pod> Value<T> {
     fn lock_by(&self, deadline: Option<Instant>) -> Result<Option<ValueGuard<'_, T>>, LockError> {
         let attached = self.attached_by(deadline)?;
         let (me, lock) = (attached.caller(), attached.words().lock());
-        if let Some(taken) = lock.take_now(me).map_err(refused)? {
+        if let Some(taken) = lock.take_now(me).map_err(|error| attached.refused(error))? {
             return Ok(Some(ValueGuard::new(attached, taken)));
         }
         match self.face.wait(|| lock.take(me.holder(), me.cut, deadline))? {
@@ -360,6 +361,7 @@ impl<T: Pod> Drop for ValueGuard<'_, T> {
             words.write(bytes_of(&self.value));
         }
         words.lock().give_back(me);
+        self.attached.let_go();
     }
 }
 

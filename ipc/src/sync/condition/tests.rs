@@ -167,6 +167,29 @@ fn who_is_cut_off_is_told_while_it_waits() {
 }
 
 #[test]
+fn who_is_cut_off_gives_its_place_up_and_passes_its_notification_on() {
+    let condition = condition(8);
+    let cut = Arc::new(Cut::default());
+    let (there, cuts) = (condition.clone(), Arc::clone(&cut));
+    let thread = std::thread::spawn(move || {
+        let me = Caller { member: Member { number: 1, entry: 0 }, thread: 1, cut: &cuts };
+        there.lock().take(me.holder(), me.cut, None).unwrap();
+        there.wait(me, None, &[])
+    });
+    eventually(|| condition.waiters() == 1);
+    let other = waits(&condition, 2);
+    take(&condition, 9);
+    assert_eq!(condition.notify(me(9), 1).unwrap().len(), 1, "the first is chosen, and not woken yet");
+    assert!(condition.is_in_use_by(1) && condition.is_in_use_by(2) && condition.is_in_use_by(9));
+    cut.set();
+    condition.nudge();
+    condition.lock().give_back(me(9).holder());
+    assert_eq!(thread.join().unwrap(), Err(NotWaited::CutOff));
+    assert_eq!(other.join().unwrap(), CLEAN);
+    assert!(![1, 2, 9].iter().any(|member| condition.is_in_use_by(*member)));
+}
+
+#[test]
 fn each_notification_wakes_one_and_nobody_waits_for_ever() {
     const EACH: i64 = 4_000;
     let condition = condition(8);

@@ -158,6 +158,80 @@ fn a_writer_that_can_not_even_say_that_it_gave_up_keeps_no_reader_out() {
     assert_eq!(reader.join().unwrap(), Ok(Taken::Clean));
 }
 
+/// Gives `guard` back as one who leaves does.
+fn leaves(lock: &RobustRwLock, number: u32) {
+    assert!(lock.words().head.guard.give_back(me(number).holder()));
+    lock.words().fold_outside(me(number).holder());
+}
+
+#[test]
+fn what_is_given_back_beside_somebody_who_stands_inside_is_free_when_that_leaves_or_dies() {
+    for (writes, dies) in [(false, false), (false, true), (true, false), (true, true)] {
+        let lock = lock();
+        let take = || if writes { lock.write(me(1), None) } else { lock.read(me(1), None) };
+        let give_back = || if writes { lock.give_back_write(me(1)) } else { lock.give_back_read(me(1)) };
+        for _ in 0..3 {
+            take().unwrap();
+            let waits = lock.clone();
+            let writer = std::thread::spawn(move || {
+                let taken = waits.write(me(2), None);
+                waits.give_back_write(me(2));
+                taken
+            });
+            eventually(|| lock.words().head.waiting_writers.load(SeqCst) == 1);
+            lock.words().head.guard.take(me(3).holder(), &CUT, None).unwrap();
+            assert!(lock.is_in_use_by(member(1)));
+            give_back();
+            assert!(!lock.is_in_use_by(member(1)), "though somebody stands inside");
+            assert_eq!((lock.writer(), lock.readers()), (None, vec![]));
+            if dies {
+                assert!(lock.recover(member(3), OWNER) && lock.join(member(3)));
+            } else {
+                leaves(&lock, 3);
+            }
+            assert_eq!(writer.join().unwrap(), Ok(Taken::Clean));
+        }
+        assert_eq!(lock.try_write(me(4)), Ok(Some(Taken::Clean)));
+    }
+}
+
+#[test]
+fn whoever_dies_after_it_gave_back_outside_has_given_back() {
+    let lock = lock();
+    lock.write(me(1), None).unwrap();
+    lock.words().head.guard.take(me(3).holder(), &CUT, None).unwrap();
+    lock.give_back_write(me(1));
+    lock.words().head.guard.give_back(me(3).holder());
+    assert!(lock.recover(member(1), OWNER));
+    assert_eq!(lock.write(me(2), None), Ok(Taken::Clean));
+}
+
+#[test]
+fn who_is_cut_off_gives_back_what_it_has_and_gets_nothing_more() {
+    let lock = lock();
+    let cut = Cut::new();
+    let caller = Caller { member: member(1), thread: 1, cut: &cut };
+    for writes in [false, true] {
+        let cut_off = Caller { cut: &CUT, ..caller };
+        if writes {
+            lock.write(cut_off, None).unwrap()
+        } else {
+            lock.read(cut_off, None).unwrap()
+        };
+        cut.set();
+        assert!(lock.is_in_use_by(member(1)));
+        assert_eq!(lock.read(caller, soon()), Err(NotTaken::CutOff));
+        if writes {
+            lock.give_back_write(caller)
+        } else {
+            lock.give_back_read(caller)
+        };
+        assert!(!lock.is_in_use_by(member(1)));
+        assert_eq!(lock.try_write(me(2)), Ok(Some(Taken::Clean)));
+        lock.give_back_write(me(2));
+    }
+}
+
 #[test]
 fn writers_and_readers_never_meet_and_nobody_sleeps_for_ever() {
     let lock = lock();

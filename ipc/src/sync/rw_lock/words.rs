@@ -1,4 +1,4 @@
-//! What lies in shared memory, and what is done with it. The rules are in `rw_lock.rs`.
+//! What lies in shared memory, and how one comes in and takes. The rules are in `rw_lock.rs`.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::super::block::Atomics;
 use super::super::guard::{AtomicU32, AtomicU64, Inside};
 use super::super::lock::{LockWord, NotTaken, Taken};
-use super::super::{Caller, Holder, LOOK_AGAIN, Member, time_to_sleep};
+use super::super::{Caller, Holder};
 use crate::futex::Word;
 
 /// What concerns all.
@@ -15,8 +15,8 @@ use crate::futex::Word;
 pub(in crate::sync) struct Head {
     pub(in crate::sync) guard: LockWord,
     /// Change when sleepers of that kind are woken.
-    writers_turn: Word,
-    readers_turn: Word,
+    pub(super) writers_turn: Word,
+    pub(super) readers_turn: Word,
     /// Sum: who writes, its process in the upper half and its thread in the lower; 0 for nobody.
     pub(in crate::sync) writer: AtomicU64,
     /// Sums of those below.
@@ -24,31 +24,35 @@ pub(in crate::sync) struct Head {
     pub(in crate::sync) waiting_writers: AtomicU32,
     pub(in crate::sync) waiting_readers: AtomicU32,
     /// How many writers have gone.
-    phase: AtomicU32,
+    pub(super) phase: AtomicU32,
     /// Not 0: those who waited to read while the last one wrote go before any that comes to write now.
-    readers_next: AtomicU32,
-    /// Not 0: a writer has died, and no other has written since. Set by the owner.
-    abandoned: AtomicU32,
-    /// Not 0: somebody has left from outside, and the sums are to be made anew.
-    stale: AtomicU32,
+    pub(super) readers_next: AtomicU32,
+    /// Not 0: a writer has died, and no other has written since. Set by the owner, and by whoever writes.
+    pub(super) abandoned: AtomicU32,
+    /// Not 0: somebody has written about itself outside, and the sums are to be made anew.
+    pub(in crate::sync) stale: AtomicU32,
 }
 
-/// What one process writes about itself.
+/// What one process writes about itself. All is written inside, but for what is said to be written outside.
 #[repr(C, align(32))]
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Entry {
     /// 0: nobody's.
     pub(in crate::sync) member: AtomicU32,
-    /// The thread that writes; 0 for none.
+    /// The thread that writes; 0 for none. That thread may make it 0 outside.
     pub(in crate::sync) writing: AtomicU32,
+    /// How often one of its threads has begun to read, less those that have given back inside.
     pub(in crate::sync) readers: AtomicU32,
     pub(in crate::sync) waiting_writers: AtomicU32,
     pub(in crate::sync) waiting_readers: AtomicU32,
-    /// How many of those that it has counted as waiting have left since, and could not come in to say so. Only these two
-    /// words are written outside.
-    left_writers: AtomicU32,
-    left_readers: AtomicU32,
+    /// How many of those that it has counted as waiting have left since, and could not come in to say so. Written outside.
+    pub(super) left_writers: AtomicU32,
+    pub(super) left_readers: AtomicU32,
+    /// How many of those that it has counted as reading have given back, and could not come in to say so. Written outside.
+    pub(in crate::sync) returned: AtomicU32,
 }
+
+const _: () = assert!(cfg!(all(test, loom)) || size_of::<Entry>() == 32 && size_of::<Head>() == 64);
 
 // SAFETY: atomics alone.
 #[cfg(not(all(test, loom)))]
@@ -56,6 +60,13 @@ unsafe impl Atomics for Head {}
 // SAFETY: atomics alone.
 #[cfg(not(all(test, loom)))]
 unsafe impl Atomics for Entry {}
+
+impl Entry {
+    /// How many of its threads read.
+    pub(in crate::sync) fn reading(&self) -> u32 {
+        self.readers.load(SeqCst).wrapping_sub(self.returned.load(SeqCst))
+    }
+}
 
 /// What a thread wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +79,9 @@ pub(in crate::sync) enum Want {
 
 /// Whom to wake, outside.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wakes {
-    writer: bool,
-    readers: bool,
+pub(super) struct Wakes {
+    pub(super) writer: bool,
+    pub(super) readers: bool,
 }
 
 /// The words of such a lock, wherever they lie.
@@ -80,48 +91,79 @@ pub(in crate::sync) struct Words<'a> {
     pub(in crate::sync) entries: &'a [Entry],
 }
 
-fn add(to: &AtomicU32, more: i32) {
+pub(super) fn add(to: &AtomicU32, more: i32) {
     to.store(to.load(Relaxed).wrapping_add_signed(more), Relaxed);
+}
+
+/// Being inside. Whoever leaves wakes whom it has chosen, and looks whether somebody has given back outside meanwhile.
+#[derive(Debug)]
+pub(super) struct Within<'a> {
+    words: Words<'a>,
+    me: Holder,
+    inside: Option<Inside<'a>>,
+    wakes: Wakes,
+}
+
+impl Within<'_> {
+    /// Wakes them too.
+    #[inline]
+    pub(super) fn chosen(&mut self, wakes: Wakes) {
+        self.wakes.writer |= wakes.writer;
+        self.wakes.readers |= wakes.readers;
+    }
+}
+
+impl Drop for Within<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.inside = None;
+        self.words.wake(self.wakes);
+        self.words.fold_outside(self.me);
+    }
 }
 
 impl<'a> Words<'a> {
     #[inline]
-    fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter(&self.head.guard, me, deadline)?;
-        self.sum_up_if(&inside);
-        Ok(inside)
-    }
-
-    #[inline]
-    fn enter_now(&self, me: Caller<'_>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter_now(&self.head.guard, me)?;
-        self.sum_up_if(&inside);
-        Ok(inside)
-    }
-
-    #[inline]
-    fn sum_up_if(&self, inside: &Inside<'_>) {
-        // Ordering: who sees that somebody has left sees in `sum_up` who did.
-        if inside.is_abandoned || self.head.stale.load(Relaxed) != 0 && self.head.stale.swap(0, SeqCst) != 0 {
-            self.sum_up();
+    pub(super) fn within(&self, inside: Inside<'a>, me: Holder) -> Within<'a> {
+        let is_abandoned = inside.is_abandoned;
+        let mut within = Within { words: *self, me, inside: Some(inside), wakes: Wakes::default() };
+        // Ordering: who sees that somebody has written outside sees in `sum_up` what.
+        if is_abandoned || self.head.stale.load(Relaxed) != 0 && self.head.stale.swap(0, SeqCst) != 0 {
+            within.chosen(self.fold());
         }
+        within
+    }
+
+    #[inline]
+    pub(super) fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Within<'a>, NotTaken> {
+        Ok(self.within(Inside::enter(&self.head.guard, me, deadline)?, me.holder()))
+    }
+
+    #[inline]
+    fn enter_now(&self, me: Caller<'_>) -> Result<Within<'a>, NotTaken> {
+        Ok(self.within(Inside::enter_now(&self.head.guard, me)?, me.holder()))
+    }
+
+    /// Its entry; none if the owner has given that to another, or taken it back.
+    #[inline]
+    pub(super) fn entry_of(&self, me: Caller<'_>) -> Option<&'a Entry> {
+        let entry = self.entries.get(me.member.entry)?;
+        (entry.member.load(Relaxed) == me.member.number).then_some(entry)
     }
 
     #[cold]
     pub(in crate::sync) fn sum_up(&self) {
-        let sum = |of: fn(&Entry) -> &AtomicU32| {
-            self.entries.iter().map(|entry| of(entry).load(Relaxed)).fold(0, u32::wrapping_add)
-        };
+        let sum = |of: fn(&Entry) -> u32| self.entries.iter().map(of).fold(0, u32::wrapping_add);
         let wait = |counted: fn(&Entry) -> &AtomicU32, left: fn(&Entry) -> &AtomicU32| {
             let of = |entry| counted(entry).load(Relaxed).saturating_sub(left(entry).load(Relaxed));
             self.entries.iter().map(of).fold(0, u32::wrapping_add)
         };
         let writers = wait(|entry| &entry.waiting_writers, |entry| &entry.left_writers);
         let readers = wait(|entry| &entry.waiting_readers, |entry| &entry.left_readers);
-        self.head.readers.store(sum(|entry| &entry.readers), Relaxed);
+        self.head.readers.store(sum(Entry::reading), Relaxed);
         self.head.waiting_writers.store(writers, Relaxed);
         self.head.waiting_readers.store(readers, Relaxed);
-        let writes = |entry: &Entry| match entry.writing.load(Relaxed) {
+        let writes = |entry: &Entry| match entry.writing.load(SeqCst) {
             0 => None,
             thread => Some(packed(Holder { member: entry.member.load(Relaxed), thread })),
         };
@@ -130,7 +172,12 @@ impl<'a> Words<'a> {
 
     /// Takes what is wanted if it can be had, inside.
     #[inline]
-    fn take_inside(&self, me: Caller<'_>, entry: &Entry, want: Want) -> Result<Option<Taken>, NotTaken> {
+    pub(super) fn take_inside(
+        &self,
+        me: Caller<'_>,
+        entry: &Entry,
+        want: Want,
+    ) -> Result<Option<Taken>, NotTaken> {
         let head = self.head;
         if entry.member.load(Relaxed) != me.member.number {
             // The owner takes this process for dead; others may have the entry by now.
@@ -171,22 +218,10 @@ impl<'a> Words<'a> {
         Ok(Some(taken))
     }
 
-    /// So many more of this process wait, inside.
-    fn count_waiting(&self, entry: &Entry, more: i32, want: Want) {
-        let (mine, sum) = match want {
-            Want::Write { .. } => (&entry.waiting_writers, &self.head.waiting_writers),
-            Want::Read { .. } => (&entry.waiting_readers, &self.head.waiting_readers),
-        };
-        add(mine, more);
-        add(sum, more);
-    }
-
     pub(in crate::sync) fn try_take(&self, me: Caller<'_>, want: Want) -> Result<Option<Taken>, NotTaken> {
         let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let inside = self.enter_now(me)?;
-        let taken = self.take_inside(me, entry, want);
-        drop(inside);
-        taken
+        let _within = self.enter_now(me)?;
+        self.take_inside(me, entry, want)
     }
 
     #[inline]
@@ -197,96 +232,15 @@ impl<'a> Words<'a> {
         deadline: Option<Instant>,
     ) -> Result<Taken, NotTaken> {
         let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let inside = self.enter(me, deadline)?;
+        let within = self.enter(me, deadline)?;
         match self.take_inside(me, entry, want)? {
             Some(taken) => Ok(taken),
-            None => self.wait_for(me, entry, want, deadline, inside),
-        }
-    }
-
-    #[cold]
-    fn wait_for(
-        &self,
-        me: Caller<'_>,
-        entry: &Entry,
-        want: Want,
-        deadline: Option<Instant>,
-        mut inside: Inside<'a>,
-    ) -> Result<Taken, NotTaken> {
-        let (turn, mut want) = match want {
-            Want::Write { .. } => (&self.head.writers_turn, want),
-            Want::Read { .. } => {
-                (&self.head.readers_turn, Want::Read { since: Some(self.head.phase.load(Relaxed)) })
-            }
-        };
-        loop {
-            let Some(at_most) = time_to_sleep(deadline) else {
-                // A reader may have waited for this writer alone.
-                let wakes = self.who_may_go(false);
-                drop(inside);
-                self.wake(wakes);
-                return Err(NotTaken::TimedOut);
-            };
-            self.count_waiting(entry, 1, want);
-            let seen = turn.load(SeqCst);
-            drop(inside);
-            // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
-            if me.cut.is_set() {
-                return Err(NotTaken::CutOff);
-            }
-            let slept_at = Instant::now();
-            turn.sleep(seen, Some(at_most));
-            let whole_look = slept_at.elapsed() >= LOOK_AGAIN;
-            inside = match self.enter(me, deadline) {
-                Ok(inside) => inside,
-                Err(error) => {
-                    // One that is cut off is the owner's to clear away, and its entry may be another's.
-                    let is_ours = entry.member.load(SeqCst) == me.member.number;
-                    if error == NotTaken::TimedOut && !me.cut.is_set() && is_ours {
-                        self.leave_from_outside(entry, want);
-                    }
-                    return Err(error);
-                }
-            };
-            if entry.member.load(Relaxed) == me.member.number {
-                self.count_waiting(entry, -1, want);
-            }
-            want = match want {
-                Want::Write { .. } => Want::Write { in_turn: false },
-                // Nobody came for so long, and nobody writes: the writer for whom this one waits was stopped.
-                Want::Read { .. } if whole_look && self.head.writer.load(Relaxed) == 0 => {
-                    Want::Read { since: Some(self.head.phase.load(Relaxed).wrapping_sub(1)) }
-                }
-                Want::Read { .. } => want,
-            };
-            if let Some(taken) = self.take_inside(me, entry, want)? {
-                return Ok(taken);
-            }
-        }
-    }
-
-    /// One gives up whom another keeps from coming in, who was stopped inside. It must not count as waiting any more, as nobody may read while somebody waits to
-    /// write; and who waited for it, or for the wake that it may have had, looks again.
-    #[cold]
-    fn leave_from_outside(&self, entry: &Entry, want: Want) {
-        let left = match want {
-            Want::Write { .. } => &entry.left_writers,
-            Want::Read { .. } => &entry.left_readers,
-        };
-        left.fetch_add(1, SeqCst);
-        self.head.stale.store(1, SeqCst);
-        self.wake_all();
-    }
-
-    fn wake_all(&self) {
-        for turn in [&self.head.readers_turn, &self.head.writers_turn] {
-            turn.add(1, SeqCst);
-            turn.wake(u32::MAX);
+            None => self.wait_for(me, entry, want, deadline, within),
         }
     }
 
     /// Whom what is free now is for; inside. Readers first after a writer.
-    fn who_may_go(&self, after_writer: bool) -> Wakes {
+    pub(super) fn who_may_go(&self, after_writer: bool) -> Wakes {
         let head = self.head;
         if head.writer.load(Relaxed) != 0 {
             return Wakes::default();
@@ -303,7 +257,8 @@ impl<'a> Words<'a> {
         Wakes { writer, readers }
     }
 
-    fn wake(&self, wakes: Wakes) {
+    #[inline]
+    pub(super) fn wake(&self, wakes: Wakes) {
         if wakes.readers {
             self.head.readers_turn.wake(u32::MAX);
         }
@@ -311,90 +266,8 @@ impl<'a> Words<'a> {
             self.head.writers_turn.wake(1);
         }
     }
-
-    #[inline]
-    pub(in crate::sync) fn give_back_read(&self, me: Caller<'_>) {
-        let Some(entry) = self.entries.get(me.member.entry) else { return };
-        let Ok(inside) = self.enter(me, None) else { return };
-        let readers = entry.readers.load(Relaxed);
-        if entry.member.load(Relaxed) != me.member.number || readers == 0 {
-            return;
-        }
-        entry.readers.store(readers - 1, Relaxed);
-        add(&self.head.readers, -1);
-        let wakes = self.who_may_go(false);
-        drop(inside);
-        self.wake(wakes);
-    }
-
-    #[inline]
-    pub(in crate::sync) fn give_back_write(&self, me: Caller<'_>) {
-        let Some(entry) = self.entries.get(me.member.entry) else { return };
-        let Ok(inside) = self.enter(me, None) else { return };
-        if self.head.writer.load(Relaxed) != packed(me.holder()) {
-            return;
-        }
-        entry.writing.store(0, Relaxed);
-        self.head.writer.store(0, Relaxed);
-        self.head.phase.store(self.head.phase.load(Relaxed).wrapping_add(1), Relaxed);
-        let readers_wait = self.head.waiting_readers.load(Relaxed) > 0;
-        self.head.readers_next.store(u32::from(readers_wait), Relaxed);
-        let wakes = self.who_may_go(true);
-        drop(inside);
-        self.wake(wakes);
-    }
-
-    pub(in crate::sync) fn recover(&self, dead: Member, owner: Holder) -> bool {
-        let head = self.head;
-        head.guard.recover(dead.number);
-        let Some(entry) = self.entries.get(dead.entry) else { return true };
-        if entry.member.load(Relaxed) != dead.number {
-            return true;
-        }
-        let Some(inside) = Inside::try_enter(&head.guard, owner) else { return false };
-        if entry.writing.load(Relaxed) != 0 {
-            head.abandoned.store(1, Relaxed);
-            head.phase.store(head.phase.load(Relaxed).wrapping_add(1), Relaxed);
-        }
-        for word in [&entry.writing, &entry.readers, &entry.waiting_writers, &entry.waiting_readers] {
-            word.store(0, Relaxed);
-        }
-        entry.left_writers.store(0, Relaxed);
-        entry.left_readers.store(0, Relaxed);
-        entry.member.store(0, Relaxed);
-        self.sum_up();
-        head.readers_turn.add(1, SeqCst);
-        head.writers_turn.add(1, SeqCst);
-        drop(inside);
-        head.readers_turn.wake(u32::MAX);
-        head.writers_turn.wake(u32::MAX);
-        true
-    }
-
-    pub(in crate::sync) fn nudge(&self) {
-        self.head.guard.nudge();
-        self.wake_all();
-    }
-
-    pub(in crate::sync) fn join(&self, member: Member) -> bool {
-        let Some(entry) = self.entries.get(member.entry) else { return false };
-        if entry.member.load(SeqCst) == 0 {
-            // Somebody who was cut off may have written there since it was cleared.
-            entry.left_writers.store(0, SeqCst);
-            entry.left_readers.store(0, SeqCst);
-        }
-        entry.member.compare_exchange(0, member.number, SeqCst, SeqCst).is_ok()
-    }
-
-    /// What a writer was told of a dead one, and did not look at, is told again. It still has the lock.
-    pub(in crate::sync) fn abandon_again(&self, me: Caller<'_>) {
-        let Ok(_inside) = self.enter(me, None) else { return };
-        if self.head.writer.load(Relaxed) == packed(me.holder()) {
-            self.head.abandoned.store(1, Relaxed);
-        }
-    }
 }
 
-fn packed(holder: Holder) -> u64 {
+pub(super) fn packed(holder: Holder) -> u64 {
     u64::from(holder.member) << 32 | u64::from(holder.thread)
 }
