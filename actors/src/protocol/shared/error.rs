@@ -11,7 +11,7 @@ pub enum LockError {
     /// This very thread holds it, and would wait for itself.
     #[error("this thread holds the lock already")]
     HeldByCaller,
-    /// Its owner has ended, the node on which it was created: nobody would take back what the dead hold.
+    /// Its owner has ended, the node on which it was created: nobody would take back what the dead hold. Or this node has, or the connection between the two.
     #[error("the owner of the lock has ended")]
     Disconnected,
     /// Its owner, asked for the first time by this process, did not answer within 60 s or the timeout: it is stopped or very busy. Or another process

@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::super::guard::{AtomicU32, Inside};
 use super::super::{Caller, Holder, Member};
-use super::words::{Entry, Wakes, Within, Words, add, packed};
+use super::words::{Entry, Wakes, Words, add, packed};
 
 impl<'a> Words<'a> {
     /// Makes the sums anew, inside; whom to wake.
@@ -79,21 +79,23 @@ impl<'a> Words<'a> {
     }
 
     #[inline]
-    fn enter_soon(&self, me: Caller<'_>) -> Option<Within<'a>> {
+    fn enter_soon(&self, me: Caller<'_>) -> Option<Inside<'a>> {
         let inside = Inside::enter_soon(&self.head.guard, me.holder())?;
-        Some(self.within(inside, me.holder()))
+        self.come_in(&inside);
+        Some(inside)
     }
 
     #[inline]
     pub(in crate::sync) fn give_back_read(&self, me: Caller<'_>) {
         let Some(entry) = self.entry_of(me) else { return };
-        let Some(mut within) = self.enter_soon(me) else { return self.return_read(me, entry) };
-        if entry.reading() == 0 {
-            return;
+        let Some(inside) = self.enter_soon(me) else { return self.return_read(me, entry) };
+        let mut wakes = Wakes::default();
+        if entry.reading() != 0 {
+            add(&entry.readers, -1);
+            add(&self.head.readers, -1);
+            wakes = self.who_may_go(false);
         }
-        add(&entry.readers, -1);
-        add(&self.head.readers, -1);
-        within.chosen(self.who_may_go(false));
+        self.leave(inside, me.holder(), wakes);
     }
 
     #[cold]
@@ -105,14 +107,15 @@ impl<'a> Words<'a> {
     #[inline]
     pub(in crate::sync) fn give_back_write(&self, me: Caller<'_>) {
         let Some(entry) = self.entry_of(me) else { return };
-        let Some(mut within) = self.enter_soon(me) else { return self.return_write(me, entry) };
-        if self.head.writer.load(Relaxed) != packed(me.holder()) {
-            return;
+        let Some(inside) = self.enter_soon(me) else { return self.return_write(me, entry) };
+        let mut wakes = Wakes::default();
+        if self.head.writer.load(Relaxed) == packed(me.holder()) {
+            entry.writing.store(0, Relaxed);
+            self.head.writer.store(0, Relaxed);
+            self.count_writer_out();
+            wakes = self.who_may_go(true);
         }
-        entry.writing.store(0, Relaxed);
-        self.head.writer.store(0, Relaxed);
-        self.count_writer_out();
-        within.chosen(self.who_may_go(true));
+        self.leave(inside, me.holder(), wakes);
     }
 
     #[cold]
@@ -156,7 +159,7 @@ impl<'a> Words<'a> {
             return true;
         }
         let Some(inside) = Inside::try_enter(&head.guard, owner) else { return false };
-        let within: Within<'_> = self.within(inside, owner);
+        self.come_in(&inside);
         if entry.writing.load(Relaxed) != 0 {
             head.abandoned.store(1, Relaxed);
             head.phase.store(head.phase.load(Relaxed).wrapping_add(1), Relaxed);
@@ -166,7 +169,7 @@ impl<'a> Words<'a> {
         self.sum_up();
         head.readers_turn.add(1, SeqCst);
         head.writers_turn.add(1, SeqCst);
-        drop(within);
+        self.leave(inside, owner, Wakes::default());
         head.readers_turn.wake(u32::MAX);
         head.writers_turn.wake(u32::MAX);
         true

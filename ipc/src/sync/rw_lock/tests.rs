@@ -222,9 +222,9 @@ fn who_is_cut_off_gives_back_what_it_has_and_gets_nothing_more() {
         assert!(lock.is_in_use_by(member(1)));
         assert_eq!(lock.read(caller, soon()), Err(NotTaken::CutOff));
         if writes {
-            lock.give_back_write(caller)
+            lock.give_back_write(caller);
         } else {
-            lock.give_back_read(caller)
+            lock.give_back_read(caller);
         };
         assert!(!lock.is_in_use_by(member(1)));
         assert_eq!(lock.try_write(me(2)), Ok(Some(Taken::Clean)));

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
 
+use super::super::guard::Inside;
 use super::super::lock::{NotTaken, Taken};
 use super::super::{Caller, LOOK_AGAIN, time_to_sleep};
-use super::words::{Entry, Want, Within, Words, add};
+use super::words::{Entry, Wakes, Want, Words, add};
 
 impl<'a> Words<'a> {
     /// So many more of this process wait, inside.
@@ -25,7 +26,7 @@ impl<'a> Words<'a> {
         entry: &Entry,
         want: Want,
         deadline: Option<Instant>,
-        mut within: Within<'a>,
+        mut inside: Inside<'a>,
     ) -> Result<Taken, NotTaken> {
         let (turn, mut want) = match want {
             Want::Write { .. } => (&self.head.writers_turn, want),
@@ -36,13 +37,14 @@ impl<'a> Words<'a> {
         loop {
             let Some(at_most) = time_to_sleep(deadline) else {
                 // A reader may have waited for this writer alone.
-                within.chosen(self.who_may_go(false));
+                let wakes = self.who_may_go(false);
+                self.leave(inside, me.holder(), wakes);
                 return Err(NotTaken::TimedOut);
             };
             self.count_waiting(entry, 1, want);
             // Before this one leaves: what it folds in then, given back outside meanwhile, changes the turn.
             let seen = turn.load(SeqCst);
-            drop(within);
+            self.leave(inside, me.holder(), Wakes::default());
             // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
             if me.cut.is_set() {
                 self.leave_from_outside(me, want);
@@ -51,8 +53,8 @@ impl<'a> Words<'a> {
             let slept_at = Instant::now();
             turn.sleep(seen, Some(at_most));
             let whole_look = slept_at.elapsed() >= LOOK_AGAIN;
-            within = match self.enter(me, deadline) {
-                Ok(within) => within,
+            inside = match self.enter(me, deadline) {
+                Ok(inside) => inside,
                 Err(error) => {
                     self.leave_from_outside(me, want);
                     return Err(error);
@@ -69,8 +71,10 @@ impl<'a> Words<'a> {
                 }
                 Want::Read { .. } => want,
             };
-            if let Some(taken) = self.take_inside(me, entry, want)? {
-                return Ok(taken);
+            let taken = self.take_inside(me, entry, want);
+            if taken != Ok(None) {
+                self.leave(inside, me.holder(), Wakes::default());
+                return taken.map(|taken| taken.expect("none has been seen to"));
             }
         }
     }

@@ -95,53 +95,37 @@ pub(super) fn add(to: &AtomicU32, more: i32) {
     to.store(to.load(Relaxed).wrapping_add_signed(more), Relaxed);
 }
 
-/// Being inside. Whoever leaves wakes whom it has chosen, and looks whether somebody has given back outside meanwhile.
-#[derive(Debug)]
-pub(super) struct Within<'a> {
-    words: Words<'a>,
-    me: Holder,
-    inside: Option<Inside<'a>>,
-    wakes: Wakes,
-}
-
-impl Within<'_> {
-    /// Wakes them too.
-    #[inline]
-    pub(super) fn chosen(&mut self, wakes: Wakes) {
-        self.wakes.writer |= wakes.writer;
-        self.wakes.readers |= wakes.readers;
-    }
-}
-
-impl Drop for Within<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.inside = None;
-        self.words.wake(self.wakes);
-        self.words.fold_outside(self.me);
-    }
-}
-
 impl<'a> Words<'a> {
+    /// What is to be done first by one who has come in.
     #[inline]
-    pub(super) fn within(&self, inside: Inside<'a>, me: Holder) -> Within<'a> {
-        let is_abandoned = inside.is_abandoned;
-        let mut within = Within { words: *self, me, inside: Some(inside), wakes: Wakes::default() };
+    pub(super) fn come_in(&self, inside: &Inside<'_>) {
         // Ordering: who sees that somebody has written outside sees in `sum_up` what.
-        if is_abandoned || self.head.stale.load(Relaxed) != 0 && self.head.stale.swap(0, SeqCst) != 0 {
-            within.chosen(self.fold());
+        if inside.is_abandoned || self.head.stale.load(Relaxed) != 0 && self.head.stale.swap(0, SeqCst) != 0 {
+            let wakes = self.fold();
+            self.wake(wakes);
         }
-        within
+    }
+
+    /// Leaves, wakes whom it has chosen, and looks whether somebody has given back outside meanwhile.
+    #[inline]
+    pub(super) fn leave(&self, inside: Inside<'_>, me: Holder, wakes: Wakes) {
+        drop(inside);
+        self.wake(wakes);
+        self.fold_outside(me);
     }
 
     #[inline]
-    pub(super) fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Within<'a>, NotTaken> {
-        Ok(self.within(Inside::enter(&self.head.guard, me, deadline)?, me.holder()))
+    pub(super) fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Inside<'a>, NotTaken> {
+        let inside = Inside::enter(&self.head.guard, me, deadline)?;
+        self.come_in(&inside);
+        Ok(inside)
     }
 
     #[inline]
-    fn enter_now(&self, me: Caller<'_>) -> Result<Within<'a>, NotTaken> {
-        Ok(self.within(Inside::enter_now(&self.head.guard, me)?, me.holder()))
+    fn enter_now(&self, me: Caller<'_>) -> Result<Inside<'a>, NotTaken> {
+        let inside = Inside::enter_now(&self.head.guard, me)?;
+        self.come_in(&inside);
+        Ok(inside)
     }
 
     /// Its entry; none if the owner has given that to another, or taken it back.
@@ -220,8 +204,10 @@ impl<'a> Words<'a> {
 
     pub(in crate::sync) fn try_take(&self, me: Caller<'_>, want: Want) -> Result<Option<Taken>, NotTaken> {
         let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let _within = self.enter_now(me)?;
-        self.take_inside(me, entry, want)
+        let inside = self.enter_now(me)?;
+        let taken = self.take_inside(me, entry, want);
+        self.leave(inside, me.holder(), Wakes::default());
+        taken
     }
 
     #[inline]
@@ -232,11 +218,13 @@ impl<'a> Words<'a> {
         deadline: Option<Instant>,
     ) -> Result<Taken, NotTaken> {
         let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let within = self.enter(me, deadline)?;
-        match self.take_inside(me, entry, want)? {
-            Some(taken) => Ok(taken),
-            None => self.wait_for(me, entry, want, deadline, within),
+        let inside = self.enter(me, deadline)?;
+        let taken = self.take_inside(me, entry, want);
+        if taken == Ok(None) {
+            return self.wait_for(me, entry, want, deadline, inside);
         }
+        self.leave(inside, me.holder(), Wakes::default());
+        taken.map(|taken| taken.expect("none has been seen to"))
     }
 
     /// Whom what is free now is for; inside. Readers first after a writer.
