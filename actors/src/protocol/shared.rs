@@ -9,11 +9,13 @@
 
 mod error;
 mod face;
+mod object;
 mod owner;
 mod wire;
 
 pub use self::error::{Holder, LockError};
-pub(crate) use self::face::{Attached, Face, Found, memory_object, refused};
+pub(crate) use self::face::{Attached, Face, Found, refused};
+pub(crate) use self::object::memory_object;
 pub(crate) use self::owner::{Shape, SharedOwner};
 
 /// How many nodes may use an object that keeps a line about each of them, unless its options say otherwise.
