@@ -15,6 +15,15 @@ impl Shape for SemaphoreShape {
     type Options = SemaphoreOptions;
     type Words = RobustSemaphore;
 
+    fn fault(options: &SemaphoreOptions) -> Option<String> {
+        let (permits, processes) = (RobustSemaphore::MOST, RobustSemaphore::MOST_MEMBERS);
+        let fits = options.permits <= permits && options.processes <= processes;
+        let asked = format!("{} and {}", options.permits, options.processes);
+        (!fits).then(|| {
+            format!("a semaphore has at most {permits} permits and {processes} processes, not {asked}")
+        })
+    }
+
     fn bytes(options: &SemaphoreOptions) -> Option<usize> {
         RobustSemaphore::bytes(options.processes)
     }
@@ -37,8 +46,9 @@ impl Shape for SemaphoreShape {
         words.join(member)
     }
 
-    fn recover(words: &RobustSemaphore, dead: Member, owner: Holder) -> bool {
-        words.recover(dead, owner)
+    fn recover(words: &RobustSemaphore, dead: Member, _: Holder) -> bool {
+        words.recover(dead);
+        true
     }
 
     fn nudge(words: &RobustSemaphore) {

@@ -29,6 +29,8 @@ pub(crate) struct Attached<S: Shape> {
     /// For locks that their holder may take again: how often it has. Only the thread that holds the lock is at it.
     pub(crate) depth: Depth,
     pub(crate) options: S::Options,
+    /// As in `line`, but nearer.
+    words: S::Words,
     /// What is told when the owner has ended.
     line: Arc<Line<S>>,
     /// This node is a member as long as that is there.
@@ -73,13 +75,19 @@ impl<S: Shape> Notify for Line<S> {
 impl<S: Shape> Attached<S> {
     #[inline]
     pub(crate) fn words(&self) -> &S::Words {
-        &self.line.words
+        &self.words
     }
 
     /// This thread, as the words know it.
     #[inline]
     pub(crate) fn caller(&self) -> Caller<'_> {
         Caller { member: self.member, thread: this_thread(), cut: &self.line.cut }
+    }
+
+    /// The same where it does not matter which thread it is.
+    #[inline]
+    pub(crate) fn any_thread(&self) -> Caller<'_> {
+        Caller { member: self.member, thread: 0, cut: &self.line.cut }
     }
 }
 
@@ -119,6 +127,12 @@ impl<S: Shape> Face<S> {
 
     pub(crate) fn handle(&self) -> &Handle<SharedOwner<S>> {
         &self.handle
+    }
+
+    /// The object, if this node has it and its owner is there.
+    #[inline]
+    pub(crate) fn at_hand(&self) -> Option<&Attached<S>> {
+        self.attached.get().filter(|attached| !attached.line.cut.is_set())
     }
 
     /// The object, for a verb that does not wait, or waits for ever.
@@ -184,11 +198,12 @@ impl<S: Shape> Face<S> {
         let region = runtime.memory.map(self.handle.address.node, slab, memory.as_ref(), slab_bytes)?;
         let block = Block::new(region, at, bytes).ok_or_else(wrong)?;
         let words = S::open(&options, block).ok_or_else(wrong)?;
-        let line = Arc::new(Line { words, cut: Cut::default(), shape: PhantomData });
+        let line = Arc::new(Line { words: words.clone(), cut: Cut::default(), shape: PhantomData });
         if stay.poll(&(Arc::clone(&line) as Hook)) {
             return Err(LockError::Disconnected);
         }
-        Ok(Attached { member: Member { number, entry }, depth: Depth::default(), options, line, _stay: stay })
+        let member = Member { number, entry };
+        Ok(Attached { member, depth: Depth::default(), options, words, line, _stay: stay })
     }
 
     /// Ends the object.
