@@ -51,9 +51,15 @@ mod kernel {
 
         /// Wakes up to `most` of those who sleep.
         pub(crate) fn wake(&self, most: u32) {
+            self.wake_counted(most);
+        }
+
+        /// The same; how many slept and are woken.
+        pub(crate) fn wake_counted(&self, most: u32) -> u32 {
             // The kernel takes the number as a signed one.
             let woken = futex::wake(self.lower_half(), Flags::empty(), most.min(i32::MAX as u32));
             debug_assert!(woken.is_ok(), "waking those who sleep on a mapped word: {woken:?}");
+            woken.map_or(0, |woken| u32::try_from(woken).unwrap_or(u32::MAX))
         }
 
         /// What the kernel looks at.
@@ -78,7 +84,8 @@ mod model {
     #[derive(Debug, Default)]
     pub(crate) struct Word {
         value: AtomicU64,
-        queue: Mutex<()>,
+        /// How many sleep and are not woken.
+        queue: Mutex<u32>,
         sleepers: Condvar,
     }
 
@@ -97,19 +104,27 @@ mod model {
 
         /// As the kernel does it: it looks under the lock of the queue. Time does not pass, so nothing but a wake ends it.
         pub(crate) fn sleep(&self, seen: u64, _at_most: Option<Duration>) {
-            let queue = self.queue.lock().unwrap();
+            let mut queue = self.queue.lock().unwrap();
             if self.value.load(Ordering::SeqCst) as u32 == seen as u32 {
+                *queue += 1;
                 drop(self.sleepers.wait(queue).unwrap());
             }
         }
 
         pub(crate) fn wake(&self, most: u32) {
-            let _queue = self.queue.lock().unwrap();
+            self.wake_counted(most);
+        }
+
+        pub(crate) fn wake_counted(&self, most: u32) -> u32 {
+            let mut queue = self.queue.lock().unwrap();
+            let woken = if most == 1 { (*queue).min(1) } else { *queue };
+            *queue -= woken;
             if most == 1 {
                 self.sleepers.notify_one();
             } else {
                 self.sleepers.notify_all();
             }
+            woken
         }
     }
 }

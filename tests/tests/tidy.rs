@@ -42,7 +42,7 @@ const UNSAFE: [&str; 31] = [
     "ipc/src/sync/lock.rs",
     "ipc/src/sync/model.rs",
     "ipc/src/sync/rw_lock/words.rs",
-    "ipc/src/sync/semaphore.rs",
+    "ipc/src/sync/semaphore/words.rs",
     "ipc/src/trail.rs",
     "ipc/src/turn.rs",
     "ipc/src/turn/model.rs",

@@ -18,6 +18,15 @@ impl Shape for SemaphoreShape {
     /// Permits are a number, and nobody is told whose they were: they come back with the end of the node.
     const IS_KEPT: bool = false;
 
+    fn fault(options: &SemaphoreOptions) -> Option<String> {
+        let (permits, processes) = (RobustSemaphore::MOST, RobustSemaphore::MOST_MEMBERS);
+        let fits = options.permits <= permits && options.processes <= processes;
+        let asked = format!("{} and {}", options.permits, options.processes);
+        (!fits).then(|| {
+            format!("a semaphore has at most {permits} permits and {processes} processes, not {asked}")
+        })
+    }
+
     fn bytes(options: &SemaphoreOptions) -> Option<usize> {
         RobustSemaphore::bytes(options.processes)
     }
@@ -40,8 +49,9 @@ impl Shape for SemaphoreShape {
         words.join(member)
     }
 
-    fn recover(words: &RobustSemaphore, dead: Member, owner: Holder) -> bool {
-        words.recover(dead, owner)
+    fn recover(words: &RobustSemaphore, dead: Member, _: Holder) -> bool {
+        words.recover(dead);
+        true
     }
 
     fn is_in_use(_: &RobustSemaphore, _: Member) -> bool {

@@ -13,12 +13,14 @@
 mod attached;
 mod error;
 mod face;
+mod object;
 mod owner;
 mod wire;
 
 pub(crate) use self::attached::Attached;
 pub use self::error::{Holder, LockError};
-pub(crate) use self::face::{Face, Found, memory_object};
+pub(crate) use self::face::{Face, Found};
+pub(crate) use self::object::memory_object;
 pub(crate) use self::owner::{Shape, SharedOwner};
 
 /// How many nodes may use an object that keeps a line about each of them, unless its options say otherwise.

@@ -22,7 +22,19 @@ fn gigabyte(bench: &Bench) -> (u64, u64) {
 }
 
 pub(super) fn all() -> Vec<Row> {
-    vec![lock(), lock_2(), lock_8(), semaphore(), semaphore_2(), value(), value_2(), array(), array_1g()]
+    vec![
+        lock(),
+        lock_2(),
+        lock_8(),
+        semaphore(),
+        semaphore_2(),
+        semaphore_8(),
+        value(),
+        value_2(),
+        value_8(),
+        array(),
+        array_1g(),
+    ]
 }
 
 fn lock() -> Row {
@@ -94,6 +106,22 @@ fn semaphore_2() -> Row {
     }
 }
 
+fn semaphore_8() -> Row {
+    Row {
+        name: "semaphore-8",
+        about: "the same by eight processes at once",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("Semaphore", |b| permits(b, 8, b.size(250_000, 500))),
+            limit("POSIX semaphore", |b| robust::semaphore(8, b.size(250_000, 500))),
+            limit("robust mutex", |b| robust::mutex(8, b.size(250_000, 500))),
+            peer("Python Semaphore", |b| {
+                python::run("shared.py", &["semaphore", "8", b.pick("25000", "500")])
+            }),
+        ],
+    }
+}
+
 fn value() -> Row {
     Row {
         name: "value",
@@ -116,6 +144,19 @@ fn value_2() -> Row {
             ours("under its lock", |b| counts(b, 2, b.size(1_000_000, 1_000), under_lock)),
             ours("in one step", |b| counts(b, 2, b.size(1_000_000, 1_000), in_one_step)),
             peer("Python Value", |b| python::run("shared.py", &["value", "2", b.pick("50000", "1000")])),
+        ],
+    }
+}
+
+fn value_8() -> Row {
+    Row {
+        name: "value-8",
+        about: "the same by eight processes at once",
+        unit: Unit::Time,
+        contestants: vec![
+            ours("under its lock", |b| counts(b, 8, b.size(250_000, 500), under_lock)),
+            ours("in one step", |b| counts(b, 8, b.size(250_000, 500), in_one_step)),
+            peer("Python Value", |b| python::run("shared.py", &["value", "8", b.pick("12500", "500")])),
         ],
     }
 }

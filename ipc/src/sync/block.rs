@@ -1,5 +1,6 @@
 //! A part of a region, with what lies there.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::region::Region;
@@ -13,7 +14,15 @@ pub struct Block {
     region: Arc<Region>,
     at: usize,
     len: usize,
+    /// Where in this process it begins: what is here need not be looked up in the region each time, which a lock would feel.
+    start: NonNull<u8>,
 }
+
+// SAFETY: `start` points into the mapping that `region` keeps, which may go to other threads and be used by several; only
+// atomics are made of it (`get_slice`).
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
 
 /// Types made of atomics alone.
 ///
@@ -27,7 +36,12 @@ impl Block {
     pub fn new(region: Arc<Region>, at: usize, len: usize) -> Option<Self> {
         let fits = at.checked_add(len).is_some_and(|end| end <= region.len());
         let lies = at.is_multiple_of(BLOCK_ALIGNMENT);
-        (fits && lies).then_some(Self { region, at, len })
+        if !fits || !lies {
+            return None;
+        }
+        // SAFETY: `at` is within the region, or its end.
+        let start = unsafe { region.base().byte_add(at) };
+        Some(Self { region, at, len, start })
     }
 
     /// Its length in bytes.
@@ -66,8 +80,8 @@ impl Block {
         let bytes = size_of::<T>().checked_mul(count);
         let fits = bytes.is_some_and(|bytes| at <= self.len && bytes <= self.len - at);
         assert!(fits && at.is_multiple_of(align_of::<T>()), "what is asked for lies aligned in the block");
-        // SAFETY: `self.at + self.len` is within the region, by `new`, and `at` within the block.
-        let place = unsafe { self.region.base().byte_add(self.at + at) }.cast::<T>();
+        // SAFETY: the block is within the region, by `new`, and `at` within the block.
+        let place = unsafe { self.start.byte_add(at) }.cast::<T>();
         // SAFETY: mapped as long as `self` keeps the region, whole (checked above), aligned (the region to a page, the block to 64, `at` to the
         // type), and by the promise of `Atomics` any bits are a value and others may change them.
         unsafe { std::slice::from_raw_parts(place.as_ptr(), count) }

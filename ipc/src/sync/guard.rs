@@ -1,4 +1,4 @@
-//! What semaphores and locks for readers share: a short lock around a table in which each process writes about itself.
+//! What a lock for readers and writers is changed under: a short lock around a table in which each process writes about itself.
 //!
 //! # Why a kill leaves nothing half done
 //!
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use super::lock::{Cut, Holder, LockWord, NotTaken, Taken};
 
 #[cfg(not(all(test, loom)))]
-pub(super) use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+pub(super) use std::sync::atomic::{AtomicU32, AtomicU64};
 
 #[cfg(all(test, loom))]
-pub(super) use loom::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A process among those that use a lock, and where its entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Member {
 pub struct Caller<'a> {
     /// Its process.
     pub member: Member,
-    /// Its thread.
+    /// Its thread; 0 where that does not matter.
     pub thread: u32,
     /// Its process's way to the owner.
     pub cut: &'a Cut,

@@ -1,331 +1,122 @@
 //! A semaphore: permits that processes take and give back, and that come back when one dies.
 //!
-//! Why nothing is lost when somebody is killed inside is in `guard.rs`. Here is why nobody sleeps beside a free permit:
+//! # What is true
+//!
+//! One word says how many permits are free, who the *tenant* is, and how many permits the tenant holds. The tenant is the process that
+//! used the semaphore last. What the others hold stands in their entries; what stands in the tenant's entry means nothing. So the tenant takes and gives back
+//! by one compare-and-swap of the word. It has been made or it has not: whoever is killed leaves nothing half done, and whoever is stopped keeps nobody waiting.
+//!
+//! # How another becomes the tenant
 //!
 //! ```text
-//! taker, inside                       giver, inside
-//! T1  too few: count as waiting       G1  more permits
-//! T2  seen := turn                    G2  turn += 1, if anybody counts as waiting
-//!     outside                             outside
-//! T3  sleep while turn is seen        G3  wake as many as there are permits
-//! T4  inside again: waits no more
+//! S1  claim: write into the word that it is to follow, instead of whoever else was
+//! S2  write into the tenant's entry what the word says that the tenant holds, if the word is still as claimed
+//! S3  make itself the tenant, with what stands in its own entry, and take or give back in the same step
 //! ```
 //!
-//! One comes in before the other. If the giver does, the taker finds the permits. If the taker does, the giver sees that it waits, and either
-//! T3 sees a new turn or G3 finds it asleep. Wakes may be more than needed, as one awake counts as waiting until T4. One that wants several permits may be woken when there
-//! are too few for it, and sleep again, while another would have had enough: so as long as anyone wants several, all are woken. The death of
-//! one who was woken, or was to wake, has the owner wake all.
+//! While somebody is to follow, nobody changes the counts, the tenant neither: whoever comes claims instead. Whoever claimed before finds that in S2 or S3 and begins
+//! anew. So a process that is stopped or killed between two steps keeps nobody waiting: what it claimed is claimed from it, after a few
+//! microseconds in which it could have ended. One that finds the tenant busy leaves it as much time, so that two do not take from each other after each step. What it wrote in S2 meant nothing yet. It may also let go of what it claimed, which changes nothing else.
+//!
+//! **A late S3 changes nothing.** A process writes only itself into the word as who is to follow, in one thread at a time (`Claims`). So if the word
+//! is as it claimed it, it has been so ever since it claimed: had somebody else claimed meanwhile, the word would name somebody else.
+//!
+//! **A late S2 changes nothing that counts.** Each write into an entry moves a number in it. Say that D reads the entry of X, then sees that the word is as D claimed it,
+//! stands still, and then writes. What it writes is what X held when it looked. Either X has been the tenant ever since: then what stands in its entry means
+//! nothing, and whoever ends the tenancy reads the entry after it has claimed, and writes it after this write, or before it, so that this one fails. Or the tenancy
+//! of X was ended by some Z, who claimed after D had looked. Z wrote the entry in between, the number has moved, and D's write fails. Between S2 and S3 of Z
+//! nobody else writes there, as to write one must see in the word that it is to follow, after having read the number that Z wrote. (The number has 44 bits: it
+//! comes round after more than a week of nothing but switches.)
+//!
+//! **Taking back.** The owner, which claims by a number of its own, makes the dead process the tenant, writes into its entry that it holds none, and in one step adds
+//! what it held to the free ones and makes nobody the tenant. If somebody claims in between, the dead one holds what it held, in the word or in its
+//! entry, and the owner begins anew. Its entry is another's only after that.
+//!
+//! **Never too many.** Who makes new permits claims first, though it may be the tenant itself. Then nothing changes that it adds up, what is free, what the tenant
+//! holds and what stands in the others' entries; or its S3 fails. So the sum is exact, and all permits together never exceed what a count in the word can be.
+//!
+//! A process whose node has ended while it lives is taken for dead. Who claims looks after that whether its entry is still its own: if the owner takes it back later, it claims,
+//! and this one's S3 fails. And it is not the tenant any more, so its swaps fail, unless another process has got its entry and is the tenant, with the very same counts, between the load and the swap
+//! of one that stood still so long.
+//!
+//! # Why nobody sleeps beside a free permit
+//!
+//! ```text
+//! taker                                             giver
+//!     too few                                       G1  more permits, by a swap: do any wait, by the flags in the word?
+//! T1  seen := turn                                  G2  then turn += 1
+//! T2  set the flags by a swap, or see them set,     G3  wake as many as there are permits; if fewer slept, or one
+//!     in a word with too few                            wants several: clear the flags, turn += 1, wake all
+//! T3  sleep while turn is seen
+//! ```
+//!
+//! The word that T2 saw came before G1 or after it. If after, it had too few in spite of G1: others have taken what came. If before, G1 sees the flags, unless somebody has
+//! cleared them since T2; and that one changes the turn and wakes all after it. In both cases the turn changes after T1, as who sees the new turn in T1 sees in T2 what came before it. So T3 does not sleep, or
+//! is woken. Who is woken takes a permit, or finds that there are too few and begins anew. One that wants several could be woken when there are too few for it, while
+//! another would have had enough: so as long as anyone wants several, all are woken. If fewer slept than were to be woken, nobody is left, and the flags are cleared: so one that is killed
+//! while it waits costs one giver a system call, not every one.
+//!
+//! The death of one who was woken, or was to wake, has the owner wake all. If it is only stopped, sleepers look for themselves every second.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
 
-use super::block::{Atomics, Block};
-use super::guard::{AtomicI64, AtomicU32, Inside};
-use super::lock::{LockWord, NotTaken};
-use super::{Caller, Holder, Member, time_to_sleep};
-use crate::futex::Word;
+use super::block::Block;
+use super::lock::NotTaken;
+use super::{Caller, Member};
 
-/// What concerns all.
-#[repr(C, align(64))]
-#[derive(Debug, Default)]
-pub(super) struct Head {
-    guard: LockWord,
-    /// Changes when sleepers are woken.
-    turn: Word,
-    /// How many there may be at most.
-    most: AtomicI64,
-    /// How many there were at first, and what those made or used up who have died since. The owner's.
-    base: AtomicI64,
-    /// Sum: how many are free.
-    free: AtomicI64,
-    /// Sum: how many there are, free or held.
-    total: AtomicI64,
-    /// Sums of those below.
-    waiting: AtomicU32,
-    want_many: AtomicU32,
-}
+mod state;
+mod waiting;
+mod words;
 
-/// What one process writes about itself.
-#[repr(C, align(32))]
-#[derive(Debug, Default)]
-pub(super) struct Entry {
-    /// 0: nobody's.
-    member: AtomicU32,
-    /// How many of its threads wait, and how many of these for several permits.
-    waiting: AtomicU32,
-    want_many: AtomicU32,
-    /// How many permits it holds.
-    held: AtomicU32,
-    /// How many it has made, less those it used up.
-    made: AtomicI64,
-}
+use self::state::{MOST_MEMBERS, MOST_PERMITS, Number};
+use self::waiting::{give_back_at_once, take_at_once};
+pub(super) use self::words::{Claims, Entry, Head, Words};
 
-// SAFETY: atomics alone.
-#[cfg(not(all(test, loom)))]
-unsafe impl Atomics for Head {}
-// SAFETY: atomics alone.
-#[cfg(not(all(test, loom)))]
-unsafe impl Atomics for Entry {}
-
-/// More permits were given back than the semaphore may have.
+/// More permits would be made than the semaphore may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyPermits;
 
-/// The words of a semaphore, wherever they lie.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Words<'a> {
-    pub(super) head: &'a Head,
-    pub(super) entries: &'a [Entry],
-}
-
-/// One write of what is true, and the sum that goes with it.
-fn add(to: &AtomicI64, more: i64) {
-    to.store(to.load(Relaxed).wrapping_add(more), Relaxed);
-}
-
-fn add_count(to: &AtomicU32, more: i32) {
-    to.store(to.load(Relaxed).wrapping_add_signed(more), Relaxed);
-}
-
-impl<'a> Words<'a> {
-    #[inline]
-    fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter(&self.head.guard, me, deadline)?;
-        self.sum_up_if(&inside);
-        Ok(inside)
-    }
-
-    #[inline]
-    fn enter_now(&self, me: Caller<'_>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter_now(&self.head.guard, me)?;
-        self.sum_up_if(&inside);
-        Ok(inside)
-    }
-
-    #[inline]
-    fn sum_up_if(&self, inside: &Inside<'_>) {
-        if inside.is_abandoned {
-            self.sum_up();
-        }
-    }
-
-    #[cold]
-    fn sum_up(&self) {
-        let made: i64 = self.entries.iter().map(|entry| entry.made.load(Relaxed)).fold(0, i64::wrapping_add);
-        let total = self.head.base.load(Relaxed).wrapping_add(made);
-        let held: i64 = self.entries.iter().map(|entry| i64::from(entry.held.load(Relaxed))).sum();
-        self.head.total.store(total, Relaxed);
-        self.head.free.store(total.wrapping_sub(held), Relaxed);
-        let waiting = self.entries.iter().map(|entry| entry.waiting.load(Relaxed)).fold(0, u32::wrapping_add);
-        let many = self.entries.iter().map(|entry| entry.want_many.load(Relaxed)).fold(0, u32::wrapping_add);
-        self.head.waiting.store(waiting, Relaxed);
-        self.head.want_many.store(many, Relaxed);
-    }
-
-    /// Takes `count` that are free, inside.
-    #[inline]
-    fn take_inside(&self, me: Caller<'_>, entry: &Entry, count: u32) -> Result<bool, NotTaken> {
-        if entry.member.load(Relaxed) != me.member.number {
-            // The owner takes this process for dead; others may have the entry by now.
-            return Err(NotTaken::CutOff);
-        }
-        if self.head.free.load(Relaxed) < i64::from(count) {
-            return Ok(false);
-        }
-        entry.held.store(entry.held.load(Relaxed).wrapping_add(count), Relaxed);
-        add(&self.head.free, -i64::from(count));
-        Ok(true)
-    }
-
-    /// So many more of this process wait, inside.
-    fn count_waiting(&self, entry: &Entry, more: i32, wants_many: bool) {
-        add_count(&entry.waiting, more);
-        add_count(&self.head.waiting, more);
-        if wants_many {
-            add_count(&entry.want_many, more);
-            add_count(&self.head.want_many, more);
-        }
-    }
-
-    pub(super) fn try_take(&self, me: Caller<'_>, count: u32) -> Result<bool, NotTaken> {
-        let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let inside = self.enter_now(me)?;
-        let taken = self.take_inside(me, entry, count);
-        drop(inside);
-        taken
-    }
-
-    #[inline]
-    pub(super) fn take(&self, me: Caller<'_>, count: u32, deadline: Option<Instant>) -> Result<(), NotTaken> {
-        let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let inside = self.enter(me, deadline)?;
-        if self.take_inside(me, entry, count)? {
-            return Ok(());
-        }
-        self.wait_for(me, entry, count, deadline, inside)
-    }
-
-    #[cold]
-    fn wait_for(
-        &self,
-        me: Caller<'_>,
-        entry: &Entry,
-        count: u32,
-        deadline: Option<Instant>,
-        mut inside: Inside<'a>,
-    ) -> Result<(), NotTaken> {
-        loop {
-            let at_most = time_to_sleep(deadline);
-            if at_most.is_some() {
-                self.count_waiting(entry, 1, count > 1); // T1
-            }
-            let seen = self.head.turn.load(SeqCst); // T2
-            drop(inside);
-            let Some(at_most) = at_most else { return Err(NotTaken::TimedOut) };
-            // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
-            if me.cut.is_set() {
-                return Err(NotTaken::CutOff);
-            }
-            self.head.turn.sleep(seen, Some(at_most)); // T3
-            // Fails only if somebody was stopped inside. Then this process counts as waiting for ever, which costs others a wake in vain;
-            // and the wake that it may have had is passed on.
-            inside = self.enter(me, deadline).inspect_err(|_| {
-                self.head.turn.add(1, SeqCst);
-                self.head.turn.wake(1);
-            })?;
-            if entry.member.load(Relaxed) == me.member.number {
-                self.count_waiting(entry, -1, count > 1); // T4
-            }
-            if self.take_inside(me, entry, count)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// How many are to be woken now that there are so many more permits; inside.
-    fn waken(&self, more: i64) -> u32 {
-        if self.head.waiting.load(Relaxed) == 0 {
-            return 0;
-        }
-        self.head.turn.add(1, Relaxed); // G2
-        if self.head.want_many.load(Relaxed) > 0 { u32::MAX } else { u32::try_from(more).unwrap_or(u32::MAX) }
-    }
-
-    fn wake(&self, most: u32) {
-        if most > 0 {
-            self.head.turn.wake(most); // G3
-        }
-    }
-
-    /// Gives back `count` that this process holds, or uses them up for good.
-    #[inline]
-    pub(super) fn give_back(&self, me: Caller<'_>, count: u32, for_good: bool) {
-        let Some(entry) = self.entries.get(me.member.entry) else { return };
-        let Ok(inside) = self.enter(me, None) else { return };
-        let held = entry.held.load(Relaxed);
-        // What the owner took back, as it took this process for dead, is not there any more.
-        if entry.member.load(Relaxed) != me.member.number || held < count {
-            return;
-        }
-        if for_good {
-            // Killed between the two, this process holds them still; they come back then, and are used up all the same.
-            add(&entry.made, -i64::from(count));
-            add(&self.head.total, -i64::from(count));
-            entry.held.store(held - count, Relaxed);
-            return;
-        }
-        entry.held.store(held - count, Relaxed);
-        add(&self.head.free, i64::from(count)); // G1
-        let most = self.waken(count.into());
-        drop(inside);
-        self.wake(most);
-    }
-
-    /// Makes `count` new ones.
-    pub(super) fn make(&self, me: Caller<'_>, count: u32) -> Result<Result<(), TooManyPermits>, NotTaken> {
-        let Some(entry) = self.entries.get(me.member.entry) else { return Err(NotTaken::CutOff) };
-        let inside = self.enter(me, None)?;
-        let room = self.head.most.load(Relaxed).saturating_sub(self.head.total.load(Relaxed));
-        if room < i64::from(count) {
-            return Ok(Err(TooManyPermits));
-        }
-        add(&entry.made, count.into());
-        add(&self.head.total, count.into());
-        add(&self.head.free, count.into()); // G1
-        let most = self.waken(count.into());
-        drop(inside);
-        self.wake(most);
-        Ok(Ok(()))
-    }
-
-    /// The owner's: takes back what a dead member held. False if somebody is inside: to be tried again.
-    pub(super) fn recover(&self, dead: Member, owner: Holder) -> bool {
-        let head = self.head;
-        head.guard.recover(dead.number);
-        let Some(entry) = self.entries.get(dead.entry) else { return true };
-        if entry.member.load(Relaxed) != dead.number {
-            return true;
-        }
-        let Some(inside) = Inside::try_enter(&head.guard, owner) else { return false };
-        add(&head.base, entry.made.load(Relaxed));
-        entry.made.store(0, Relaxed);
-        entry.held.store(0, Relaxed);
-        entry.waiting.store(0, Relaxed);
-        entry.want_many.store(0, Relaxed);
-        entry.member.store(0, Relaxed);
-        self.sum_up();
-        head.turn.add(1, SeqCst);
-        drop(inside);
-        head.turn.wake(u32::MAX);
-        true
-    }
-
-    pub(super) fn begin(&self, permits: i64, most: i64) {
-        self.head.most.store(most, Relaxed);
-        self.head.base.store(permits, Relaxed);
-        self.sum_up();
-    }
-
-    pub(super) fn join(&self, member: Member) -> bool {
-        let entry = self.entries.get(member.entry);
-        entry.is_some_and(|entry| entry.member.compare_exchange(0, member.number, SeqCst, SeqCst).is_ok())
-    }
-
-    pub(super) fn nudge(&self) {
-        self.head.guard.nudge();
-        self.head.turn.add(1, SeqCst);
-        self.head.turn.wake(u32::MAX);
-    }
-}
-
-/// A semaphore in shared memory.
+/// A semaphore in shared memory, as one process has it.
 #[derive(Clone, Debug)]
-pub struct RobustSemaphore(Block);
+pub struct RobustSemaphore {
+    block: Block,
+    #[cfg_attr(all(test, loom), allow(dead_code, reason = "a model has no regions"))]
+    claims: std::sync::Arc<Claims>,
+}
 
 #[cfg(not(all(test, loom)))]
 impl RobustSemaphore {
-    /// The most permits there can be.
-    pub const MOST: u32 = i32::MAX as u32;
+    /// The most permits there can be, free and held together.
+    pub const MOST: u32 = MOST_PERMITS;
+    /// The most processes that can use one.
+    pub const MOST_MEMBERS: usize = MOST_MEMBERS;
 
-    /// How much room one for so many processes needs, in bytes; none if that can't be counted.
+    /// How much room one for so many processes needs, in bytes; none if that are more than there can be.
     pub fn bytes(members: usize) -> Option<usize> {
-        members.checked_mul(size_of::<Entry>())?.checked_add(size_of::<Head>())
+        let entries = (members <= MOST_MEMBERS).then_some(members)?.checked_mul(size_of::<Entry>())?;
+        entries.checked_add(size_of::<Head>())
     }
 
-    /// The semaphore that lies in `block`; none if that is too short for a single process.
+    /// The semaphore that lies in `block`; none if that is too short for a single process. Each process makes one, and clones that.
     pub fn new(block: Block) -> Option<Self> {
-        (block.len() >= size_of::<Head>() + size_of::<Entry>()).then_some(Self(block))
+        let fits = block.len() >= size_of::<Head>() + size_of::<Entry>();
+        fits.then(|| Self { block, claims: std::sync::Arc::default() })
     }
 
     #[inline]
+    fn head(&self) -> &Head {
+        self.block.get(0)
+    }
+
     fn words(&self) -> Words<'_> {
-        let entries = (self.0.len() - size_of::<Head>()) / size_of::<Entry>();
-        Words { head: self.0.get(0), entries: self.0.get_slice(size_of::<Head>(), entries) }
+        let entries = (self.block.len() - size_of::<Head>()) / size_of::<Entry>();
+        let entries = self.block.get_slice(size_of::<Head>(), entries.min(MOST_MEMBERS));
+        Words { head: self.head(), entries, claims: &self.claims }
     }
 
     /// The owner's, once, in zeroed memory: so many permits at first, and at most.
     pub fn begin(&self, permits: u32, most: u32) {
-        self.words().begin(permits.into(), most.into());
+        self.words().begin(permits, most);
     }
 
     /// The owner's: gives `member` its entry; false if that is taken, or there is none of that number.
@@ -333,18 +124,25 @@ impl RobustSemaphore {
         self.words().join(member)
     }
 
-    /// The owner's: takes back all that a member held which has died. False if it must be tried again soon, as somebody is inside.
-    pub fn recover(&self, dead: Member, owner: Holder) -> bool {
-        self.words().recover(dead, owner)
+    /// The owner's: takes back all that a member held which has died. By one thread at a time.
+    pub fn recover(&self, dead: Member) {
+        self.words().recover(dead);
     }
 
-    /// Takes `count` permits at once if there are so many.
+    /// Takes `count` permits at once if there are so many. Whoever else is at it, stopped or killed, is waited for a few microseconds at most. The caller's thread
+    /// does not matter, here and below.
     ///
     /// # Errors
     ///
-    /// [`NotTaken::TimedOut`] if that can't be known, as a process was stopped while it was inside; [`NotTaken::CutOff`].
+    /// [`NotTaken::CutOff`].
+    #[inline]
     pub fn try_take(&self, me: Caller<'_>, count: u32) -> Result<bool, NotTaken> {
-        self.words().try_take(me, count)
+        let at_once =
+            Number::of_entry(me.member.entry).and_then(|number| take_at_once(self.head(), number, count));
+        match at_once {
+            Some(taken) => Ok(taken),
+            None => self.words().try_take(me, count),
+        }
     }
 
     /// Takes `count` permits at once, waiting until `deadline`; with none, for ever.
@@ -352,15 +150,19 @@ impl RobustSemaphore {
     /// # Errors
     ///
     /// [`NotTaken::TimedOut`] and [`NotTaken::CutOff`].
-    #[inline]
     pub fn take(&self, me: Caller<'_>, count: u32, deadline: Option<Instant>) -> Result<(), NotTaken> {
         self.words().take(me, count, deadline)
     }
 
-    /// Gives back `count` permits.
+    /// Gives back `count` permits. Waits for nobody, as taking.
     #[inline]
     pub fn give_back(&self, me: Caller<'_>, count: u32) {
-        self.words().give_back(me, count, false);
+        let number = Number::of_entry(me.member.entry);
+        match number.and_then(|number| give_back_at_once(self.head(), number, count)) {
+            Some(false) => {}
+            Some(true) => self.words().wake(count),
+            None => self.words().give_back(me, count, false),
+        }
     }
 
     /// Uses up `count` permits that are held: nobody gets them again.
@@ -379,14 +181,12 @@ impl RobustSemaphore {
 
     /// How many are free just now.
     pub fn free(&self) -> u32 {
-        self.words().head.free.load(Relaxed).clamp(0, Self::MOST.into()) as u32
+        self.head().state().free()
     }
 
     /// Who holds how many just now.
     pub fn holders(&self) -> Vec<(u32, u32)> {
-        let words = self.words();
-        let holds = words.entries.iter().map(|entry| (entry.member.load(Relaxed), entry.held.load(Relaxed)));
-        holds.filter(|(member, held)| *member != 0 && *held != 0).collect()
+        self.words().holders()
     }
 
     /// Wakes all who sleep, and who is about to, so that they look at their [`Cut`](super::Cut).
@@ -398,3 +198,6 @@ impl RobustSemaphore {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod model;

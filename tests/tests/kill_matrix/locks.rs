@@ -164,11 +164,7 @@ impl Subject for Semaphore {
         for _ in 0..TIMES {
             let _permit = told(self.acquire())?;
             turn.inside.write(turn.who, 1);
-            match self.try_acquire() {
-                // Of one that was stopped in the middle of counting nobody knows.
-                Ok(_) | Err(LockError::Unresponsive) => {}
-                Err(error) => told(Err(error))?,
-            }
+            drop(told(self.try_acquire())?);
             turn.inside.write(turn.who, 0);
         }
         for _ in 0..turn.random.below(FAST) {

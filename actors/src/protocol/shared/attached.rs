@@ -19,6 +19,9 @@ pub(crate) struct Attached<S: Shape> {
     /// For locks that their holder may take again: how often it has. Only the thread that holds the lock is at it.
     pub(crate) depth: Depth,
     pub(crate) options: S::Options,
+    member: Member,
+    /// As in `line`, but nearer.
+    words: S::Words,
     /// What is told when the owner has ended.
     line: Arc<Line<S>>,
     /// This node is a member as long as that is there.
@@ -90,22 +93,28 @@ impl<S: Shape> Attached<S> {
         hold: Option<Arc<OwnedFd>>,
     ) -> Result<Self, LockError> {
         let (cut, hold) = (Cut::default(), Mutex::new(hold));
-        let line = Arc::new(Line { words, member, cut, hold, shape: PhantomData });
+        let line = Arc::new(Line { words: words.clone(), member, cut, hold, shape: PhantomData });
         if stay.poll(&(Arc::clone(&line) as Hook)) {
             return Err(LockError::Disconnected);
         }
-        Ok(Self { depth: Depth::default(), options, line, _stay: stay })
+        Ok(Self { depth: Depth::default(), options, member, words, line, _stay: stay })
     }
 
     #[inline]
     pub(crate) fn words(&self) -> &S::Words {
-        &self.line.words
+        &self.words
     }
 
     /// This thread, as the words know it.
     #[inline]
     pub(crate) fn caller(&self) -> Caller<'_> {
-        Caller { member: self.line.member, thread: this_thread(), cut: &self.line.cut }
+        Caller { member: self.member, thread: this_thread(), cut: &self.line.cut }
+    }
+
+    /// The same where it does not matter which thread it is.
+    #[inline]
+    pub(crate) fn any_thread(&self) -> Caller<'_> {
+        Caller { member: self.member, thread: 0, cut: &self.line.cut }
     }
 
     #[inline]

@@ -15,7 +15,7 @@ pub enum LockError {
     #[error("the owner of the lock has ended")]
     Disconnected,
     /// Its owner, asked for the first time by this process, did not answer within 60 s or the timeout: it is stopped or very busy. Or another process
-    /// was stopped among the few instructions in which it counts permits or readers, so that nobody knows.
+    /// was stopped among the few instructions in which it counts readers, so that nobody knows.
     #[error("the owner of the lock does not answer")]
     Unresponsive,
     /// More processes use it than it was made for.
@@ -24,7 +24,8 @@ pub enum LockError {
     /// More threads wait for the condition than it was made for.
     #[error("{0} threads wait for the condition, as many as it was made for")]
     TooManyWaiters(u64),
-    /// The system refused memory, a descriptor or a mapping, for the reason given; to the process that created it, or to this one.
+    /// The system refused memory, a descriptor or a mapping, for the reason given; to the process that created it, or to this one. Or it was to be
+    /// created with more than it can have.
     #[error("{0}")]
     System(String),
 }

@@ -30,6 +30,10 @@ pub(crate) trait Shape: Send + Sync + 'static {
     /// The object, as any process has it.
     type Words: Clone + fmt::Debug + Send + Sync + 'static;
 
+    /// Why there can be none with these options.
+    fn fault(_options: &Self::Options) -> Option<String> {
+        None
+    }
     /// How much memory it needs; none if that is more than can be counted.
     fn bytes(options: &Self::Options) -> Option<usize>;
     /// How many nodes may use it.
@@ -79,6 +83,9 @@ pub(crate) struct SharedOwner<S: Shape> {
 impl<S: Shape> SharedOwner<S> {
     /// Makes the object in memory of the node of `runtime`.
     pub(crate) fn make(runtime: &Arc<Runtime>, options: S::Options) -> io::Result<Self> {
+        if let Some(reason) = S::fault(&options) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         let bytes = S::bytes(&options);
         let too_large = || {
             io::Error::new(
