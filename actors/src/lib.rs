@@ -11,6 +11,7 @@ mod call;
 mod cell;
 mod control;
 mod failure;
+mod family;
 mod fnv;
 mod group;
 mod guests;
@@ -48,11 +49,15 @@ pub use actor::{
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use failure::Failure;
+pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
 pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
-pub use process::{ChildPanic, JoinError, OutOfMemory, Process, Spawn, SpawnError};
+pub use process::{
+    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Spawn, SpawnError, processor_count,
+    processors,
+};
 pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};
 pub use protocol::barrier::{Barrier, BarrierError, BarrierOptions, BrokenBy, NoParties};
 pub use protocol::condition::{Condition, ConditionGuard, ConditionOptions};

@@ -14,11 +14,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::guests::{self, Guests, JoinFailed};
 use crate::names::{self, NameError, Object};
 use crate::peer::Reading;
-use crate::process::{Process, Spawn, SpawnError, child, worker};
+use crate::process::{Process, Spawn, SpawnError, worker};
 use crate::runtime::{Identity, Runtime};
-
-/// How long a node that ends waits until its killed children are gone.
-const REAP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +116,14 @@ impl Node {
     pub fn start() -> Result<Self, StartError> {
         door(Location::caller())?;
         let id = new_id()?;
-        let node = Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })?;
+        let node = Self::new(Identity {
+            id,
+            root: id,
+            parent: None,
+            name: "root".to_owned(),
+            parent_pid: None,
+            sole: false,
+        })?;
         *node.0.guests.lock() = Some(Guests::listen(node.runtime())?);
         Ok(node)
     }
@@ -147,7 +151,14 @@ impl Node {
             JoinFailed::Refused(reason) => JoinJobError::Refused { job: job.to_owned(), reason },
             JoinFailed::System(error) => StartError::System(error).into(),
         })?;
-        let node = Self::new(Identity { id, root, parent: None, name: "guest".to_owned(), sole: false })?;
+        let node = Self::new(Identity {
+            id,
+            root,
+            parent: None,
+            name: "guest".to_owned(),
+            parent_pid: None,
+            sole: false,
+        })?;
         node.runtime().connect(root, connection, reading);
         Ok(node)
     }
@@ -181,7 +192,14 @@ impl Node {
     pub fn start_beside(&self, name: &str) -> Result<Self, StartError> {
         let ours = self.runtime();
         let id = new_id()?;
-        let who = Identity { id, root: ours.root, parent: Some(ours.id), name: name.to_owned(), sole: false };
+        let who = Identity {
+            id,
+            root: ours.root,
+            parent: Some(ours.id),
+            name: name.to_owned(),
+            parent_pid: None,
+            sole: false,
+        };
         let node = Self::new(who)?;
         let root = if ours.id == ours.root {
             Arc::clone(ours)
@@ -264,11 +282,6 @@ impl Node {
         self.0.runtime.end_supervisors();
     }
 
-    /// Ends all children now, and waits until they are gone.
-    pub(crate) fn end_children(&self) {
-        child::end_all(&self.0.runtime.children(), REAP_WITHIN);
-    }
-
     // ---- objects ---------------------------------------------------------------------------------
 
     /// Creates an object without a name; hand it on as a value.
@@ -336,7 +349,7 @@ impl Drop for Inner {
         runtime.end_actors();
         runtime.flush_listed();
         runtime.end_loop();
-        child::end_all(&runtime.children(), REAP_WITHIN);
+        runtime.end_family();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()

@@ -13,6 +13,7 @@ use serde_bytes::ByteBuf;
 
 use super::child::ChildCell;
 use super::entry::Call;
+use super::setup::Setup;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
 use crate::parcel::Parcel;
@@ -33,16 +34,20 @@ pub(crate) struct Boot {
     pub(crate) has_root: bool,
     /// Then comes standard input, if it was given one. The rest belongs to the arguments.
     pub(crate) has_stdin: bool,
+    /// What it sets for itself.
+    pub(crate) setup: Setup,
     pub(crate) call: Call,
 }
 
 impl Boot {
-    pub(crate) fn identity(&self) -> Identity {
+    /// Who it is, as a child of the process with that number.
+    pub(crate) fn identity(&self, parent_pid: u32) -> Identity {
         Identity {
             id: self.node,
             root: self.root,
             parent: Some(self.parent),
             name: self.name.clone(),
+            parent_pid: Some(parent_pid),
             sole: true,
         }
     }
@@ -67,6 +72,7 @@ pub(crate) struct Given {
     pub(crate) departing: Departing,
     /// It hosts an actor that a supervisor of this node keeps.
     pub(crate) is_kept: bool,
+    pub(crate) setup: Setup,
 }
 
 /// Puts a child's life-line into its socket. The child is still to be started.
@@ -90,7 +96,7 @@ pub(crate) fn send_boot(
     mut call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let Given { page, stdin, departing, is_kept } = given;
+    let Given { page, stdin, departing, is_kept, setup } = given;
     let mut rights = vec![page];
     let is_root = runtime.id == runtime.root;
     if !is_root {
@@ -113,6 +119,7 @@ pub(crate) fn send_boot(
         name: cell.name().to_owned(),
         has_root: !is_root,
         has_stdin,
+        setup,
         call,
     };
     let body = encoded(&boot);
