@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use callboard_core::Slot;
 use parking_lot::Mutex;
 
+use crate::command::cell::CommandCell;
 use crate::node::Node;
 use crate::process::child::ChildCell;
 use crate::process::forward::Forwards;
@@ -14,6 +15,8 @@ use crate::runtime::Runtime;
 
 /// How long a node that ends waits until its killed children are gone.
 const REAP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the guards of killed programs have to end what is left of these; then the node does it.
+const GUARDS_WITHIN: Duration = Duration::from_secs(1);
 /// And then until what they wrote has been passed on.
 const FORWARD_WITHIN: Duration = Duration::from_secs(1);
 
@@ -21,6 +24,7 @@ const FORWARD_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Family {
     children: Mutex<HashMap<Slot, Arc<ChildCell>>>,
+    commands: Mutex<HashMap<Slot, Arc<CommandCell>>>,
     /// What they write and this process passes on.
     pub(crate) forwards: Forwards,
 }
@@ -33,6 +37,8 @@ pub struct ActiveChild {
     pub name: String,
     /// Its process id.
     pub pid: u32,
+    /// Whether it is another program, started by [`Node::command`].
+    pub is_command: bool,
 }
 
 impl Runtime {
@@ -49,15 +55,33 @@ impl Runtime {
         self.family.children.lock().values().cloned().collect()
     }
 
+    pub(crate) fn add_command(&self, command: &Arc<CommandCell>) {
+        self.family.commands.lock().insert(command.slot(), Arc::clone(command));
+    }
+
+    pub(crate) fn remove_command(&self, slot: Slot) {
+        let removed = self.family.commands.lock().remove(&slot);
+        drop(removed);
+    }
+
+    fn commands(&self) -> Vec<Arc<CommandCell>> {
+        self.family.commands.lock().values().cloned().collect()
+    }
+
     /// Kills and collects all children, and passes on what they wrote; for a node that ends. A child in an uninterruptible wait is left to
     /// the kernel.
-    pub(crate) fn end_family(&self) {
-        let children = self.children();
+    pub(crate) fn end_family(self: &Arc<Self>) {
+        let (children, commands) = (self.children(), self.commands());
         for child in &children {
             let _ = child.kill();
         }
+        for command in &commands {
+            let _ = command.kill(self);
+        }
         let deadline = Instant::now() + REAP_WITHIN;
         children.iter().for_each(|child| child.collect(deadline));
+        let deadline = Instant::now() + GUARDS_WITHIN;
+        commands.iter().for_each(|command| command.finish(self, deadline));
         self.family.forwards.wait_idle(FORWARD_WITHIN);
     }
 }
@@ -66,10 +90,15 @@ impl Node {
     /// The processes that this node has started and that have not ended, by name and then by process id: workers of its pools, and what its
     /// supervisors keep, are among them, what these have started is not.
     pub fn active_children(&self) -> Vec<ActiveChild> {
-        let children = self.runtime().children();
-        let living = children.iter().filter(|child| child.is_living());
-        let mut living: Vec<_> =
-            living.map(|child| ActiveChild { name: child.name().to_owned(), pid: child.pid() }).collect();
+        let (children, commands) = (self.runtime().children(), self.runtime().commands());
+        let children = children.iter().filter(|child| child.is_living());
+        let children = children.map(|child| (child.name(), child.pid(), false));
+        let commands = commands.iter().filter(|command| command.is_living());
+        let commands = commands.map(|command| (command.name(), command.pid(), true));
+        let mut living: Vec<_> = children
+            .chain(commands)
+            .map(|(name, pid, is_command)| ActiveChild { name: name.to_owned(), pid, is_command })
+            .collect();
         living.sort_by(|a, b| (&a.name, a.pid).cmp(&(&b.name, b.pid)));
         living
     }

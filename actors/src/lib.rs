@@ -9,6 +9,7 @@
 mod actor;
 mod call;
 mod cell;
+mod command;
 mod control;
 mod failure;
 mod family;
@@ -48,6 +49,7 @@ pub use actor::{
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
+pub use command::{Command, CommandError, CommandInput, StartCommand};
 pub use failure::Failure;
 pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};

@@ -28,13 +28,14 @@ use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::output::Output;
+pub(crate) use self::reason::ended;
 pub use self::reason::{ChildPanic, JoinError, OutOfMemory, SpawnError};
 pub use self::setup::{Limit, processor_count, processors};
 
 use self::child::ChildCell;
 pub(crate) use self::description::Describe;
 use self::description::{Description, Stream, Streams, Use, describes};
-use self::forward::{Forward, Forwards};
+use self::forward::{Forward, Forwards, To};
 use self::wire::Given;
 use crate::failure::Failure;
 use crate::hook::Poll;
@@ -132,7 +133,7 @@ impl<'a> Spawn<'a> {
         (spec.stdout, spec.stderr) = (streams.stdout, streams.stderr);
         let process = callboard_ipc::start(spec)?;
         let (life, outputs) =
-            match outputs(streams.ours, &process).and_then(|o| Ok((life.bind(process.pid())?, o))) {
+            match join_outputs(streams.ours, &process).and_then(|o| Ok((life.bind(process.pid())?, o))) {
                 Ok(ready) => ready,
                 Err(error) => {
                     process.end();
@@ -141,7 +142,16 @@ impl<'a> Spawn<'a> {
             };
         let forwards = outputs.iter().flatten().filter(|(_, usage)| *usage != Use::Capture).count();
         let cell = ChildCell::adopt(runtime, &self.name, child, process, (life, forwards))?;
-        let captured = hand_out(runtime, &cell, outputs).map_err(|error| cell.abandon(error))?;
+        let captured = hand_out(runtime, outputs, |pipe, to| {
+            let (of, its) = (Arc::downgrade(runtime), Arc::downgrade(&cell));
+            let over = move || {
+                if let (Some(runtime), Some(cell)) = (of.upgrade(), its.upgrade()) {
+                    cell.forwarded(&runtime);
+                }
+            };
+            Forwards::add(runtime, Forward::new(pipe, to, cell.name(), cell.pid(), over))
+        })
+        .map_err(|error| cell.abandon(error))?;
         let given = Given { page: end.page, stdin: self.stdin, departing, is_kept, setup };
         wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
         Ok(Process {
@@ -154,10 +164,10 @@ impl<'a> Spawn<'a> {
 }
 
 /// Each of the two streams, as far as its reader is here.
-type Outputs = [Option<(OutputPipe, Use)>; 2];
+pub(crate) type Outputs = [Option<(OutputPipe, Use)>; 2];
 
 /// Joins our ends of a process's streams with what tells of its end.
-pub(crate) fn outputs(
+pub(crate) fn join_outputs(
     ours: [Option<(OwnedFd, Use)>; 2],
     process: &callboard_ipc::Child,
 ) -> io::Result<Outputs> {
@@ -169,26 +179,18 @@ pub(crate) fn outputs(
     Ok([one(stdout)?, one(stderr)?])
 }
 
-/// Captured streams for the user, the others for the thread that passes them on.
-fn hand_out(
+/// Captured streams for the user, the others for `forward`, by which the thread gets them that passes them on.
+pub(crate) fn hand_out(
     runtime: &Arc<Runtime>,
-    cell: &Arc<ChildCell>,
     outputs: Outputs,
+    forward: impl Fn(OutputPipe, To) -> io::Result<()>,
 ) -> io::Result<[Option<Output>; 2]> {
     let mut captured = [None, None];
     for (at, output) in outputs.into_iter().enumerate() {
         match output {
             None => {}
             Some((pipe, Use::Capture)) => captured[at] = Some(Output::new(runtime, pipe)),
-            Some((pipe, Use::Forward(to))) => {
-                let (of, its) = (Arc::downgrade(runtime), Arc::downgrade(cell));
-                let over = move || {
-                    if let (Some(runtime), Some(cell)) = (of.upgrade(), its.upgrade()) {
-                        cell.forwarded(&runtime);
-                    }
-                };
-                Forwards::add(runtime, Forward::new(pipe, to, cell.name(), cell.pid(), over))?;
-            }
+            Some((pipe, Use::Forward(to))) => forward(pipe, to)?,
         }
     }
     Ok(captured)

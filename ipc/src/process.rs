@@ -14,6 +14,7 @@ mod steps;
 
 use std::io;
 
+pub(crate) use child::check_directory;
 pub use child::{Child, ChildSpec, Exit, SpawnError, StdStream, start};
 pub use code::{CodeError, CodeOffset, locate, resolve, type_hash};
 pub use executable::{EXECUTABLE_VARIABLE, executable};

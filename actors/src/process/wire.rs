@@ -14,6 +14,7 @@ use serde_bytes::ByteBuf;
 use super::child::ChildCell;
 use super::entry::Call;
 use super::setup::Setup;
+use crate::command::wire::Order;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
 use crate::parcel::Parcel;
@@ -75,11 +76,25 @@ pub(crate) struct Given {
     pub(crate) setup: Setup,
 }
 
-/// Puts a child's life-line into its socket. The child is still to be started.
-pub(crate) fn send_life_line(connection: &Connection, life: &LifeLine) -> std::io::Result<()> {
+/// What a process of this program is started for; in the hello that its parent sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Errand {
+    Boot(Box<Boot>),
+    /// It is no node, and guards another program.
+    Guard(Box<Order>),
+}
+
+/// The first frame for a process that is to be started: its life-line comes along.
+pub(crate) fn life_line_frame() -> Vec<u8> {
     let header = Header { descriptors: 1, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
     let mut frame = Vec::new();
     append_message(&mut frame, header, &[]);
+    frame
+}
+
+/// Puts a child's life-line into its socket. The child is still to be started.
+pub(crate) fn send_life_line(connection: &Connection, life: &LifeLine) -> std::io::Result<()> {
+    let frame = life_line_frame();
     match connection.send(&frame, &[life.given.as_fd()])? {
         Sent::Bytes(n) if n == frame.len() => Ok(()),
         // A fresh socket has room for more than one header.
@@ -122,7 +137,7 @@ pub(crate) fn send_boot(
         setup,
         call,
     };
-    let body = encoded(&boot);
+    let body = encoded(&Errand::Boot(Box::new(boot)));
     runtime.control.join(child);
     // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
     let peer = runtime.new_peer(child);

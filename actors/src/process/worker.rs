@@ -14,8 +14,9 @@ use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 use super::entry;
 use super::panics;
 use super::setup;
-use super::wire::{self, Boot, Report};
+use super::wire::{self, Boot, Errand, Report};
 use crate::call::CallError;
+use crate::command::guard::{self, Post};
 use crate::control::{CONTROL, Control};
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
@@ -81,7 +82,13 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     }
     let Hello { header, body, mut rights } = hello()?;
     let reading = opening.into_reading();
-    let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
+    let boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
+        Errand::Boot(boot) => *boot,
+        Errand::Guard(order) => {
+            let post = Post { socket: bootstrap.socket, parent: bootstrap.parent, life };
+            guard::run(&post, *order, rights)
+        }
+    };
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
