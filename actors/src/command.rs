@@ -175,7 +175,7 @@ impl StartCommand<'_> {
 
     /// Starts the program. `Ok` means that the kernel runs it.
     ///
-    /// Takes two to three milliseconds, since a process of ours is started to guard it, and up to a minute if somebody stops that one.
+    /// Takes some three milliseconds, in which two processes are started, since a process of ours is started to guard it, and up to a minute if somebody stops that one.
     ///
     /// # Errors
     ///
