@@ -9,8 +9,10 @@
 mod actor;
 mod call;
 mod cell;
+mod command;
 mod control;
 mod failure;
+mod family;
 mod fnv;
 mod group;
 mod guests;
@@ -49,13 +51,18 @@ pub use actor::{
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use callboard_ipc::{Lack, check};
+pub use command::{Command, CommandError, CommandInput, StartCommand};
 pub use failure::Failure;
+pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
 pub use jobs::{RunningJob, jobs};
 pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
-pub use process::{ChildPanic, JoinError, OutOfMemory, Process, Spawn, SpawnError};
+pub use process::{
+    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Spawn, SpawnError, processor_count,
+    processors,
+};
 pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};
 pub use protocol::barrier::{Barrier, BarrierError, BarrierOptions, BrokenBy, NoParties};
 pub use protocol::condition::{Condition, ConditionGuard, ConditionOptions};

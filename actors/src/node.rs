@@ -18,11 +18,8 @@ use crate::guests::{self, Guests, JoinFailed};
 use crate::jobs;
 use crate::names::{self, NameError, Object};
 use crate::peer::Reading;
-use crate::process::{Process, Spawn, SpawnError, child, worker};
+use crate::process::{Process, Spawn, SpawnError, worker};
 use crate::runtime::{Identity, Runtime};
-
-/// How long a node that ends waits until its killed children are gone.
-const REAP_WITHIN: Duration = Duration::from_secs(5);
 
 /// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
 ///
@@ -108,7 +105,14 @@ impl Node {
 
     fn root(job: Option<&str>) -> Result<Self, StartError> {
         let id = new_id()?;
-        let node = Self::new(Identity { id, root: id, parent: None, name: "root".to_owned(), sole: false })?;
+        let node = Self::new(Identity {
+            id,
+            root: id,
+            parent: None,
+            name: "root".to_owned(),
+            parent_pid: None,
+            sole: false,
+        })?;
         *node.0.guests.lock() = Some(Guests::listen(node.runtime(), job)?);
         Ok(node)
     }
@@ -136,7 +140,14 @@ impl Node {
             JoinFailed::Refused(reason) => JoinJobError::Refused { job: job.to_owned(), reason },
             JoinFailed::System(error) => StartError::System(error).into(),
         })?;
-        let node = Self::new(Identity { id, root, parent: None, name: "guest".to_owned(), sole: false })?;
+        let node = Self::new(Identity {
+            id,
+            root,
+            parent: None,
+            name: "guest".to_owned(),
+            parent_pid: None,
+            sole: false,
+        })?;
         node.runtime().connect(root, connection, reading);
         Ok(node)
     }
@@ -170,7 +181,14 @@ impl Node {
     pub fn start_beside(&self, name: &str) -> Result<Self, StartError> {
         let ours = self.runtime();
         let id = new_id()?;
-        let who = Identity { id, root: ours.root, parent: Some(ours.id), name: name.to_owned(), sole: false };
+        let who = Identity {
+            id,
+            root: ours.root,
+            parent: Some(ours.id),
+            name: name.to_owned(),
+            parent_pid: None,
+            sole: false,
+        };
         let node = Self::new(who)?;
         let root = if ours.id == ours.root {
             Arc::clone(ours)
@@ -253,11 +271,6 @@ impl Node {
         self.0.runtime.end_supervisors();
     }
 
-    /// Ends all children now, and waits until they are gone.
-    pub(crate) fn end_children(&self) {
-        child::end_all(&self.0.runtime.children(), REAP_WITHIN);
-    }
-
     // ---- objects ---------------------------------------------------------------------------------
 
     /// Creates an object without a name; hand it on as a value.
@@ -325,7 +338,7 @@ impl Drop for Inner {
         runtime.end_actors();
         runtime.flush_listed();
         runtime.end_loop();
-        child::end_all(&runtime.children(), REAP_WITHIN);
+        runtime.end_family();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()

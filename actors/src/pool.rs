@@ -119,7 +119,7 @@ impl Pool {
         let runtime = Arc::clone(node.runtime());
         let rules = options.rules(runtime.budget())?;
         let (max, tasks_a_life, terms, mode) = (rules.max, rules.tasks_a_life, options.terms, options.mode);
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let processors = crate::process::processor_count();
         if max > processors {
             runtime.warn_of_many_workers(max, processors);
         }
@@ -131,7 +131,6 @@ impl Pool {
             pool: cell.address,
             worker: 0,
             initializer,
-            processors: Vec::new(),
             memory_bytes: options.memory_bytes.filter(|_| mode == Workers::Processes),
             budget: (runtime.budget() / max).max(1),
         };
@@ -142,6 +141,7 @@ impl Pool {
             env: options.env,
             setup,
             processors: options.processors,
+            describe: options.describe,
             is_process: mode == Workers::Processes,
         });
         let lender = (mode != Workers::Processes).then(|| Lender::new(&launch));

@@ -4,29 +4,40 @@
 //! does with the call is in `process/worker.rs`, what both say to each other in `process/wire.rs`.
 
 pub(crate) mod child;
+pub(crate) mod description;
 pub(crate) mod entry;
+pub(crate) mod forward;
+mod lines;
+mod output;
 pub(crate) mod panics;
 mod reason;
 pub(crate) mod routine;
+pub(crate) mod setup;
 pub(crate) mod wire;
 pub(crate) mod worker;
 
-use std::ffi::{OsStr, OsString};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::NodeId;
-use callboard_ipc::{ChildSpec, Connection, LifeLine, StdStream};
+use callboard_ipc::{ChildSpec, Connection, LifeLine, OutputPipe};
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::output::Output;
+pub(crate) use self::reason::ended;
 pub use self::reason::{ChildPanic, JoinError, OutOfMemory, SpawnError};
+pub use self::setup::{Limit, processor_count, processors};
 
 use self::child::ChildCell;
+pub(crate) use self::description::Describe;
+use self::description::{Description, Stream, Streams, Use, describes};
+use self::forward::{Forward, Forwards, To};
 use self::wire::Given;
+use crate::failure::Failure;
 use crate::hook::Poll;
 use crate::node::Node;
 use crate::runtime::Runtime;
@@ -34,53 +45,27 @@ use crate::runtime::Runtime;
 /// A process to be started, with what it gets besides its arguments.
 ///
 /// Made by [`Node::process`]. By default the child inherits the environment, the working directory, standard
-/// output and standard error; its standard input is empty.
+/// output and standard error, limits and processors; its standard input is empty.
+///
+/// Processors, niceness and limits the child sets for itself, before the function runs. What can't be had is a
+/// [`JoinError::FailedStart`] that names it.
 #[derive(Debug)]
 #[must_use = "nothing is started before `spawn`"]
 pub struct Spawn<'a> {
     node: &'a Node,
     name: String,
-    env: Vec<(OsString, Option<OsString>)>,
-    cwd: Option<PathBuf>,
+    description: Description,
     stdin: Option<OwnedFd>,
-    stdout: StdStream,
-    stderr: StdStream,
     /// The id of its node, if it hosts an actor that a supervisor keeps.
     kept_as: Option<NodeId>,
 }
 
 impl<'a> Spawn<'a> {
     pub(crate) fn new(node: &'a Node, name: &str) -> Self {
-        Self {
-            node,
-            name: name.to_owned(),
-            env: Vec::new(),
-            cwd: None,
-            stdin: None,
-            stdout: StdStream::Inherit,
-            stderr: StdStream::Inherit,
-            kept_as: None,
-        }
+        Self { node, name: name.to_owned(), description: Description::default(), stdin: None, kept_as: None }
     }
 
-    /// Sets a variable of the child's environment.
-    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
-        self
-    }
-
-    /// Removes a variable from the child's environment.
-    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
-        self.env.push((key.as_ref().to_owned(), None));
-        self
-    }
-
-    /// Sets the child's working directory.
-    #[doc(alias = "current_dir")]
-    pub fn cwd(mut self, path: impl AsRef<Path>) -> Self {
-        self.cwd = Some(path.as_ref().to_owned());
-        self
-    }
+    describes!();
 
     /// Gives the child a standard input: a file, or the reading end of a pipe.
     pub fn stdin(mut self, from: impl Into<OwnedFd>) -> Self {
@@ -88,29 +73,23 @@ impl<'a> Spawn<'a> {
         self
     }
 
-    /// Sends the child's standard output to a file or pipe.
-    pub fn stdout(mut self, to: impl Into<OwnedFd>) -> Self {
-        self.stdout = StdStream::Fd(to.into());
-        self
-    }
-
-    /// Discards the child's standard output.
-    pub fn stdout_null(mut self) -> Self {
-        self.stdout = StdStream::Null;
-        self
-    }
-
-    /// Sends the child's standard error to a file or pipe.
-    pub fn stderr(mut self, to: impl Into<OwnedFd>) -> Self {
-        self.stderr = StdStream::Fd(to.into());
-        self
-    }
-
-    /// Discards the child's standard error. Not the line that this process writes if the child ends unexpectedly: see
-    /// [`Process`].
-    pub fn stderr_null(mut self) -> Self {
-        self.stderr = StdStream::Null;
-        self
+    /// Described by `describe` for somebody who starts it on a user's behalf, and has no face for what it writes.
+    ///
+    /// # Errors
+    ///
+    /// That its output would be captured.
+    pub(crate) fn described(self, describe: &Describe) -> Result<Self, Failure> {
+        let it = match &describe.0 {
+            Some(describe) => describe(self),
+            None => self,
+        };
+        let streams = [&it.description.stdout, &it.description.stderr];
+        if streams.iter().any(|stream| matches!(stream, Stream::Captured)) {
+            return Err(Failure::new(
+                "its output can't be captured: nobody could read it, but it can be forwarded",
+            ));
+        }
+        Ok(it)
     }
 
     /// It hosts an actor that a supervisor of this node keeps, and its node has this id.
@@ -147,18 +126,74 @@ impl<'a> Spawn<'a> {
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
         let life = LifeLine::open().map_err(SpawnError::Start)?;
         wire::send_life_line(&connection, &life).map_err(SpawnError::Start)?;
+        let Description { env, clear_env, cwd, stdout, stderr, setup } = self.description;
+        let streams = Streams::open(stdout, stderr).map_err(SpawnError::Start)?;
         let mut spec = ChildSpec::new(&self.name, end.socket);
-        spec.env = self.env;
-        spec.cwd = self.cwd;
-        spec.stdout = self.stdout;
-        spec.stderr = self.stderr;
+        (spec.env, spec.clear_env, spec.cwd) = (env, clear_env, cwd);
+        (spec.stdout, spec.stderr) = (streams.stdout, streams.stderr);
         let process = callboard_ipc::start(spec)?;
-        let life = life.bind(process.pid()).map_err(SpawnError::Start)?;
-        let cell = ChildCell::adopt(runtime, &self.name, child, process, life)?;
-        let given = Given { page: end.page, stdin: self.stdin, departing, is_kept };
+        let (life, outputs) =
+            match join_outputs(streams.ours, &process).and_then(|o| Ok((life.bind(process.pid())?, o))) {
+                Ok(ready) => ready,
+                Err(error) => {
+                    process.end();
+                    return Err(SpawnError::Start(error));
+                }
+            };
+        let forwards = outputs.iter().flatten().filter(|(_, usage)| *usage != Use::Capture).count();
+        let cell = ChildCell::adopt(runtime, &self.name, child, process, (life, forwards))?;
+        let captured = hand_out(runtime, outputs, |pipe, to| {
+            let (of, its) = (Arc::downgrade(runtime), Arc::downgrade(&cell));
+            let over = move || {
+                if let (Some(runtime), Some(cell)) = (of.upgrade(), its.upgrade()) {
+                    cell.forwarded(&runtime);
+                }
+            };
+            Forwards::add(runtime, Forward::new(pipe, to, cell.name(), cell.pid(), over))
+        })
+        .map_err(|error| cell.abandon(error))?;
+        let given = Given { page: end.page, stdin: self.stdin, departing, is_kept, setup };
         wire::send_boot(runtime, &cell, connection, given, call).map_err(|error| cell.abandon(error))?;
-        Ok(Process { runtime: Arc::clone(runtime), cell, returns: PhantomData })
+        Ok(Process {
+            runtime: Arc::clone(runtime),
+            cell,
+            captured: Mutex::new(captured),
+            returns: PhantomData,
+        })
     }
+}
+
+/// Each of the two streams, as far as its reader is here.
+pub(crate) type Outputs = [Option<(OutputPipe, Use)>; 2];
+
+/// Joins our ends of a process's streams with what tells of its end.
+pub(crate) fn join_outputs(
+    ours: [Option<(OwnedFd, Use)>; 2],
+    process: &callboard_ipc::Child,
+) -> io::Result<Outputs> {
+    let one = |ours: Option<(OwnedFd, Use)>| {
+        ours.map(|(pipe, usage)| io::Result::Ok((OutputPipe::new(pipe, process.descriptor()?), usage)))
+            .transpose()
+    };
+    let [stdout, stderr] = ours;
+    Ok([one(stdout)?, one(stderr)?])
+}
+
+/// Captured streams for the user, the others for `forward`, by which the thread gets them that passes them on.
+pub(crate) fn hand_out(
+    runtime: &Arc<Runtime>,
+    outputs: Outputs,
+    forward: impl Fn(OutputPipe, To) -> io::Result<()>,
+) -> io::Result<[Option<Output>; 2]> {
+    let mut captured = [None, None];
+    for (at, output) in outputs.into_iter().enumerate() {
+        match output {
+            None => {}
+            Some((pipe, Use::Capture)) => captured[at] = Some(Output::new(runtime, pipe)),
+            Some((pipe, Use::Forward(to))) => forward(pipe, to)?,
+        }
+    }
+    Ok(captured)
 }
 
 /// An id for the node of a process that is to be started; none if the kernel gave no random number.
@@ -178,6 +213,8 @@ pub(crate) fn new_id() -> Option<NodeId> {
 pub struct Process<R> {
     runtime: Arc<Runtime>,
     cell: Arc<ChildCell>,
+    /// Standard output and error, if they were captured, until they are asked for.
+    captured: Mutex<[Option<Output>; 2]>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -233,6 +270,17 @@ impl<R> Process<R> {
     /// The id of the child's node.
     pub fn node_id(&self) -> NodeId {
         self.cell.node_id()
+    }
+
+    /// What the child writes to its standard output, if that is [captured](Spawn::stdout_captured); once. While nobody has asked for it the
+    /// process keeps it, and when it is dropped the pipe is closed.
+    pub fn stdout(&self) -> Option<Output> {
+        self.captured.lock()[0].take()
+    }
+
+    /// What the child writes to its standard error, if that is [captured](Spawn::stderr_captured); once.
+    pub fn stderr(&self) -> Option<Output> {
+        self.captured.lock()[1].take()
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {

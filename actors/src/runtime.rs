@@ -27,8 +27,8 @@ use crate::actor::Workers;
 use crate::call::{self, Calls};
 use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
+use crate::family::Family;
 use crate::peer::{Peer, Reading};
-use crate::process::child::ChildCell;
 use crate::protocol::region::{REGIONS, RegionsCell};
 use crate::registry::{REGISTRY, RegistryCell};
 use crate::wait::Seat;
@@ -49,6 +49,8 @@ pub(crate) struct Identity {
     pub(crate) parent: Option<NodeId>,
     pub(crate) name: String,
     /// Whether this process is there for this node alone, and ends with the node's parent or root.
+    /// The process number of the parent's process, if it is another.
+    pub(crate) parent_pid: Option<u32>,
     pub(crate) sole: bool,
 }
 
@@ -69,6 +71,7 @@ pub(crate) struct Runtime {
     pub(crate) root: NodeId,
     pub(crate) parent: Option<NodeId>,
     pub(crate) name: String,
+    pub(crate) parent_pid: Option<u32>,
     sole: bool,
     pub(crate) reactor: Arc<Reactor>,
     /// The epoll that the loop thread waits on; callers wait on it too.
@@ -83,7 +86,7 @@ pub(crate) struct Runtime {
     pub(crate) control: Arc<ControlCell>,
     /// At the root only.
     registry: Option<Arc<RegistryCell>>,
-    children: Mutex<HashMap<Slot, Arc<ChildCell>>>,
+    pub(crate) family: Family,
     to_flush: Mutex<Vec<NodeId>>,
     /// Whether that list may hold something.
     any_to_flush: AtomicBool,
@@ -130,6 +133,7 @@ impl Runtime {
             root: who.root,
             parent: who.parent,
             name: who.name,
+            parent_pid: who.parent_pid,
             sole: who.sole,
             poll,
             reactor,
@@ -141,7 +145,7 @@ impl Runtime {
             faces: Mutex::default(),
             control,
             registry,
-            children: Mutex::default(),
+            family: Family::default(),
             to_flush: Mutex::default(),
             any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),
@@ -343,20 +347,5 @@ impl Runtime {
 
     pub(crate) fn registry(&self) -> Option<Arc<RegistryCell>> {
         self.registry.clone()
-    }
-
-    // ---- children --------------------------------------------------------------------------------
-
-    pub(crate) fn add_child(&self, child: &Arc<ChildCell>) {
-        self.children.lock().insert(child.slot(), Arc::clone(child));
-    }
-
-    pub(crate) fn remove_child(&self, slot: Slot) {
-        let removed = self.children.lock().remove(&slot);
-        drop(removed);
-    }
-
-    pub(crate) fn children(&self) -> Vec<Arc<ChildCell>> {
-        self.children.lock().values().cloned().collect()
     }
 }

@@ -8,13 +8,17 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::cmsg_space;
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
 };
+
+use crate::poller::timespec;
 
 /// The most descriptors that one write can carry (the kernel's SCM_MAX_FD).
 pub const DESCRIPTORS_PER_WRITE: usize = 253;
@@ -104,6 +108,34 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
         Err(Errno::AGAIN) => Ok(Sent::Full),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Writes all of `bytes`, waiting for room until `deadline`; the descriptors go with the first of them.
+///
+/// # Errors
+///
+/// `TimedOut`, else as [`send`].
+pub fn send_whole(
+    socket: BorrowedFd<'_>,
+    mut bytes: &[u8],
+    mut descriptors: &[BorrowedFd<'_>],
+    deadline: Instant,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match send(socket, bytes, descriptors)? {
+            Sent::Bytes(n) => (bytes, descriptors) = (&bytes[n..], &[]),
+            Sent::Full => {
+                let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+                let left = timespec(deadline.saturating_duration_since(Instant::now()));
+                match rustix::event::poll(&mut fds, Some(&left)) {
+                    Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn send_with(

@@ -9,12 +9,15 @@ mod connection;
 mod door;
 pub mod fd_pass;
 pub mod fence;
+mod foreign;
 mod futex;
+mod input;
 mod lane;
 mod life_line;
 mod link;
 mod listener;
 mod oom;
+mod output;
 mod pipe;
 pub mod poller;
 mod process;
@@ -34,21 +37,25 @@ pub use door::DOOR_FAILED_CODE;
 #[doc(hidden)]
 pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
-pub use life_line::{LifeLine, has_parted};
+pub use foreign::{Foreign, ForeignError, end_group, guard_foreign, let_go_of_outputs, start_foreign};
+pub use input::InputPipe;
+pub use life_line::{LifeLine, guard_own_group, has_parted};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
 pub use listener::{Accepted, Listener, Listening, connect, listeners, user_id};
+pub use output::{Got, OutputPipe, gather, output_pipe};
 pub use pipe::{RawPipe, fetch_aside, set_aside};
 pub use poller::Bell;
 pub use process::{
-    Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, SpawnError, StdStream,
-    executable, exit_now, image_id, locate, resolve, start, thread_count, type_hash,
+    Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, Resource, SpawnError,
+    StdStream, Step, executable, exit_now, image_id, locate, processors, resolve, start, thread_count,
+    type_hash,
 };
 pub use region::{Access, Region};
 pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
 pub use signals::StopSignals;
 pub use system::{
     coarse_nanos, has_room_for_a_descriptor, is_ready, memory_left, monotonic_nanos, random_u64,
-    resident_bytes, send_signal, set_stdin, use_processors, wait_readable,
+    resident_bytes, send_signal, set_stdin, wait_readable,
 };
 pub use trail::{TRAIL_BYTES, Trail};
 pub use turn::{Turn, TurnGuard};

@@ -44,21 +44,51 @@ impl LifeLine {
     ///
     /// What the kernel says.
     pub fn bind(self, pid: u32) -> io::Result<OwnedFd> {
-        let fd = self.given.as_raw_fd();
-        // Properties of the open pipe, whichever process names them.
-        for (command, value) in [(libc::F_SETOWN, pid.cast_signed()), (F_SETSIG, libc::SIGKILL)] {
-            // SAFETY: both commands take an integer and touch no memory; `fd` is open, `self.given` owns it.
-            if unsafe { libc::fcntl(fd, command, value) } == -1 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        let flags = rustix::fs::fcntl_getfl(&self.given)?;
-        rustix::fs::fcntl_setfl(
-            &self.given,
-            flags | OFlags::from_bits_retain(libc::O_ASYNC.cast_unsigned()),
-        )?;
+        set_owner(&self.given, pid.cast_signed(), libc::SIGKILL)?;
         Ok(self.held)
     }
+}
+
+/// How often the kernel signals a guarded group.
+const PASSES: usize = 3;
+
+/// For the guard of a group, whose life-line's reading end is `given` and who leads the group: at the end of the line the kernel sends SIGKILL to the group,
+/// and SIGCONT to the guard, no longer SIGKILL, so that it goes on if it is stopped and does what is left to be done. What is returned is to be kept.
+///
+/// Linux (6.18, for one) walks a group for such a signal without keeping others from forking meanwhile, unlike for one that a process sends: a child that
+/// is just coming to be may be passed over. So it walks several times; and the guard, which must have left the group by then, kills it once more.
+///
+/// # Errors
+///
+/// What the kernel says, for instance when there is no `/proc`.
+pub fn guard_own_group(given: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
+    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
+    let guard = rustix::process::getpid().as_raw_pid();
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let passes = (0..PASSES).map(|_| {
+        // Another open pipe to the kernel, with an owner of its own, and the same end. The latest comes first, and the guard last.
+        let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())?;
+        set_owner(&again, -guard, libc::SIGKILL)?;
+        Ok(again)
+    });
+    let passes = passes.collect::<io::Result<_>>()?;
+    set_owner(given, guard, libc::SIGCONT)?;
+    Ok(passes)
+}
+
+/// Has `owner`, a process or minus a group's leader, be sent `signal` when the last writer is gone.
+fn set_owner(given: &OwnedFd, owner: i32, signal: libc::c_int) -> io::Result<()> {
+    let fd = given.as_raw_fd();
+    // Properties of the open pipe, whichever process names them.
+    for (command, value) in [(libc::F_SETOWN, owner), (F_SETSIG, signal)] {
+        // SAFETY: both commands take an integer and touch no memory; `fd` is open, `given` owns it.
+        if unsafe { libc::fcntl(fd, command, value) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    let flags = rustix::fs::fcntl_getfl(given)?;
+    rustix::fs::fcntl_setfl(given, flags | OFlags::from_bits_retain(libc::O_ASYNC.cast_unsigned()))?;
+    Ok(())
 }
 
 /// Whether the parent's end is gone: it was before the child was bound, or no signal would be needed.

@@ -57,7 +57,7 @@ pub fn wait_once(poll: BorrowedFd<'_>, reactor: &Reactor, timeout: Option<Durati
     Ok(got.len())
 }
 
-fn timespec(timeout: Duration) -> Timespec {
+pub(crate) fn timespec(timeout: Duration) -> Timespec {
     let secs = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
     Timespec { tv_sec: secs, tv_nsec: i64::from(timeout.subsec_nanos()) }
 }
@@ -86,6 +86,12 @@ impl Bell {
             let _ = rustix::io::read(&self.0, &mut count);
             let _ = rustix::io::write(&self.0, &one);
         }
+    }
+
+    /// Takes the rings that were not heard, for waiters that are no epoll of edges.
+    pub fn quiet(&self) {
+        // Only that there was none can come back.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
 

@@ -10,13 +10,16 @@ mod code;
 mod executable;
 mod image;
 mod program;
+mod steps;
 
 use std::io;
 
+pub(crate) use child::check_directory;
 pub use child::{Child, ChildSpec, Exit, SpawnError, StdStream, start};
 pub use code::{CodeError, CodeOffset, locate, resolve, type_hash};
 pub use executable::{EXECUTABLE_VARIABLE, executable};
 pub use image::{ImageId, image_id};
+pub use steps::{Resource, Step, processors};
 
 /// How many threads this process has, the calling one included.
 ///

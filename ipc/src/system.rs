@@ -162,20 +162,3 @@ fn group_leaves(folder: &Path) -> Option<u64> {
     let kept: u64 = stat.lines().filter_map(of_files).sum();
     Some(most.saturating_sub(used.saturating_sub(kept)))
 }
-
-/// Holds this thread, and those it starts from now on, to some of the processors, by their numbers.
-///
-/// # Errors
-///
-/// What the kernel says, for instance that none of them is there.
-pub fn use_processors(numbers: &[usize]) -> io::Result<()> {
-    let mut set = rustix::thread::CpuSet::new();
-    for number in numbers {
-        if *number >= rustix::thread::CpuSet::MAX_CPU {
-            let text = format!("there is no processor {number}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        set.set(*number);
-    }
-    Ok(rustix::thread::sched_setaffinity(None, &set)?)
-}

@@ -32,6 +32,7 @@ examples! {
     array_sum ["--megabytes", "20"];
     barrier_lockstep [];
     supervised_tree [];
+    commands [];
     dict_counter [];
     dict_of_lists [];
     dict_results [];
@@ -53,6 +54,7 @@ examples! {
     process_tree [];
     processes_fail [];
     processes_join [];
+    processes_logs [];
     processes_names [];
     processes_sums [];
     queue_bounded [];

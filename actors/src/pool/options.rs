@@ -1,6 +1,7 @@
 //! What a pool is made of.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,9 +14,9 @@ use super::work::Terms;
 use super::worker::Worker;
 use crate::failure::Failure;
 use crate::pipeline::Workers;
-use crate::process::SpawnError;
 use crate::process::entry::check_sent;
 use crate::process::routine::{self, Routine};
+use crate::process::{Describe, Spawn, SpawnError};
 
 /// How much may wait for workers, unless it is set.
 const CAPACITY: usize = 1 << 20;
@@ -43,6 +44,7 @@ pub struct PoolOptions {
     pub(super) initializer: Option<Result<(Routine, ByteBuf), SpawnError>>,
     pub(super) env: Vec<(OsString, OsString)>,
     pub(super) processors: Vec<Vec<usize>>,
+    pub(super) describe: Describe,
     pub(super) name: Option<String>,
     capacity: Option<(usize, usize)>,
     pub(super) terms: Terms,
@@ -158,6 +160,25 @@ impl PoolOptions {
         self
     }
 
+    /// Describes the workers' processes besides: limits, niceness, streams and whatever a [`Spawn`] can be told.
+    ///
+    /// ```
+    /// use callboard::{Limit, pool::PoolOptions};
+    ///
+    /// let _ = PoolOptions::new().process(|worker| worker.limit(Limit::CoreBytes, 0).nice(5).stderr_forwarded());
+    /// ```
+    ///
+    /// A pool of threads, or an inline one, refuses it. A worker that does not get what it asks for can't begin, nor can one whose output
+    /// is captured: nobody could read that.
+    #[must_use]
+    pub fn process(
+        mut self,
+        describe: impl for<'n> Fn(Spawn<'n>) -> Spawn<'n> + Send + Sync + 'static,
+    ) -> Self {
+        self.describe = Describe(Some(Arc::new(describe)));
+        self
+    }
+
     /// Holds workers to processors, by their numbers: each worker to the next set, in turn. A worker that can't be held to its own
     /// can't begin. Not for inline pools.
     #[must_use]
@@ -215,6 +236,9 @@ impl PoolOptions {
                 wrong("no task ends within a time limit of zero")
             }
             () if self.processors.iter().any(Vec::is_empty) => wrong("a set of processors is empty"),
+            () if self.describe.0.is_some() && self.mode != Workers::Processes => {
+                wrong("its workers are no processes, and it says how processes are to be")
+            }
             () if capacity == 0 || capacity_bytes == 0 => wrong("nothing may wait: its capacity is zero"),
             () => {
                 self.terms.retries.check().map_err(|error| PoolError::Options(error.to_string()))?;

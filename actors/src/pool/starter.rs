@@ -13,7 +13,7 @@ use super::line::Line;
 use super::machine::Death;
 use super::worker::{Bench, Setup, in_process};
 use crate::node::WeakNode;
-use crate::process::JoinError;
+use crate::process::{Describe, JoinError, setup};
 use crate::runtime::Runtime;
 
 /// How a pool's workers are started.
@@ -26,6 +26,8 @@ pub(super) struct Launch {
     /// Sets of processors; workers take them in turn.
     pub(super) processors: Vec<Vec<usize>>,
     pub(super) is_process: bool,
+    /// How processes are described besides.
+    pub(super) describe: Describe,
 }
 
 /// The starting thread's life: until nobody can ask for a worker any more.
@@ -48,11 +50,12 @@ fn never_was() -> Death {
 
 impl Launch {
     pub(super) fn setup_of(&self, worker: WorkerId) -> Setup {
-        let mut setup = Setup { worker, ..self.setup.clone() };
-        if !self.processors.is_empty() {
-            setup.processors = self.processors[worker as usize % self.processors.len()].clone();
-        }
-        setup
+        Setup { worker, ..self.setup.clone() }
+    }
+
+    fn processors_of(&self, worker: WorkerId) -> Option<Vec<usize>> {
+        (!self.processors.is_empty())
+            .then(|| self.processors[worker as usize % self.processors.len()].clone())
     }
 
     fn name_of(&self, worker: WorkerId) -> String {
@@ -63,9 +66,15 @@ impl Launch {
         let Some(node) = self.node.upgrade() else {
             return cell.failed_start(&self.runtime, worker, "its node has ended");
         };
-        let mut spawn = node.process(&self.name_of(worker));
+        let mut spawn = match node.process(&self.name_of(worker)).described(&self.describe) {
+            Ok(spawn) => spawn,
+            Err(failure) => return cell.failed_start(&self.runtime, worker, &failure.to_string()),
+        };
         for (key, value) in &self.env {
             spawn = spawn.env(key, value);
+        }
+        if let Some(processors) = self.processors_of(worker) {
+            spawn = spawn.processors(processors);
         }
         let process = match spawn.spawn(in_process, self.setup_of(worker)) {
             Ok(process) => Arc::new(process),
@@ -96,17 +105,12 @@ impl Launch {
 
     fn thread(&self, cell: &Arc<PoolCell>, worker: WorkerId) {
         let setup = self.setup_of(worker);
+        let place = setup::Setup { processors: self.processors_of(worker), ..Default::default() };
         let (node, runtime, its) = (self.node.clone(), Arc::clone(&self.runtime), Arc::clone(cell));
         let started = std::thread::Builder::new().name(self.name_of(worker)).spawn(move || {
             Runtime::set_budget_of_thread(setup.budget);
-            if !setup.processors.is_empty()
-                && let Err(error) = callboard_ipc::use_processors(&setup.processors)
-            {
-                return its.failed_start(
-                    &runtime,
-                    worker,
-                    &format!("it can't be held to processors: {error}"),
-                );
+            if let Err(refused) = place.places().and_then(|steps| setup::apply(&steps)) {
+                return its.failed_start(&runtime, worker, &refused.to_string());
             }
             match begin_here(node, &runtime, &its, &setup) {
                 Ok(mut bench) => {

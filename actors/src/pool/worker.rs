@@ -75,8 +75,6 @@ pub(super) struct Setup {
     pub(super) pool: Address,
     pub(super) worker: WorkerId,
     pub(super) initializer: Option<(Routine, ByteBuf)>,
-    /// The processors it may use; none for all.
-    pub(super) processors: Vec<usize>,
     /// How much memory it may take before it is replaced.
     pub(super) memory_bytes: Option<u64>,
     /// How many workers a pool has by default that a task makes.
@@ -341,10 +339,6 @@ fn initialize(worker: &mut Worker, runtime: &Arc<Runtime>, of: Routine, args: &[
 pub(super) fn in_process(node: &Node, setup: Setup) -> Result<(), String> {
     let runtime = node.runtime();
     runtime.set_budget(setup.budget);
-    if !setup.processors.is_empty() {
-        callboard_ipc::use_processors(&setup.processors)
-            .map_err(|error| format!("it can't be held to processors {:?}: {error}", setup.processors))?;
-    }
     let Some(peer) = runtime.meet(setup.pool.node) else { return Ok(()) };
     if !peer.wait_connected(runtime, None) {
         return Ok(());

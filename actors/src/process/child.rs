@@ -12,7 +12,7 @@ use callboard_core::{NodeId, Readiness, Slot, Source, Token, Wants, decode};
 use callboard_ipc::{Child, Exit};
 use parking_lot::Mutex;
 
-use super::reason::{JoinError, OutOfMemory, SpawnError, signal_name};
+use super::reason::{self, JoinError, OutOfMemory, SpawnError};
 use super::wire::{self, Report};
 use crate::cell::{Cell, Incoming, Violation};
 use crate::control::{CONTROL, Control};
@@ -21,6 +21,9 @@ use crate::parcel::Parcel;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 use crate::scope;
+
+/// How long after a child's end its lines may take to be passed on before that is told.
+const FORWARDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A child, from its start until its end has been told.
 #[derive(Debug)]
@@ -63,22 +66,30 @@ struct State {
     /// It had begun before it ended.
     had_begun: bool,
     out_of_memory: Option<OutOfMemory>,
+    /// How many of its streams are still passed on to ours; its end is told after that.
+    forwards: usize,
+    /// When that is no longer waited for.
+    forwards_until: Option<Instant>,
 }
 
 impl State {
+    fn failure(&self) -> Option<JoinError> {
+        reason::failure(self.report.as_ref(), self.exit, self.out_of_memory, self.had_begun)
+    }
+
     fn has_ended(&self) -> bool {
-        self.exit.is_some() && self.disconnected
+        self.exit.is_some() && self.disconnected && self.forwards == 0
     }
 }
 
 impl ChildCell {
-    /// Watches a process that has just been started.
+    /// Watches a process that has just been started, whose life-line is held so, and of which so many streams are passed on.
     pub(crate) fn adopt(
         runtime: &Arc<Runtime>,
         name: &str,
         node: NodeId,
         process: Child,
-        life: OwnedFd,
+        (life, forwards): (OwnedFd, usize),
     ) -> Result<Arc<Self>, SpawnError> {
         let cell = runtime.add_cell(|slot| {
             Arc::new_cyclic(|this| Self {
@@ -89,7 +100,7 @@ impl ChildCell {
                 _life: life,
                 this: Weak::clone(this),
                 runtime: Arc::downgrade(runtime),
-                state: Mutex::default(),
+                state: Mutex::new(State { forwards, ..State::default() }),
             })
         });
         let source = Arc::clone(&cell) as Arc<dyn Source>;
@@ -134,6 +145,11 @@ impl ChildCell {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Whether the process is there, as far as it is known.
+    pub(crate) fn is_living(&self) -> bool {
+        self.state.lock().exit.is_none()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -204,6 +220,11 @@ impl ChildCell {
                         self.process.kernel_has_killed_since()
                     });
                     state.exit = Some(exit);
+                    if state.forwards > 0 {
+                        let until = Instant::now() + FORWARDED_WITHIN;
+                        state.forwards_until = Some(until);
+                        runtime.tick_at(until, self.slot);
+                    }
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -222,6 +243,29 @@ impl ChildCell {
             peer.readable(runtime);
         }
         self.announce(runtime);
+    }
+
+    /// All of one of its streams has been passed on.
+    pub(crate) fn forwarded(&self, runtime: &Arc<Runtime>) {
+        {
+            let mut state = self.state.lock();
+            state.forwards = state.forwards.saturating_sub(1);
+        }
+        self.announce(runtime);
+    }
+
+    /// Waits until the process is gone and collects it, for a node that ends: until `deadline`.
+    pub(crate) fn collect(&self, deadline: Instant) {
+        while self.is_living() {
+            match self.process.try_reap() {
+                Ok(Some(exit)) => self.state.lock().exit = Some(exit),
+                Ok(None) if Instant::now() < deadline => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let _ = callboard_ipc::wait_readable(self.process.as_fd(), Some(left));
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
     }
 
     /// Nothing more can come from it, and its names are free.
@@ -285,33 +329,6 @@ impl Poll for ChildCell {
     }
 }
 
-impl State {
-    /// Why there is no value; none if there is one.
-    fn failure(&self) -> Option<JoinError> {
-        Some(match &self.report {
-            Some(Report::Returned { unconfirmed: 0, .. }) => return None,
-            Some(Report::Returned { unconfirmed, .. }) => JoinError::Unconfirmed(*unconfirmed),
-            Some(Report::Panicked(panic)) => JoinError::Panicked(panic.clone()),
-            Some(Report::FailedStart(reason)) => JoinError::FailedStart(reason.clone()),
-            None => match self.exit {
-                Some(Exit::Signal { core_dumped, .. }) if let Some(how) = self.out_of_memory => {
-                    JoinError::OutOfMemory { how, core_dumped }
-                }
-                Some(Exit::Signal { signal, core_dumped }) => {
-                    JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
-                }
-                Some(Exit::Code(code)) if !self.had_begun => JoinError::FailedStart(format!(
-                    "it ended with exit code {code} before it came to Node::start, which must be the first thing that \
-                     main does; a test binary needs callboard::test_door!()"
-                )),
-                Some(Exit::Code(code)) => JoinError::Exited(code),
-                Some(Exit::Unknown) => JoinError::Vanished,
-                None => JoinError::TimedOut,
-            },
-        })
-    }
-}
-
 impl Cell for ChildCell {
     fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
@@ -353,8 +370,17 @@ impl Cell for ChildCell {
         }
     }
 
-    /// The grace of a `terminate` is over.
+    /// The grace of a `terminate` is over, or the time that is waited for its last lines.
     fn tick(&self, runtime: &Arc<Runtime>) {
+        let gives_up = {
+            let mut state = self.state.lock();
+            let gives_up = state.forwards > 0 && state.forwards_until.is_some_and(|at| at <= Instant::now());
+            state.forwards = if gives_up { 0 } else { state.forwards };
+            gives_up
+        };
+        if gives_up {
+            return self.announce(runtime);
+        }
         if !self.has_ended()
             && let Err(error) = self.kill()
         {
@@ -367,26 +393,6 @@ impl Source for ChildCell {
     fn ready(&self, _readiness: Readiness) {
         if let Some(runtime) = self.runtime.upgrade() {
             self.reap(&runtime);
-        }
-    }
-}
-
-/// Kills and reaps all children; for a node that ends. A child in an uninterruptible wait is left to the kernel.
-pub(crate) fn end_all(children: &[Arc<ChildCell>], patience: Duration) {
-    for child in children {
-        let _ = child.kill();
-    }
-    let deadline = Instant::now() + patience;
-    for child in children {
-        while child.state.lock().exit.is_none() {
-            match child.process.try_reap() {
-                Ok(Some(exit)) => child.state.lock().exit = Some(exit),
-                Ok(None) if Instant::now() < deadline => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let _ = callboard_ipc::wait_readable(child.process.as_fd(), Some(left));
-                }
-                Ok(None) | Err(_) => break,
-            }
         }
     }
 }

@@ -7,6 +7,7 @@ use callboard_ipc::{CodeError, Exit};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{MAX_CALL_BYTES, MAX_RIGHTS};
+use super::wire::Report;
 
 /// Why no process was started.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ const SIGKILL: i32 = 9;
 impl OutOfMemory {
     /// What is known of a child that ended so: whether it noted that memory was refused to it, whether this node has killed it, and
     /// whether the kernel has killed meanwhile, which is only asked if it matters.
-    pub(super) fn of(
+    pub(crate) fn of(
         exit: Exit,
         was_refused: bool,
         was_killed: bool,
@@ -140,6 +141,41 @@ pub enum JoinError {
     /// The value does not decode as the type asked for.
     #[error("the value that the function returned can't be read: {0}")]
     BadValue(String),
+}
+
+/// Why there is no value of a child of which so much is known; none if there is one.
+pub(super) fn failure(
+    report: Option<&Report>,
+    exit: Option<Exit>,
+    out_of_memory: Option<OutOfMemory>,
+    had_begun: bool,
+) -> Option<JoinError> {
+    Some(match report {
+        Some(Report::Returned { unconfirmed: 0, .. }) => return None,
+        Some(Report::Returned { unconfirmed, .. }) => JoinError::Unconfirmed(*unconfirmed),
+        Some(Report::Panicked(panic)) => JoinError::Panicked(panic.clone()),
+        Some(Report::FailedStart(reason)) => JoinError::FailedStart(reason.clone()),
+        None => match exit {
+            Some(Exit::Code(code)) if !had_begun => JoinError::FailedStart(format!(
+                "it ended with exit code {code} before it came to Node::start, which must be the first thing that main \
+                 does; a test binary needs callboard::test_door!()"
+            )),
+            Some(exit) => ended(exit, out_of_memory),
+            None => JoinError::TimedOut,
+        },
+    })
+}
+
+/// How a process ended that told nothing itself.
+pub(crate) fn ended(exit: Exit, out_of_memory: Option<OutOfMemory>) -> JoinError {
+    match (exit, out_of_memory) {
+        (Exit::Signal { core_dumped, .. }, Some(how)) => JoinError::OutOfMemory { how, core_dumped },
+        (Exit::Signal { signal, core_dumped }, None) => {
+            JoinError::Signalled { signal, name: signal_name(signal), core_dumped }
+        }
+        (Exit::Code(code), _) => JoinError::Exited(code),
+        (Exit::Unknown, _) => JoinError::Vanished,
+    }
 }
 
 /// The name of a signal of Linux.

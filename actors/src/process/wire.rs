@@ -13,6 +13,8 @@ use serde_bytes::ByteBuf;
 
 use super::child::ChildCell;
 use super::entry::Call;
+use super::setup::Setup;
+use crate::command::wire::Order;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
 use crate::parcel::Parcel;
@@ -33,16 +35,20 @@ pub(crate) struct Boot {
     pub(crate) has_root: bool,
     /// Then comes standard input, if it was given one. The rest belongs to the arguments.
     pub(crate) has_stdin: bool,
+    /// What it sets for itself.
+    pub(crate) setup: Setup,
     pub(crate) call: Call,
 }
 
 impl Boot {
-    pub(crate) fn identity(&self) -> Identity {
+    /// Who it is, as a child of the process with that number.
+    pub(crate) fn identity(&self, parent_pid: u32) -> Identity {
         Identity {
             id: self.node,
             root: self.root,
             parent: Some(self.parent),
             name: self.name.clone(),
+            parent_pid: Some(parent_pid),
             sole: true,
         }
     }
@@ -67,13 +73,28 @@ pub(crate) struct Given {
     pub(crate) departing: Departing,
     /// It hosts an actor that a supervisor of this node keeps.
     pub(crate) is_kept: bool,
+    pub(crate) setup: Setup,
+}
+
+/// What a process of this program is started for; in the hello that its parent sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Errand {
+    Boot(Box<Boot>),
+    /// It is no node, and guards another program.
+    Guard(Box<Order>),
+}
+
+/// The first frame for a process that is to be started: its life-line comes along.
+pub(crate) fn life_line_frame() -> Vec<u8> {
+    let header = Header { descriptors: 1, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
+    let mut frame = Vec::new();
+    append_message(&mut frame, header, &[]);
+    frame
 }
 
 /// Puts a child's life-line into its socket. The child is still to be started.
 pub(crate) fn send_life_line(connection: &Connection, life: &LifeLine) -> std::io::Result<()> {
-    let header = Header { descriptors: 1, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
-    let mut frame = Vec::new();
-    append_message(&mut frame, header, &[]);
+    let frame = life_line_frame();
     match connection.send(&frame, &[life.given.as_fd()])? {
         Sent::Bytes(n) if n == frame.len() => Ok(()),
         // A fresh socket has room for more than one header.
@@ -90,7 +111,7 @@ pub(crate) fn send_boot(
     mut call: Call,
 ) -> std::io::Result<()> {
     let child = cell.node_id();
-    let Given { page, stdin, departing, is_kept } = given;
+    let Given { page, stdin, departing, is_kept, setup } = given;
     let mut rights = vec![page];
     let is_root = runtime.id == runtime.root;
     if !is_root {
@@ -113,9 +134,10 @@ pub(crate) fn send_boot(
         name: cell.name().to_owned(),
         has_root: !is_root,
         has_stdin,
+        setup,
         call,
     };
-    let body = encoded(&boot);
+    let body = encoded(&Errand::Boot(Box::new(boot)));
     runtime.control.join(child);
     // All in place before the first byte moves: the child may end at any moment, and its cell must hear of it.
     let peer = runtime.new_peer(child);

@@ -13,8 +13,10 @@ use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 
 use super::entry;
 use super::panics;
-use super::wire::{self, Boot, Report};
+use super::setup;
+use super::wire::{self, Boot, Errand, Report};
 use crate::call::CallError;
+use crate::command::guard::{self, Post};
 use crate::control::{CONTROL, Control};
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
@@ -80,7 +82,13 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     }
     let Hello { header, body, mut rights } = hello()?;
     let reading = opening.into_reading();
-    let boot: Boot = decode(&body).map_err(|error| format!("the hello can't be read: {error}"))?;
+    let boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
+        Errand::Boot(boot) => *boot,
+        Errand::Guard(order) => {
+            let post = Post { socket: bootstrap.socket, parent: bootstrap.parent, life };
+            guard::run(&post, *order, rights)
+        }
+    };
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
@@ -97,7 +105,9 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     if boot.has_stdin {
         callboard_ipc::set_stdin(next()?).map_err(|e| format!("standard input: {e}"))?;
     }
-    let node = Node::for_child(boot.identity()).map_err(|error| error.to_string())?;
+    // Before there is another thread.
+    let placed = boot.setup.places().and_then(|steps| setup::apply(&steps));
+    let node = Node::for_child(boot.identity(bootstrap.parent_pid)).map_err(|error| error.to_string())?;
     let runtime = node.runtime();
     runtime.connect(boot.parent, to_parent, reading);
     if let Some(connection) = to_root {
@@ -107,8 +117,12 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         let watched = runtime.reactor.register(parent.as_fd(), Wants::Reading, Arc::new(ParentEnd));
         watched.map_err(|e| format!("the parent can't be watched: {e}"))?;
     }
-    if boot.image != *image_id().as_bytes() {
-        let reason = "the program was replaced by another build while it ran".to_owned();
+    let refused = if boot.image == *image_id().as_bytes() {
+        placed.and_then(|()| setup::apply(&boot.setup.limits())).err().map(|refused| refused.to_string())
+    } else {
+        Some("the program was replaced by another build while it ran".to_owned())
+    };
+    if let Some(reason) = refused {
         wire::report(runtime, boot.parent, header.slot, &Report::FailedStart(reason.clone()));
         confirm_with_parent(&node, &boot);
         return Err(reason);
@@ -134,7 +148,7 @@ fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i
     };
     // First those who would start them again.
     node.end_supervisors();
-    node.end_children();
+    node.runtime().end_family();
     wire::report(node.runtime(), boot.parent, slot, &report);
     confirm_with_parent(node, boot);
     code

@@ -43,7 +43,7 @@ impl Runtime {
         let of_thread = OF_THREAD.get();
         let share = if of_thread == 0 { self.budget.workers.load(Relaxed) } else { of_thread };
         match share {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => crate::process::processor_count(),
             share => share,
         }
     }

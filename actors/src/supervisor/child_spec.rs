@@ -15,6 +15,7 @@ use super::spec::{AutoShutdown, Plan, Restart, Settings, Shutdown, Strategy};
 use crate::actor::{Actor, Kept, StartActor};
 use crate::failure::Failure;
 use crate::node::{Node, WeakNode};
+use crate::process::{Describe, Spawn};
 
 /// Makes what a supervisor starts.
 type Make = Arc<dyn Fn(WeakNode, Told) -> Arc<dyn Kid> + Send + Sync>;
@@ -82,9 +83,45 @@ impl ChildSpec {
     where
         A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
+        Self::described(name, Describe::default(), f, args)
+    }
+
+    /// The same, with a process that `describe` describes: environment, limits, streams and whatever a [`Spawn`] can be told.
+    ///
+    /// Its output can't be captured, since nobody could read it: then it does not start. Nor does it if it does not get what it asks
+    /// for.
+    ///
+    /// ```
+    /// use callboard::{ChildSpec, Limit};
+    ///
+    /// let _ = ChildSpec::process_with("parser", |it| it.limit(Limit::OpenFiles, 64).stdout_forwarded(), |_, ()| Ok(()), ());
+    /// ```
+    pub fn process_with<A>(
+        name: impl Into<String>,
+        describe: impl for<'n> Fn(Spawn<'n>) -> Spawn<'n> + Send + Sync + 'static,
+        f: fn(&Node, A) -> Result<(), Failure>,
+        args: A,
+    ) -> Self
+    where
+        A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    {
+        Self::described(name, Describe(Some(Arc::new(describe))), f, args)
+    }
+
+    fn described<A>(
+        name: impl Into<String>,
+        describe: Describe,
+        f: fn(&Node, A) -> Result<(), Failure>,
+        args: A,
+    ) -> Self
+    where
+        A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    {
         let plan = Plan::worker(name);
         let process = plan.name.clone();
-        let make = move |node, told| ProcessKid::create(process.clone(), f, args.clone(), node, told);
+        let make = move |node, told| {
+            ProcessKid::create(process.clone(), f, args.clone(), describe.clone(), node, told)
+        };
         Self { plan, make: Arc::new(make) }
     }
 

@@ -10,7 +10,7 @@ use super::kid::{Kid, Told};
 use crate::actor::Exit;
 use crate::failure::Failure;
 use crate::node::{Node, WeakNode};
-use crate::process::Process;
+use crate::process::{Describe, Process};
 use crate::runtime::Runtime;
 use crate::tree::KidIs;
 
@@ -21,6 +21,7 @@ pub(super) struct ProcessKid<A> {
     name: String,
     f: fn(&Node, A) -> Returns,
     args: A,
+    describe: Describe,
     node: WeakNode,
     told: Told,
     me: Weak<Self>,
@@ -46,10 +47,20 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> ProcessKid
         name: String,
         f: fn(&Node, A) -> Returns,
         args: A,
+        describe: Describe,
         node: WeakNode,
         told: Told,
     ) -> Arc<dyn Kid> {
-        Arc::new_cyclic(|me| Self { name, f, args, node, told, me: Weak::clone(me), state: Mutex::default() })
+        Arc::new_cyclic(|me| Self {
+            name,
+            f,
+            args,
+            describe,
+            node,
+            told,
+            me: Weak::clone(me),
+            state: Mutex::default(),
+        })
     }
 
     fn ask(&self, attempt: u64, asked: Asked) {
@@ -82,9 +93,13 @@ impl<A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Kid for Pr
         let Some(node) = self.node.upgrade() else {
             return self.told.start_failed(attempt, Exit::Shutdown);
         };
-        let process = match node.spawn(&self.name, self.f, self.args.clone()) {
+        let started = node
+            .process(&self.name)
+            .described(&self.describe)
+            .and_then(|process| process.spawn(self.f, self.args.clone()).map_err(Failure::from));
+        let process = match started {
             Ok(process) => Arc::new(process),
-            Err(error) => return self.told.start_failed(attempt, Exit::Failed(Failure::from(error))),
+            Err(failure) => return self.told.start_failed(attempt, Exit::Failed(failure)),
         };
         process.is_watched();
         let asked = {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::command::Command;
 use crate::hook::{Hook, Poll};
 use crate::node::Node;
 use crate::process::Process;
@@ -42,6 +43,15 @@ impl<R> Sealed for Process<R> {
 
 /// Ready once the child has ended, for good: then [`join`](Process::join) returns at once.
 impl<R> Waitable for Process<R> {}
+
+impl Sealed for Command {
+    fn pollable(&self) -> Pollable {
+        Pollable::new(self.runtime(), self.end())
+    }
+}
+
+/// Ready once the program has ended, for good: then [`wait`](Command::wait) returns at once.
+impl Waitable for Command {}
 
 impl Sealed for Node {
     fn pollable(&self) -> Pollable {

@@ -135,7 +135,7 @@ pub fn start(spec: ChildSpec) -> Result<Child, SpawnError> {
 }
 
 /// The kernel would say "no such file or directory" of a missing directory and of a missing program alike.
-fn check_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(io::ErrorKind::NotADirectory.into()),
@@ -220,6 +220,21 @@ pub struct Child {
 }
 
 impl Child {
+    /// A process that is known by its descriptor, and that another may collect: then [`try_reap`](Self::try_reap) says that it is unknown how
+    /// it ended.
+    pub fn watched(pid: u32, pidfd: OwnedFd) -> Self {
+        Child { pid, pidfd, oom_kills: oom::kills() }
+    }
+
+    /// The process's descriptor, once more: readable when it has ended, also after it was reaped.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when descriptors run out.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.pidfd.try_clone()
+    }
+
     /// The process's number, for people to read; it may name another process once this one is collected.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -252,6 +267,15 @@ impl Child {
     /// `PermissionDenied` if the process has become another user.
     pub fn kill(&self) -> io::Result<()> {
         self.send(Signal::KILL)
+    }
+
+    /// Ends the process at once and collects it; for one that nobody is to have.
+    pub fn end(self) {
+        // Both can only say that it has gone already.
+        let _ = self.kill();
+        while matches!(self.try_reap(), Ok(None)) {
+            let _ = crate::wait_readable(self.pidfd.as_fd(), None);
+        }
     }
 
     /// Ends it with all processes of its process group: what it started by other means and what has not left the group.

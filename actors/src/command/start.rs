@@ -1,0 +1,115 @@
+//! Starting a program: its guard first, which then has its order.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use callboard_core::decode;
+use callboard_ipc::{Child, ChildSpec, LifeLine, StdStream, fd_pass, socket_pair};
+
+use super::CommandError;
+use super::cell::CommandCell;
+use super::wire::{self, ANSWER_WITHIN, Order, Told};
+use crate::hello::Opening;
+use crate::node::Node;
+use crate::process::description::{Description, Streams};
+use crate::process::wire::{Errand, life_line_frame};
+use crate::process::{Output, join_outputs};
+
+/// A guard that has been started, and may be told what to do.
+pub(super) struct Fresh {
+    pub(super) guard: Child,
+    pub(super) life: OwnedFd,
+    pub(super) socket: OwnedFd,
+    pub(super) opening: Opening,
+}
+
+impl Fresh {
+    fn start(name: &str, streams: &mut Streams) -> io::Result<Self> {
+        let (socket, theirs) = socket_pair()?;
+        let life = LifeLine::open()?;
+        let first = life_line_frame();
+        fd_pass::send_whole(socket.as_fd(), &first, &[life.given.as_fd()], Instant::now())?;
+        let mut spec = ChildSpec::new(name, theirs);
+        spec.stdout = std::mem::replace(&mut streams.stdout, StdStream::Null);
+        spec.stderr = std::mem::replace(&mut streams.stderr, StdStream::Null);
+        let guard = callboard_ipc::start(spec).map_err(io::Error::other)?;
+        match life.bind(guard.pid()) {
+            Ok(life) => Ok(Self { guard, life, socket, opening: Opening::new(usize::MAX) }),
+            Err(error) => {
+                guard.end();
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the order and waits until the program runs.
+    fn give(&mut self, order: &Errand, stdin: Option<&OwnedFd>) -> Result<Child, CommandError> {
+        let rights: Vec<_> = stdin.into_iter().map(AsFd::as_fd).collect();
+        let sent = wire::send(self.socket.as_fd(), order, &rights);
+        let answer = self.opening.read(self.socket.as_fd(), ANSWER_WITHIN);
+        let told = match (sent, answer) {
+            (_, Ok(Some(mut hello))) => {
+                let told =
+                    decode::<Told>(&hello.body).map_err(|error| CommandError::Guard(error.to_string()))?;
+                (told, hello.rights.pop_front())
+            }
+            (Err(error), _) => return Err(CommandError::Guard(error.to_string())),
+            (Ok(()), Ok(None)) => {
+                let text = "it ended at once; Node::start must be the first thing that main does, and a test binary \
+                            needs callboard::test_door!()";
+                return Err(CommandError::Guard(text.to_owned()));
+            }
+            (Ok(()), Err(why)) => return Err(CommandError::Guard(why)),
+        };
+        match told {
+            (Told::Started { pid }, Some(descriptor)) => Ok(Child::watched(pid, descriptor)),
+            (Told::NotStarted(error), _) => Err(error),
+            _ => Err(CommandError::Guard("it told something that makes no sense".to_owned())),
+        }
+    }
+}
+
+impl CommandCell {
+    /// Starts a guard, and has it start the program; what is captured of that.
+    pub(super) fn start(
+        node: &Node,
+        name: &str,
+        mut order: Order,
+        stdin: Option<OwnedFd>,
+        description: Description,
+    ) -> Result<(Arc<Self>, [Option<Output>; 2]), CommandError> {
+        let runtime = node.runtime();
+        let Description { env, clear_env, cwd, stdout, stderr, .. } = description;
+        order.surround(env, clear_env, cwd);
+        let failed = |error: io::Error| CommandError::Guard(error.to_string());
+        let mut streams = Streams::open(stdout, stderr).map_err(failed)?;
+        let errand = Errand::Guard(Box::new(order));
+        let mut fresh = Fresh::start(name, &mut streams).map_err(failed)?;
+        let program = match runtime.wait_elsewhere(|| fresh.give(&errand, stdin.as_ref())) {
+            Ok(program) => program,
+            Err(error) => {
+                // Whatever it has begun.
+                let _ = fresh.guard.kill_group();
+                fresh.guard.end();
+                return Err(error);
+            }
+        };
+        drop(stdin);
+        let outputs = match join_outputs(streams.ours, &program) {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                let _ = fresh.guard.kill_group();
+                fresh.guard.end();
+                return Err(failed(error));
+            }
+        };
+        let cell = Self::adopt(runtime, name, fresh, program, &outputs).map_err(failed)?;
+        let captured = cell.hand_out(runtime, outputs).map_err(|error| {
+            let _ = cell.kill(runtime);
+            failed(error)
+        })?;
+        Ok((cell, captured))
+    }
+}

@@ -1,0 +1,172 @@
+//! Other programs as children, and who is killed: nobody is left whom nobody has.
+
+use std::time::Duration;
+
+use callboard::{Command, JoinError, Node};
+use callboard_tests::{
+    LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
+};
+
+callboard::test_door!();
+
+const MARK: &str = "CALLBOARD_TEST_MARK";
+
+/// The processes that have the mark in their environment, but for those that are only to be collected.
+fn marked(mark: &str) -> Vec<u32> {
+    let wanted = format!("{MARK}={mark}").into_bytes();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        environ.split(|byte| *byte == 0).any(|variable| variable == wanted).then_some(pid)
+    });
+    processes.collect()
+}
+
+/// A field of `/proc/PID/stat`, counted from one as its manual does.
+fn stat(pid: u32, field: usize) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = text.rsplit_once(") ")?;
+    fields.split(' ').nth(field - 3)?.parse().ok()
+}
+
+fn parent_of(pid: u32) -> u32 {
+    stat(pid, 4).unwrap()
+}
+
+/// A shell with others below it: in its group, in the middle of a line, and deaf to what can be ignored.
+const BRANCHES: &str =
+    "trap '' TERM HUP INT; sleep 1000 & (sleep 1000 | sleep 1000) & echo begun; sleep 1000";
+
+/// Starts one program after the other, and leaves some.
+fn starts_programs(node: &Node, (): ()) {
+    let mut kept: Vec<Command> = Vec::new();
+    loop {
+        let command =
+            node.command("sh").args(["-c", BRANCHES]).stdout_captured().stdin_piped().spawn().unwrap();
+        if let Some(mut out) = command.stdout() {
+            out.read_line().unwrap();
+        }
+        kept.push(command);
+        if kept.len() > 3 {
+            kept.remove(0).kill().unwrap();
+        }
+        println!("one more");
+    }
+}
+
+/// > With its node killed, at any instant, no program lives on, nor what it started in its group; stopped ones neither.
+#[test]
+fn with_its_node_killed_no_program_lives_on() {
+    let node = Node::start().unwrap();
+    let mut random = Random::new();
+    for round in 0..rounds(200) {
+        let mark = format!("{}-{round}", std::process::id());
+        let parent = node.process("parent").env(MARK, &mark).stdout_captured().stderr_null();
+        let parent = parent.spawn(starts_programs, ()).unwrap();
+        let mut out = parent.stdout().unwrap();
+        if round % 4 > 0 {
+            out.read_line().unwrap();
+        }
+        pause(Duration::from_micros(random.below(8_000)));
+        if round % 4 == 3 {
+            // Any of them: programs, what they started, guards that have begun.
+            let all: Vec<_> =
+                marked(&mark).into_iter().filter_map(|pid| Some((pid, stat(pid, 5)?))).collect();
+            let in_group = |group| all.iter().filter(|(_, of)| *of == group).count();
+            let others: Vec<u32> = all
+                .iter()
+                .filter(|(pid, group)| *pid != parent.pid() && in_group(*group) > 1)
+                .map(|(pid, _)| *pid)
+                .collect();
+            for _ in 0..2 {
+                if !others.is_empty() {
+                    send_signal(others[random.below(others.len() as u64) as usize], 19);
+                }
+            }
+        }
+        send_signal(parent.pid(), 9);
+        assert!(matches!(parent.join(), Err(JoinError::Signalled { signal: 9, .. })));
+        eventually("none is left", || marked(&mark).is_empty());
+    }
+}
+
+/// > When a function returns, and when a node is dropped, its programs end, stopped ones too.
+#[test]
+fn when_its_node_ends_in_order_its_programs_end() {
+    fn leaves(node: &Node, mark: String) -> u32 {
+        let start =
+            || node.command("sh").args(["-c", BRANCHES]).env(MARK, &mark).stdout_captured().spawn().unwrap();
+        let (stopped, runs) = (start(), start());
+        [&stopped, &runs].iter().for_each(|it| _ = it.stdout().unwrap().read_line().unwrap());
+        send_signal(stopped.pid(), 19);
+        eventually("it is stopped", || stop_state(stopped.pid()) == Some('T'));
+        marked(&mark).len() as u32
+    }
+    let leaks = LeakCheck::new();
+    let node = Node::start().unwrap();
+    let mark = format!("{}-returns", std::process::id());
+    assert!(node.spawn("leaves", leaves, mark.clone()).unwrap().join().unwrap() >= 8);
+    eventually("none is left of those of the function", || marked(&mark).is_empty());
+    let mark = format!("{}-dropped", std::process::id());
+    assert!(leaves(&node, mark.clone()) >= 8);
+    let waits = node.command("sleep").arg("1000").env(MARK, &mark).spawn().unwrap();
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| waits.wait());
+        drop(node);
+        assert!(matches!(told.join().unwrap(), Err(JoinError::Signalled { signal: 9, .. })));
+    });
+    eventually("none is left of those of the node", || marked(&mark).is_empty());
+    drop(waits);
+    leaks.check();
+}
+
+/// > If the guard of a program is killed the program is, and what it started in its group; a guard that is stopped holds no kill up.
+#[test]
+fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
+    let node = Node::start().unwrap();
+    for round in 0..rounds(20) {
+        let mark = format!("{}-guard-{round}", std::process::id());
+        let command =
+            node.command("sh").args(["-c", BRANCHES]).env(MARK, &mark).stdout_captured().spawn().unwrap();
+        command.stdout().unwrap().read_line().unwrap();
+        let guard = parent_of(command.pid());
+        assert!(guard != std::process::id() && parent_of(guard) == std::process::id());
+        assert_eq!(stat(command.pid(), 5), Some(guard), "it leads the group");
+        if round % 2 == 0 {
+            send_signal(guard, 9);
+        } else {
+            send_signal(guard, 19);
+            eventually("it is stopped", || stop_state(guard) == Some('T'));
+            command.kill().unwrap();
+        }
+        assert!(matches!(command.wait(), Err(JoinError::Signalled { signal: 9, .. })));
+        eventually("none is left", || marked(&mark).is_empty());
+        assert!(!is_running(guard));
+    }
+}
+
+/// > Nor does a program live on because somebody has copies of its node's descriptors.
+#[test]
+fn copies_of_a_nodes_descriptors_keep_no_program_alive() {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    fn starts(node: &Node, (): ()) {
+        let _sleeps = node.command("sh").args(["-c", BRANCHES]).spawn().unwrap();
+        println!("it runs");
+        node.wait_stopping(PATIENCE);
+        kill_self();
+    }
+    let node = Node::start().unwrap();
+    let mark = format!("{}-copies", std::process::id());
+    let parent = node.process("parent").env(MARK, &mark).stdout_captured().stderr_null();
+    let parent = parent.spawn(starts, ()).unwrap();
+    let mut out = parent.stdout().unwrap();
+    while out.read_line().unwrap().unwrap() != "it runs" {}
+    let pidfd = pidfd_open(Pid::from_raw(parent.pid() as i32).unwrap(), PidfdFlags::empty()).unwrap();
+    let copies: Vec<_> =
+        (0..100).filter_map(|fd| pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty()).ok()).collect();
+    assert!(copies.len() > 5, "{} copies", copies.len());
+    send_signal(parent.pid(), 9);
+    eventually("none is left", || marked(&mark).is_empty());
+    drop(copies);
+    parent.join().unwrap_err();
+}
