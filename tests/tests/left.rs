@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use callboard::{
     Array, ArrayError, ArrayOptions, Condition, ConditionOptions, Event, EventOptions, Lock, LockError,
-    LockOptions, NameError, Node, Process, Queue, QueueOptions, ReentrantLock, RwLock, RwLockOptions, Value,
-    ValueOptions,
+    LockOptions, NameError, Node, Process, Queue, QueueOptions, ReentrantLock, RwLock, RwLockOptions,
+    Semaphore, SemaphoreOptions, Value, ValueOptions,
 };
 use callboard_tests::{LeakCheck, PATIENCE, Random, eventually, pause, rounds};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,33 @@ macro_rules! outlives {
         drop(theirs);
         assert_eq!(owner_takes(&ours, WITHIN), Some(false));
     }};
+}
+
+/// > A permit that is dropped after its node has left gives back none that is another's by then.
+#[test]
+fn a_permit_of_a_node_that_has_left_takes_none_from_others() {
+    let node = Node::start().unwrap();
+    let permits: Semaphore = node.create("/permits", SemaphoreOptions::bounded(1)).unwrap();
+    for is_used_up in [false, true] {
+        let left = node.start_beside("left").unwrap();
+        let late: Semaphore = left.open("/permits").unwrap();
+        let late_permit = late.acquire().unwrap();
+        marker(&left, "/marker");
+        drop(left);
+        has_been_told(&node, "/marker");
+        let next = node.start_beside("next").unwrap();
+        let theirs: Semaphore = next.open("/permits").unwrap();
+        let permit = theirs.acquire_timeout(WITHIN).unwrap().expect("it came back with the end of the node");
+        if is_used_up {
+            late_permit.use_up();
+        } else {
+            drop(late_permit);
+        }
+        assert!(permits.try_acquire().unwrap().is_none(), "it is the next one's");
+        drop(permit);
+        assert!(permits.try_acquire().unwrap().is_some());
+        drop((theirs, next));
+    }
 }
 
 /// > A guard that outlives its node is good until it is dropped: nobody else gets the lock before, and nobody is told that its holder died.

@@ -2,7 +2,7 @@
 //!
 //! The other node has the reading end, and sees its end when the last who keeps the writing one has let go, or when this process is killed, whatever has become of the
 //! connection. So it knows a process that has died from one whose node has ended, or whose connection broke, while a thread still has a guard.
-//! The peer keeps it until its end; from then on whoever is cut off with something in hand does ([`Attached`](crate::protocol::shared::Attached)).
+//! The peer keeps it until its end; so does every object of that node's to which there is a handle here ([`Attached`](crate::protocol::shared::Attached)).
 
 use std::io;
 use std::os::fd::OwnedFd;

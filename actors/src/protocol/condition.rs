@@ -33,10 +33,6 @@ impl Shape for ConditionShape {
         true
     }
 
-    fn is_in_use(words: &RobustCondition, member: Member) -> bool {
-        words.is_in_use_by(member.number)
-    }
-
     fn nudge(words: &RobustCondition) {
         words.nudge();
     }

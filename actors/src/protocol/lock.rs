@@ -35,10 +35,6 @@ impl Shape for LockShape {
         true
     }
 
-    fn is_in_use(words: &RobustLock, member: Member) -> bool {
-        words.is_held_by(member.number)
-    }
-
     fn nudge(words: &RobustLock) {
         words.nudge();
     }

@@ -35,10 +35,6 @@ impl Shape for RwLockShape {
         words.recover(dead, owner)
     }
 
-    fn is_in_use(words: &RobustRwLock, member: Member) -> bool {
-        words.is_in_use_by(member)
-    }
-
     fn nudge(words: &RobustRwLock) {
         words.nudge();
     }

@@ -54,10 +54,6 @@ impl Shape for SemaphoreShape {
         true
     }
 
-    fn is_in_use(_: &RobustSemaphore, _: Member) -> bool {
-        false
-    }
-
     fn nudge(words: &RobustSemaphore) {
         words.nudge();
     }

@@ -52,10 +52,6 @@ impl<T: Pod> Shape for ValueShape<T> {
         true
     }
 
-    fn is_in_use(words: &RobustValue, member: Member) -> bool {
-        words.lock().is_held_by(member.number)
-    }
-
     fn nudge(words: &RobustValue) {
         words.lock().nudge();
     }

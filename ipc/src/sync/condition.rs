@@ -169,13 +169,6 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Whether a process that has been cut off holds the lock or waits.
-    pub(super) fn is_in_use_by(&self, member: u32) -> bool {
-        self.head.lock.is_held_by(member)
-            // A write that adds nothing, for the reason given in `lock.rs`.
-            || self.slots.iter().any(|slot| member_of(slot.state.add(0, SeqCst)) == member)
-    }
-
     /// W3: until it is chosen, or `deadline` is over.
     fn sleep(slot: &Slot, mine: u64, cut: &Cut, deadline: Option<Instant>) -> Result<(), NotWaited> {
         loop {
@@ -324,11 +317,6 @@ impl RobustCondition {
     /// The owner's: takes back all that a member held which has died, and passes on what it was told and did not hear.
     pub fn recover(&self, dead: u32) {
         self.words().recover(dead);
-    }
-
-    /// Whether `member`, which has been cut off, holds the lock or waits; for that process itself.
-    pub fn is_in_use_by(&self, member: u32) -> bool {
-        self.words().is_in_use_by(member)
     }
 
     /// Gives the lock back, wakes those of `to_wake`, sleeps until it is notified, or until `deadline`, and takes the lock again,

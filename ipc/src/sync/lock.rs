@@ -34,19 +34,9 @@
 //!
 //! # Who is cut off from the owner and lives
 //!
-//! Its node has ended, or its connection broke. Nobody would take back what it takes from then on, so whoever has taken the lock looks whether it
-//! is cut off, and if so gives it back. What it took before it keeps, and gives back as ever: the owner takes that for a dead one's only when the
-//! process says so. It does by letting go of something which the kernel lets go of too when it is killed, and may do that once nothing is held ([`is_held_by`](LockWord::is_held_by)).
-//!
-//! ```text
-//! whoever cuts off                             taker                        holder
-//! C1  set the cut                              T1  take, by a swap          G1  give back, by a swap
-//! C2  is it held? (a write that adds nothing)  T2  is the cut set?          G2  is the cut set?
-//!     if not, let go                               then give back, and C2       then C2
-//! ```
-//!
-//! C2, T1 and G1 are writes of one word, so one comes after the other and sees what the earlier one's thread did before. If C2 comes before T1, T2 sees the
-//! cut; if after, C2 sees that it is held. If C2 comes before G1, it may find it held, and then G2 sees the cut; if after, it finds it free.
+//! Its node has ended, or its connection broke. What it has it keeps, and gives back as ever; whoever has taken the lock looks whether it
+//! is cut off, and if so gives it back and is told. The owner takes what it has for a dead one's only when no thread of that process can be at the lock any more: the
+//! process says so by letting go of something, which the kernel lets go of too when it is killed.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use std::time::Instant;
@@ -320,12 +310,6 @@ impl LockWord {
             }
         }
         self.0.wake(u32::MAX);
-    }
-
-    /// Whether `member` holds it, for that process itself when it has been cut off (C2).
-    pub fn is_held_by(&self, member: u32) -> bool {
-        let seen = self.0.add(0, SeqCst);
-        !is_free(seen) && Holder::of(seen).member == member
     }
 
     /// Whether anybody holds it. Whoever does sees, when it has given it back, what the caller did before.

@@ -105,11 +105,6 @@ impl RobustRwLock {
         self.words().take(me, Want::Read { since: None }, deadline)
     }
 
-    /// Whether `member`, which has been cut off, has the lock or waits for it; for that process itself.
-    pub fn is_in_use_by(&self, member: Member) -> bool {
-        self.words().is_in_use_by(member)
-    }
-
     /// Gives back what was taken for reading. Waits for nobody, and does so for one that is cut off too.
     #[inline]
     pub fn give_back_read(&self, me: Caller<'_>) {

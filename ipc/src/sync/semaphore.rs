@@ -35,9 +35,8 @@
 //! **Never too many.** Who makes new permits claims first, though it may be the tenant itself. Then nothing changes that it adds up, what is free, what the tenant
 //! holds and what stands in the others' entries; or its S3 fails. So the sum is exact, and all permits together never exceed what a count in the word can be.
 //!
-//! A process whose node has ended while it lives is taken for dead. Who claims looks after that whether its entry is still its own: if the owner takes it back later, it claims,
-//! and this one's S3 fails. And it is not the tenant any more, so its swaps fail, unless another process has got its entry and is the tenant, with the very same counts, between the load and the swap
-//! of one that stood still so long.
+//! From a process whose node has ended while it lives the permits are taken back. Who claims looks after that whether its entry is still its own: if the owner takes it back later, it claims,
+//! and this one's S3 fails. And it is not the tenant any more, so its swaps fail. Its entry becomes another's only when no thread of it can be here any more.
 //!
 //! # Why nobody sleeps beside a free permit
 //!

@@ -59,8 +59,6 @@ impl<T: Pod> Drop for Held<'_, T> {
                 words.stripe(number).give_back_read(me);
             }
         }
-        // Also if none was to be had.
-        self.attached.let_go();
     }
 }
 

@@ -104,10 +104,6 @@ impl<T: Pod> Shape for ArrayShape<T> {
         again == 0
     }
 
-    fn is_in_use(words: &Words, member: Member) -> bool {
-        words.stripes.iter().any(|stripe| stripe.is_in_use_by(member))
-    }
-
     fn nudge(words: &Words) {
         words.stripes.iter().for_each(RobustRwLock::nudge);
     }

@@ -342,7 +342,6 @@ impl Drop for ConditionGuard<'_> {
             self.attached.words().lock().give_back(self.attached.caller().holder());
         }
         self.attached.words().wake(&self.notified);
-        self.attached.let_go();
     }
 }
 

@@ -173,7 +173,6 @@ impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back(self.attached.caller().holder());
-        self.attached.let_go();
     }
 }
 

@@ -132,7 +132,6 @@ impl Drop for ReentrantGuard<'_> {
         self.attached.depth.set(left);
         if left == 0 {
             self.attached.words().give_back(self.attached.caller().holder());
-            self.attached.let_go();
         }
     }
 }

@@ -218,7 +218,6 @@ impl Drop for ReadGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back_read(self.attached.caller());
-        self.attached.let_go();
     }
 }
 
@@ -252,7 +251,6 @@ impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.attached.words().give_back_write(self.attached.caller());
-        self.attached.let_go();
     }
 }
 

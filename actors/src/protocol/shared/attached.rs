@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use callboard_ipc::sync::{Caller, Cut, Member, NotTaken, this_thread};
-use parking_lot::Mutex;
 
 use super::error::LockError;
 use super::owner::{Shape, SharedOwner};
@@ -15,6 +14,10 @@ use crate::hook::{Hook, Notify};
 use crate::protocol::object::Asked;
 
 /// The object itself, with this node as a member.
+///
+/// The end comes from either side: the owner's, this node's, the connection's. From then on nobody takes anything (`cut`), and whoever waits is told. But what a
+/// thread has in hand it keeps until it gives it back, and as long the owner must not give it to others, if it lives. So it is kept from that by `_hold`, which goes with this: every
+/// guard and every verb borrows it, so no thread can write to the words any more then. Or it goes with the process, by the kernel.
 pub(crate) struct Attached<S: Shape> {
     /// For locks that their holder may take again: how often it has. Only the thread that holds the lock is at it.
     pub(crate) depth: Depth,
@@ -26,6 +29,8 @@ pub(crate) struct Attached<S: Shape> {
     line: Arc<Line<S>>,
     /// This node is a member as long as that is there.
     _stay: Asked<SharedOwner<S>>,
+    /// None for an object of this very node, from which no other node takes anything once it has ended.
+    _hold: Option<Arc<OwnedFd>>,
 }
 
 /// A number that one thread at a time is at, and says so by a lock.
@@ -43,17 +48,9 @@ impl Depth {
 }
 
 /// The way to the owner; the object's words, so that whoever waits in them hears of its end.
-///
-/// The end comes from either side: the owner's, this node's, the connection's. From then on nobody takes anything (`cut`), and whoever waits is told. But what a
-/// thread has in hand it keeps until it gives it back, and as long the owner must not give it to others, if it lives. So it is kept from that by `hold`,
-/// which goes when nothing is in hand any more. That is looked for once the cut is set, and again by each thread that finds it set after it has given something back,
-/// or has not got it. `callboard_ipc::sync` says why one of these finds nothing in hand, and none too early.
 struct Line<S: Shape> {
     words: S::Words,
-    member: Member,
     cut: Cut,
-    /// None for an object of this very node, from which no other node takes anything once it has ended.
-    hold: Mutex<Option<Arc<OwnedFd>>>,
     shape: PhantomData<S>,
 }
 
@@ -63,23 +60,11 @@ impl<S: Shape> fmt::Debug for Line<S> {
     }
 }
 
-impl<S: Shape> Line<S> {
-    /// Lets go if nothing is in hand. Only for one that is cut off.
-    #[cold]
-    fn settle(&self) {
-        if !S::is_in_use(&self.words, self.member) {
-            let hold = self.hold.lock().take();
-            drop(hold);
-        }
-    }
-}
-
 /// There is no way to the owner any more: nobody waits for an answer.
 impl<S: Shape> Notify for Line<S> {
     fn notify(&self) {
         self.cut.set();
         S::nudge(&self.words);
-        self.settle();
     }
 }
 
@@ -92,12 +77,11 @@ impl<S: Shape> Attached<S> {
         stay: Asked<SharedOwner<S>>,
         hold: Option<Arc<OwnedFd>>,
     ) -> Result<Self, LockError> {
-        let (cut, hold) = (Cut::default(), Mutex::new(hold));
-        let line = Arc::new(Line { words: words.clone(), member, cut, hold, shape: PhantomData });
+        let line = Arc::new(Line { words: words.clone(), cut: Cut::default(), shape: PhantomData });
         if stay.poll(&(Arc::clone(&line) as Hook)) {
             return Err(LockError::Disconnected);
         }
-        Ok(Self { depth: Depth::default(), options, member, words, line, _stay: stay })
+        Ok(Self { depth: Depth::default(), options, member, words, line, _stay: stay, _hold: hold })
     }
 
     #[inline]
@@ -126,18 +110,9 @@ impl<S: Shape> Attached<S> {
         self.line.notify();
     }
 
-    /// To be said by whoever has given something back, or has not got what it wanted.
-    #[inline]
-    pub(crate) fn let_go(&self) {
-        if self.is_cut_off() {
-            self.line.settle();
-        }
-    }
-
     /// What a thread is told that has not got what it wanted.
     #[cold]
     pub(crate) fn refused(&self, error: NotTaken) -> LockError {
-        self.let_go();
         match error {
             NotTaken::TimedOut => LockError::Unresponsive,
             NotTaken::HeldByCaller => LockError::HeldByCaller,

@@ -50,8 +50,6 @@ pub(crate) trait Shape: Send + Sync + 'static {
     }
     /// Takes back what a member held that has ended. False: to be tried again soon.
     fn recover(words: &Self::Words, dead: Member, owner: Holder) -> bool;
-    /// Whether this process, which is cut off from the owner, has any of it in hand or waits in it; that is `member`.
-    fn is_in_use(words: &Self::Words, member: Member) -> bool;
     /// Wakes this process's threads that wait in it.
     fn nudge(words: &Self::Words);
 }
@@ -170,6 +168,10 @@ impl<S: Shape> SharedOwner<S> {
 
     /// Takes back what the dead held, as far as nobody is inside.
     fn recover(&mut self, effects: &mut Effects<Reply<S::Options>>) {
+        if self.is_closed {
+            // Nobody gets anything any more, so nothing is taken from anybody who lives.
+            return;
+        }
         // The cell is ticked when one of these has let go.
         let holds = &self.holds;
         let gone = self.left.extract_if(.., |(node, _)| !holds.is_open(*node));
@@ -222,11 +224,11 @@ impl<S: Shape> Owner for SharedOwner<S> {
         let Some(entry) = self.entries.remove(&asker) else { return };
         let Joined { number, node, .. } = self.members[entry];
         let member = Member { number, entry };
-        if S::IS_KEPT {
-            self.left.push((node, member));
-        } else {
-            self.dead.push(member);
+        if !S::IS_KEPT {
+            // All at once. Its entry is another's only when no thread of that process can take it for its own.
+            S::recover(&self.words, member, Holder { member: OWNER, thread: this_thread() });
         }
+        self.left.push((node, member));
         self.recover(effects);
     }
 

@@ -361,7 +361,6 @@ impl<T: Pod> Drop for ValueGuard<'_, T> {
             words.write(bytes_of(&self.value));
         }
         words.lock().give_back(me);
-        self.attached.let_go();
     }
 }
 

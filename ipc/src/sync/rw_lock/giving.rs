@@ -25,7 +25,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use super::super::guard::{AtomicU32, Inside};
+use super::super::guard::Inside;
 use super::super::{Caller, Holder, Member};
 use super::words::{Entry, Wakes, Words, add, packed};
 
@@ -131,24 +131,6 @@ impl<'a> Words<'a> {
         if self.entry_of(me).is_some_and(|entry| entry.writing.load(SeqCst) == me.thread) {
             self.head.abandoned.store(1, SeqCst);
         }
-    }
-
-    /// Whether that process, which has been cut off, has the lock, waits for it or is inside; for the process itself. Why it sees what it must is said in `lock.rs`:
-    /// what is written inside is seen by the guard's word, and what is written outside by writes that add nothing.
-    pub(in crate::sync) fn is_in_use_by(&self, member: Member) -> bool {
-        if self.head.guard.is_held_by(member.number) {
-            return true;
-        }
-        let Some(entry) = self.entries.get(member.entry) else { return false };
-        if entry.member.load(SeqCst) != member.number {
-            return false;
-        }
-        let less = |counted: u32, outside: &AtomicU32| counted.wrapping_sub(outside.fetch_add(0, SeqCst));
-        let writing = entry.writing.fetch_add(0, SeqCst);
-        let reading = less(entry.readers.load(SeqCst), &entry.returned);
-        let writers = less(entry.waiting_writers.load(SeqCst), &entry.left_writers);
-        let readers = less(entry.waiting_readers.load(SeqCst), &entry.left_readers);
-        [writing, reading, writers, readers].iter().any(|count| *count != 0)
     }
 
     pub(in crate::sync) fn recover(&self, dead: Member, owner: Holder) -> bool {

@@ -114,16 +114,19 @@ impl<'a> Words<'a> {
         self.fold_outside(me);
     }
 
+    /// Whoever could not stay, as it is cut off, may have stood in the way of one that gave back outside.
     #[inline]
     pub(super) fn enter(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter(&self.head.guard, me, deadline)?;
+        let inside =
+            Inside::enter(&self.head.guard, me, deadline).inspect_err(|_| self.fold_outside(me.holder()))?;
         self.come_in(&inside);
         Ok(inside)
     }
 
     #[inline]
     fn enter_now(&self, me: Caller<'_>) -> Result<Inside<'a>, NotTaken> {
-        let inside = Inside::enter_now(&self.head.guard, me)?;
+        let inside =
+            Inside::enter_now(&self.head.guard, me).inspect_err(|_| self.fold_outside(me.holder()))?;
         self.come_in(&inside);
         Ok(inside)
     }

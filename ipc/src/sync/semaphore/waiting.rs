@@ -46,8 +46,10 @@ impl Words<'_> {
         count: u32,
         deadline: Option<Instant>,
     ) -> Result<(), NotTaken> {
+        // Whoever is cut off may have been woken in another's place.
+        let try_take = || self.try_take(me, count).inspect_err(|_| self.wake_all());
         loop {
-            if self.try_take(me, count)? || self.comes_soon(count) && self.try_take(me, count)? {
+            if try_take()? || self.comes_soon(count) && try_take()? {
                 return Ok(());
             }
             // None was free, so whoever was woken and gives up here keeps none from another.
@@ -58,6 +60,7 @@ impl Words<'_> {
             }
             // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
             if me.cut.is_set() {
+                self.wake_all();
                 return Err(NotTaken::CutOff);
             }
             self.head.turn.sleep(seen, Some(at_most)); // T3
