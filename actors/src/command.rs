@@ -200,7 +200,10 @@ impl StartCommand<'_> {
             let pipe = InputPipe::new(ours, cell.descriptor()?)?;
             Ok(CommandInput::new(runtime, pipe))
         });
-        let input = input.transpose().map_err(guard)?;
+        let input = input.transpose().map_err(|error| {
+            cell.abandon(runtime);
+            guard(error)
+        })?;
         let [stdout, stderr] = outputs;
         let streams = Mutex::new(Streams { input, stdout, stderr });
         Ok(Command { runtime: Arc::clone(runtime), cell, streams })

@@ -145,6 +145,49 @@ fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
     }
 }
 
+/// > Where descriptors run out at any point of a program's start, that is an error and nothing is left of it.
+#[test]
+fn a_start_that_descriptors_end_leaves_nobody() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// How many starts failed, and how many ran.
+    fn starts(node: &Node, mark: String) -> (usize, usize) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(96), maximum }).unwrap();
+        let start = || {
+            let command = node.command("sh").args(["-c", BRANCHES]).env(MARK, &mark).stdin_piped();
+            command.stdout_captured().stderr_forwarded().spawn()
+        };
+        // What a first one takes for good.
+        let first = start().unwrap();
+        first.kill().unwrap();
+        first.wait().unwrap_err();
+        drop(first);
+        let (mut failed, mut ran) = (0, 0);
+        for room in 0..32 {
+            let mut held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            held.truncate(held.len().saturating_sub(room));
+            let started = start();
+            drop(held);
+            match started {
+                Ok(command) => {
+                    ran += 1;
+                    command.kill().unwrap();
+                    command.wait().unwrap_err();
+                }
+                Err(_) => failed += 1,
+            }
+            eventually("none is left", || marked(&mark).is_empty());
+            eventually("nor is any known", || node.active_children().is_empty());
+        }
+        (failed, ran)
+    }
+    let node = Node::start().unwrap();
+    let mark = format!("{}-descriptors", std::process::id());
+    let parent = node.process("parent").stderr_null();
+    let (failed, ran) = parent.spawn(starts, mark).unwrap().join().unwrap();
+    assert!(failed > 5 && ran > 5, "{failed} failed, {ran} ran");
+}
+
 /// > Nor does a program live on because somebody has copies of its node's descriptors.
 #[test]
 fn copies_of_a_nodes_descriptors_keep_no_program_alive() {

@@ -242,6 +242,12 @@ impl CommandCell {
         self.announce(runtime);
     }
 
+    /// Ends a program whose start can't be finished, and waits until it has gone.
+    pub(super) fn abandon(&self, runtime: &Arc<Runtime>) {
+        let _ = self.kill(runtime);
+        self.finish(runtime, Instant::now() + GUARD_WITHIN);
+    }
+
     /// Takes what the guard has told, and collects it if it has ended; what is left of its group is killed before.
     fn leave(&self, state: &mut State) {
         if state.is_left
