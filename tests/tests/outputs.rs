@@ -236,6 +236,29 @@ fn a_join_does_not_hang_when_what_is_passed_on_is_not_read() {
     parent.join().unwrap();
 }
 
+/// > Nor when the node has ended before that was passed on.
+#[test]
+fn a_join_does_not_hang_when_the_node_has_ended_before() {
+    fn writes(node: &Node, (): ()) {
+        write("a line\n");
+        let written: Event = node.open("/written").unwrap();
+        written.set().unwrap();
+        node.wait_stopping(PATIENCE);
+    }
+    let node = Node::start().unwrap();
+    let written: Event = node.create("/written", EventOptions::new()).unwrap();
+    // Nothing can be passed on meanwhile.
+    let held = std::io::stdout().lock();
+    let child = node.process("writes").stdout_forwarded().spawn(writes, ()).unwrap();
+    assert!(written.wait_timeout(PATIENCE).unwrap());
+    drop(node);
+    let (tells, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tells.send(child.join()));
+    let joined = told.recv_timeout(PATIENCE).expect("the join hangs");
+    assert!(matches!(joined, Err(JoinError::Signalled { signal: 9, .. })), "{joined:?}");
+    drop(held);
+}
+
 /// > Of outputs that nobody read to their end nothing is left.
 #[test]
 fn nothing_is_left_of_outputs() {
