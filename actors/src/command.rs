@@ -79,7 +79,7 @@ enum Stdin {
 /// Another program to be started. Made by [`Node::command`].
 ///
 /// By default it inherits the environment, the working directory, standard output and standard error, limits and processors; its standard input
-/// is empty. It has no other descriptor than these three, whatever is open here.
+/// is empty. It has no other descriptor than these three, whatever is open here. Signals that this process ignores it ignores too, but for SIGPIPE.
 ///
 /// Processors, niceness and limits it has before it begins; what can't be had is a [`CommandError::Refused`].
 #[derive(Debug)]

@@ -102,22 +102,34 @@ pub fn start_foreign(foreign: Foreign) -> Result<Child, ForeignError> {
         command.current_dir(cwd);
     }
     let guard = rustix::process::getpid();
+    // Ignored, as this process may have inherited it, the kernel would collect this process's children and forget how they ended.
+    // SAFETY: the default runs no code of ours.
+    let of_children = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     let apart = group_apart().map_err(exec)?;
     let its_steps = steps.clone();
     // Kept from the guard before the program is there, which it would leave behind.
     let signals = ignore_requests();
-    let prepare = move || become_foreign(guard, &its_steps, &signals);
+    let prepare = move || become_foreign(guard, &its_steps, &signals, of_children);
     // SAFETY: `become_foreign` makes system calls and nothing else: it takes no lock and no memory. And this process has no other
     // thread.
     unsafe { command.pre_exec(prepare) };
-    let mut child =
-        command.spawn().map_err(|error| explain(error, &program, &steps, &env, clear_env, cwd.as_deref()))?;
+    let spawned = command.spawn();
     drop(command);
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            collect(apart);
+            return Err(explain(error, &program, &steps, &env, clear_env, cwd.as_deref()));
+        }
+    };
     let watched = Pid::from_raw(child.id().cast_signed())
         .ok_or(Errno::SRCH)
         .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
         // The program is in the group by now, which goes on without this process.
         .and_then(|pidfd| rustix::process::setpgid(None, Some(apart)).map(|()| pidfd));
+    // With this process in it the group needs nobody else, and where the guard's zombies would become those of a process that collects none
+    // but its own, this one would stay.
+    collect(apart);
     match watched {
         Ok(pidfd) => Ok(Child::watched(child.id(), pidfd)),
         Err(error) => {
@@ -130,8 +142,14 @@ pub fn start_foreign(foreign: Foreign) -> Result<Child, ForeignError> {
 }
 
 /// Between `fork` and `exec`.
-fn become_foreign(guard: Pid, steps: &[Step], signals: &Handlers) -> io::Result<()> {
-    for (signal, handler) in REQUESTS.iter().zip(signals) {
+fn become_foreign(
+    guard: Pid,
+    steps: &[Step],
+    signals: &Handlers,
+    of_children: libc::sighandler_t,
+) -> io::Result<()> {
+    let children = (&libc::SIGCHLD, &of_children);
+    for (signal, handler) in REQUESTS.iter().zip(signals).chain([children]) {
         // SAFETY: no handler of this program is among them, since it has set none: the default, or to ignore.
         unsafe { libc::signal(*signal, *handler) };
     }
@@ -149,7 +167,8 @@ fn become_foreign(guard: Pid, steps: &[Step], signals: &Handlers) -> io::Result<
     Ok(())
 }
 
-/// Makes a process group that this process may go into: that of a child that has ended, and that is never collected, so that the group stays.
+/// Makes a process group that this process may go into: that of a child that has ended, and that is
+/// to be [collected](collect) only when this process is in the group, which stays as long as somebody is in it.
 fn group_apart() -> io::Result<Pid> {
     // SAFETY: this process has no other thread, and the child does nothing but two system calls.
     match unsafe { libc::fork() } {
@@ -165,6 +184,11 @@ fn group_apart() -> io::Result<Pid> {
             Ok(child)
         }
     }
+}
+
+/// Collects a child of this process that has ended.
+fn collect(child: Pid) {
+    while matches!(rustix::process::waitid(WaitId::Pid(child), WaitIdOptions::EXITED), Err(Errno::INTR)) {}
 }
 
 /// Signals by which somebody may ask the whole group for something. The kernel does so too: SIGHUP and SIGCONT to a group with stopped

@@ -132,6 +132,8 @@ fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
         let guard = parent_of(command.pid());
         assert!(guard != std::process::id() && parent_of(guard) == std::process::id());
         assert_eq!(stat(command.pid(), 5), Some(guard), "it leads the group");
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
+        assert_eq!(children.trim(), command.pid().to_string(), "it has collected all others");
         if round % 2 == 0 {
             send_signal(guard, 9);
         } else {
