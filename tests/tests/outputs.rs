@@ -223,16 +223,20 @@ fn a_join_does_not_hang_when_what_is_passed_on_is_not_read() {
         let joined: Queue<bool> = node.open("/joined").unwrap();
         let child = node.process("writes").stdout_forwarded().spawn(writes, ()).unwrap();
         joined.put_confirmed(child.join().is_ok()).unwrap();
+        // Its own end would wait for the reader no longer than a second.
+        let read: Event = node.open("/read").unwrap();
+        assert!(read.wait_timeout(PATIENCE).unwrap());
     }
     let node = Node::start().unwrap();
     let joined: Queue<bool> = node.create("/joined", QueueOptions::new()).unwrap();
+    let read: Event = node.create("/read", EventOptions::new()).unwrap();
     let parent = node.process("parent").stdout_captured().spawn(passes_on, ()).unwrap();
     assert!(joined.get_timeout(PATIENCE).unwrap());
     let mut out = parent.stdout().unwrap();
-    assert_eq!(
-        out.lines().map(Result::unwrap).filter(|line| line.ends_with("] a line of text")).count(),
-        6_000
-    );
+    let mut lines = out.lines().map(Result::unwrap).filter(|line| line.ends_with("] a line of text"));
+    assert_eq!(lines.by_ref().take(6_000).count(), 6_000);
+    read.set().unwrap();
+    assert_eq!(lines.count(), 0);
     parent.join().unwrap();
 }
 
