@@ -223,7 +223,8 @@ impl StartCommand<'_> {
 /// user may end it.
 ///
 /// A program is started by a process of this program that guards it, leads the group, and does nothing else. If somebody kills the guard the
-/// group is killed; if somebody stops it the end of the program is told when it goes on.
+/// group is killed; if somebody stops it the end of the program is told when it goes on. If somebody kills guard and node
+/// at the same moment, as `killall` does, since they have one name, the program ends all the same, but what it has started may stay.
 ///
 /// Dropping this changes nothing for the program, but that pipes to and from it which were not taken are closed.
 ///
