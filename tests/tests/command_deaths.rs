@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard::{Command, JoinError, Node};
+use callboard::{Command, CommandError, JoinError, Node};
 use callboard_tests::{
     LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
 };
@@ -164,22 +164,40 @@ fn a_start_that_descriptors_end_leaves_nobody() {
         first.kill().unwrap();
         first.wait().unwrap_err();
         drop(first);
-        let (mut failed, mut ran) = (0, 0);
-        for room in 0..32 {
+        /// All descriptors but so many.
+        fn hold(room: usize) -> Vec<std::fs::File> {
             let mut held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
             held.truncate(held.len().saturating_sub(room));
-            let started = start();
-            drop(held);
-            match started {
-                Ok(command) => {
-                    ran += 1;
-                    command.kill().unwrap();
-                    command.wait().unwrap_err();
-                }
-                Err(_) => failed += 1,
+            held
+        }
+        let has_run = |started: Result<Command, CommandError>| {
+            let has_run = started.is_ok();
+            if let Ok(command) = started {
+                command.kill().unwrap();
+                command.wait().unwrap_err();
             }
             eventually("none is left", || marked(&mark).is_empty());
             eventually("nor is any known", || node.active_children().is_empty());
+            has_run
+        };
+        let (mut failed, mut ran) = (0, 0);
+        for room in 0..32 {
+            let held = hold(room);
+            let started = start();
+            drop(held);
+            *(if has_run(started) { &mut ran } else { &mut failed }) += 1;
+        }
+        // And while it is under way.
+        let mut random = Random::new();
+        for round in 0..rounds(200) {
+            let after = Duration::from_micros(random.below(4_000));
+            let holds = std::thread::spawn(move || {
+                pause(after);
+                hold(round as usize % 8)
+            });
+            let started = start();
+            drop(holds.join().unwrap());
+            has_run(started);
         }
         (failed, ran)
     }
