@@ -79,7 +79,7 @@ enum Stdin {
 /// Another program to be started. Made by [`Node::command`].
 ///
 /// By default it inherits the environment, the working directory, standard output and standard error, limits and processors; its standard input
-/// is empty. It has no other descriptor than these three, whatever is open here.
+/// is empty. It has no other descriptor than these three, whatever is open here. Signals that this process ignores it ignores too, but for SIGPIPE.
 ///
 /// Processors, niceness and limits it has before it begins; what can't be had is a [`CommandError::Refused`].
 #[derive(Debug)]
@@ -200,7 +200,10 @@ impl StartCommand<'_> {
             let pipe = InputPipe::new(ours, cell.descriptor()?)?;
             Ok(CommandInput::new(runtime, pipe))
         });
-        let input = input.transpose().map_err(guard)?;
+        let input = input.transpose().map_err(|error| {
+            cell.abandon(runtime);
+            guard(error)
+        })?;
         let [stdout, stderr] = outputs;
         let streams = Mutex::new(Streams { input, stdout, stderr });
         Ok(Command { runtime: Arc::clone(runtime), cell, streams })
@@ -220,7 +223,8 @@ impl StartCommand<'_> {
 /// user may end it.
 ///
 /// A program is started by a process of this program that guards it, leads the group, and does nothing else. If somebody kills the guard the
-/// group is killed; if somebody stops it the end of the program is told when it goes on.
+/// group is killed; if somebody stops it the end of the program is told when it goes on. If somebody kills guard and node
+/// at the same moment, as `killall` does, since they have one name, the program ends all the same, but what it has started may stay.
 ///
 /// Dropping this changes nothing for the program, but that pipes to and from it which were not taken are closed.
 ///

@@ -83,6 +83,8 @@ impl Runtime {
         let deadline = Instant::now() + GUARDS_WITHIN;
         commands.iter().for_each(|command| command.finish(self, deadline));
         self.family.forwards.wait_idle(FORWARD_WITHIN);
+        // Whoever reads our own streams may have stopped. Nobody will tick for them any more.
+        children.iter().for_each(|child| child.forwarded(self, usize::MAX));
     }
 }
 

@@ -25,7 +25,7 @@ pub struct RunningJob {
 
 /// The running jobs of this user, by name; those of other users, and of other network namespaces, are not seen.
 ///
-/// One that has a name is there once, under it.
+/// One that has a name is there once, under it. A process that is the root of several jobs is listed only with those that have names, if one of them has.
 ///
 /// ```
 /// # callboard::test_door!();

@@ -146,7 +146,7 @@ impl<'a> Spawn<'a> {
             let (of, its) = (Arc::downgrade(runtime), Arc::downgrade(&cell));
             let over = move || {
                 if let (Some(runtime), Some(cell)) = (of.upgrade(), its.upgrade()) {
-                    cell.forwarded(&runtime);
+                    cell.forwarded(&runtime, 1);
                 }
             };
             Forwards::add(runtime, Forward::new(pipe, to, cell.name(), cell.pid(), over))

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     sort.wait()?;
 
-    let limited = node.command("sh").args(["-c", "ulimit -n; nice"]).limit(Limit::OpenFiles, 50).nice(5);
+    let limited = node.command("sh").args(["-c", "ulimit -n; nice"]).limit(Limit::OpenFiles, 50).nice(19);
     let limited = limited.stdout_captured().spawn()?;
     for line in limited.stdout().ok_or("its output is captured")?.lines() {
         println!("set: {}", line?);

@@ -70,8 +70,8 @@ impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lack::Proc => f.write_str(
-                "no /proc: children are started from the path by which this program was, and neither running jobs nor the \
-                 use of memory can be told; mount proc",
+                "no /proc: children are started from the path by which this program was, other programs can't be started, and \
+                 neither running jobs nor the use of memory can be told; mount proc",
             ),
             Lack::ProcessDescriptors(why) => {
                 write!(f, "no pidfd_open ({why}): no child can be watched, so none is started; Linux 5.4 has it, and a \

@@ -41,12 +41,19 @@ fn an_ordinary_system_lacks_nothing_that_is_needed() {
     works(&Command::new(PROGRAM).output().unwrap());
 }
 
-/// > Without `/proc` everything works, and `check` says what can't be told.
+/// What is told of a program that was started there.
+#[track_caller]
+fn told_of_programs(lines: &[String]) -> &str {
+    lines.iter().find_map(|line| line.strip_prefix("programs: ")).unwrap()
+}
+
+/// > Without `/proc` everything but other programs works, and `check` says what can't be told.
 #[test]
 fn without_proc_everything_works_and_it_is_said() {
     let Some(output) = apart("-Urm", "mount -t tmpfs none /proc && exec \"$0\"") else { return };
     let lines = works(&output);
     assert!(lines[0].starts_with("lacks: no /proc: "), "{lines:?}");
+    assert!(told_of_programs(&lines).contains("life-line"), "{lines:?}");
 }
 
 /// > As process 1 of a container everything works, and `check` says what becomes of orphans.
@@ -68,12 +75,14 @@ fn with_64_descriptors_everything_works_and_it_is_said() {
     );
 }
 
-/// > One whose parent ignored SIGCHLD is told by `check`, and its children are watched all the same.
+/// > One whose parent ignored SIGCHLD is told by `check`, its children are watched all the same, and other programs, which inherit that, too.
 #[test]
 fn with_sigchld_ignored_it_is_said() {
     let output = Command::new("env").args(["--ignore-signal=CHLD", PROGRAM]).output().unwrap();
     let lines = works(&output);
     assert!(lines[0].starts_with("lacks: SIGCHLD is ignored: "), "{output:?}");
+    let ignored = told_of_programs(&lines).trim_start_matches("SigIgn:").trim();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() >> 16 & 1, 1, "{output:?}");
 }
 
 fn waits(node: &Node, (): ()) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard::{Command, JoinError, Node};
+use callboard::{Command, CommandError, JoinError, Node};
 use callboard_tests::{
     LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
 };
@@ -93,22 +93,22 @@ fn with_its_node_killed_no_program_lives_on() {
 /// > When a function returns, and when a node is dropped, its programs end, stopped ones too.
 #[test]
 fn when_its_node_ends_in_order_its_programs_end() {
-    fn leaves(node: &Node, mark: String) -> u32 {
+    fn leaves(node: &Node, mark: String) {
         let start =
             || node.command("sh").args(["-c", BRANCHES]).env(MARK, &mark).stdout_captured().spawn().unwrap();
         let (stopped, runs) = (start(), start());
         [&stopped, &runs].iter().for_each(|it| _ = it.stdout().unwrap().read_line().unwrap());
         send_signal(stopped.pid(), 19);
         eventually("it is stopped", || stop_state(stopped.pid()) == Some('T'));
-        marked(&mark).len() as u32
+        eventually("all are there", || marked(&mark).len() >= 8);
     }
     let leaks = LeakCheck::new();
     let node = Node::start().unwrap();
     let mark = format!("{}-returns", std::process::id());
-    assert!(node.spawn("leaves", leaves, mark.clone()).unwrap().join().unwrap() >= 8);
+    node.spawn("leaves", leaves, mark.clone()).unwrap().join().unwrap();
     eventually("none is left of those of the function", || marked(&mark).is_empty());
     let mark = format!("{}-dropped", std::process::id());
-    assert!(leaves(&node, mark.clone()) >= 8);
+    leaves(&node, mark.clone());
     let waits = node.command("sleep").arg("1000").env(MARK, &mark).spawn().unwrap();
     std::thread::scope(|scope| {
         let told = scope.spawn(|| waits.wait());
@@ -132,6 +132,8 @@ fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
         let guard = parent_of(command.pid());
         assert!(guard != std::process::id() && parent_of(guard) == std::process::id());
         assert_eq!(stat(command.pid(), 5), Some(guard), "it leads the group");
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
+        assert_eq!(children.trim(), command.pid().to_string(), "it has collected all others");
         if round % 2 == 0 {
             send_signal(guard, 9);
         } else {
@@ -143,6 +145,67 @@ fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
         eventually("none is left", || marked(&mark).is_empty());
         assert!(!is_running(guard));
     }
+}
+
+/// > Where descriptors run out at any point of a program's start, that is an error and nothing is left of it.
+#[test]
+fn a_start_that_descriptors_end_leaves_nobody() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// How many starts failed, and how many ran.
+    fn starts(node: &Node, mark: String) -> (usize, usize) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(96), maximum }).unwrap();
+        let start = || {
+            let command = node.command("sh").args(["-c", BRANCHES]).env(MARK, &mark).stdin_piped();
+            command.stdout_captured().stderr_forwarded().spawn()
+        };
+        // What a first one takes for good.
+        let first = start().unwrap();
+        first.kill().unwrap();
+        first.wait().unwrap_err();
+        drop(first);
+        /// All descriptors but so many.
+        fn hold(room: usize) -> Vec<std::fs::File> {
+            let mut held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            held.truncate(held.len().saturating_sub(room));
+            held
+        }
+        let has_run = |started: Result<Command, CommandError>| {
+            let has_run = started.is_ok();
+            if let Ok(command) = started {
+                command.kill().unwrap();
+                command.wait().unwrap_err();
+            }
+            eventually("none is left", || marked(&mark).is_empty());
+            eventually("nor is any known", || node.active_children().is_empty());
+            has_run
+        };
+        let (mut failed, mut ran) = (0, 0);
+        for room in 0..32 {
+            let held = hold(room);
+            let started = start();
+            drop(held);
+            *(if has_run(started) { &mut ran } else { &mut failed }) += 1;
+        }
+        // And while it is under way.
+        let mut random = Random::new();
+        for round in 0..rounds(200) {
+            let after = Duration::from_micros(random.below(4_000));
+            let holds = std::thread::spawn(move || {
+                pause(after);
+                hold(round as usize % 8)
+            });
+            let started = start();
+            drop(holds.join().unwrap());
+            has_run(started);
+        }
+        (failed, ran)
+    }
+    let node = Node::start().unwrap();
+    let mark = format!("{}-descriptors", std::process::id());
+    let parent = node.process("parent").stderr_null();
+    let (failed, ran) = parent.spawn(starts, mark).unwrap().join().unwrap();
+    assert!(failed > 5 && ran > 5, "{failed} failed, {ran} ran");
 }
 
 /// > Nor does a program live on because somebody has copies of its node's descriptors.

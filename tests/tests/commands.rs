@@ -53,15 +53,22 @@ fn a_program_has_what_it_was_given() {
     let dir = std::env::temp_dir().canonicalize().unwrap();
     let script = "pwd; echo \"$0 $1|$SEEN|$GONE|$HOME\"; cat; echo problem >&2; ulimit -n; ulimit -c; nice";
     let command = sh(&node, script).args(["zero", "a b"]).cwd(&dir).env("SEEN", "x=y").env_remove("GONE");
-    let command = command.limit(Limit::OpenFiles, 77).limit(Limit::CoreBytes, 0).nice(6);
+    let command = command.limit(Limit::OpenFiles, 77).limit(Limit::CoreBytes, 0).nice(19);
     let command = command.stdin_piped().stdout_captured().stderr_to_stdout().spawn().unwrap();
     let mut input = command.stdin().unwrap();
     assert!(command.stdin().is_none(), "once");
     input.write_all(b"what it reads\n").unwrap();
     drop(input);
     let home = std::env::var("HOME").unwrap_or_default();
-    let expected =
-        [dir.to_str().unwrap(), &format!("zero a b|x=y||{home}"), "what it reads", "problem", "77", "0", "6"];
+    let expected = [
+        dir.to_str().unwrap(),
+        &format!("zero a b|x=y||{home}"),
+        "what it reads",
+        "problem",
+        "77",
+        "0",
+        "19",
+    ];
     assert_eq!(lines_of(&command), expected);
     assert_eq!((command.wait(), command.name()), (Ok(()), "sh"));
     let (lines, _) = run(node.command("/usr/bin/env").env_clear().env("ONLY", "this"));

@@ -223,17 +223,44 @@ fn a_join_does_not_hang_when_what_is_passed_on_is_not_read() {
         let joined: Queue<bool> = node.open("/joined").unwrap();
         let child = node.process("writes").stdout_forwarded().spawn(writes, ()).unwrap();
         joined.put_confirmed(child.join().is_ok()).unwrap();
+        // Its own end would wait for the reader no longer than a second.
+        let read: Event = node.open("/read").unwrap();
+        assert!(read.wait_timeout(PATIENCE).unwrap());
     }
     let node = Node::start().unwrap();
     let joined: Queue<bool> = node.create("/joined", QueueOptions::new()).unwrap();
+    let read: Event = node.create("/read", EventOptions::new()).unwrap();
     let parent = node.process("parent").stdout_captured().spawn(passes_on, ()).unwrap();
     assert!(joined.get_timeout(PATIENCE).unwrap());
     let mut out = parent.stdout().unwrap();
-    assert_eq!(
-        out.lines().map(Result::unwrap).filter(|line| line.ends_with("] a line of text")).count(),
-        6_000
-    );
+    let mut lines = out.lines().map(Result::unwrap).filter(|line| line.ends_with("] a line of text"));
+    assert_eq!(lines.by_ref().take(6_000).count(), 6_000);
+    read.set().unwrap();
+    assert_eq!(lines.count(), 0);
     parent.join().unwrap();
+}
+
+/// > Nor when the node has ended before that was passed on.
+#[test]
+fn a_join_does_not_hang_when_the_node_has_ended_before() {
+    fn writes(node: &Node, (): ()) {
+        write("a line\n");
+        let written: Event = node.open("/written").unwrap();
+        written.set().unwrap();
+        node.wait_stopping(PATIENCE);
+    }
+    let node = Node::start().unwrap();
+    let written: Event = node.create("/written", EventOptions::new()).unwrap();
+    // Nothing can be passed on meanwhile.
+    let held = std::io::stdout().lock();
+    let child = node.process("writes").stdout_forwarded().spawn(writes, ()).unwrap();
+    assert!(written.wait_timeout(PATIENCE).unwrap());
+    drop(node);
+    let (tells, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tells.send(child.join()));
+    let joined = told.recv_timeout(PATIENCE).expect("the join hangs");
+    assert!(matches!(joined, Err(JoinError::Signalled { signal: 9, .. })), "{joined:?}");
+    drop(held);
 }
 
 /// > Of outputs that nobody read to their end nothing is left.

@@ -53,7 +53,7 @@ fn is_as_told(found: &Found) {
     let first = callboard::processors()[0].to_string();
     assert_eq!(found.limits, expected);
     assert!(found.processors.len() > 1 && found.processors.iter().all(|list| *list == first), "{found:?}");
-    assert!(found.nice.iter().all(|nice| *nice == 7), "{found:?}");
+    assert!(found.nice.iter().all(|nice| *nice == 19), "{found:?}");
 }
 
 /// > A child has the limits, the processors and the niceness that it was given, in all its threads, before its function runs.
@@ -65,7 +65,7 @@ fn a_child_has_the_limits_processors_and_niceness_that_it_was_given() {
     let node = Node::start().unwrap();
     let first = callboard::processors()[0];
     let told = LIMITS.iter().fold(node.process("told"), |told, (limit, most)| told.limit(*limit, *most));
-    let (found, count) = told.processors([first]).nice(7).spawn(looks, ()).unwrap().join().unwrap();
+    let (found, count) = told.processors([first]).nice(19).spawn(looks, ()).unwrap().join().unwrap();
     is_as_told(&found);
     assert_eq!(count, 1, "it counts the processors that it may use");
     // The parent and other children are as before.
@@ -88,7 +88,7 @@ fn workers_of_pools_and_kept_processes_have_them_too() {
         for (limit, most) in LIMITS {
             worker = worker.limit(limit, most);
         }
-        worker.nice(7)
+        worker.nice(19)
     });
     let pool = node.pool(options).unwrap();
     is_as_told(&pool.submit(|()| look(), ()).unwrap().result().unwrap());
@@ -103,7 +103,7 @@ fn workers_of_pools_and_kept_processes_have_them_too() {
     let kept = ChildSpec::process_with(
         "kept",
         move |it| {
-            LIMITS.iter().fold(it, |it, (limit, most)| it.limit(*limit, *most)).nice(7).processors([first])
+            LIMITS.iter().fold(it, |it, (limit, most)| it.limit(*limit, *most)).nice(19).processors([first])
         },
         puts,
         (),

@@ -193,8 +193,13 @@ impl CommandCell {
             state.kill_group_at = Some(at);
         }
         runtime.tick_at(at, self.slot);
-        self.guard.signal(SIGCONT)?;
-        self.program.signal(SIGKILL)
+        let killed = self.guard.signal(SIGCONT).and_then(|()| self.program.signal(SIGKILL));
+        if killed.is_err() {
+            // It runs as another user and goes on. So must its guard, which the group's end would be.
+            let mut state = self.state.lock();
+            (state.was_killed, state.kill_group_at) = (false, None);
+        }
+        killed
     }
 
     pub(super) fn terminate(&self, runtime: &Runtime, grace: Duration) -> io::Result<()> {
@@ -240,6 +245,12 @@ impl CommandCell {
             state.forwards = 0;
         }
         self.announce(runtime);
+    }
+
+    /// Ends a program whose start can't be finished, and waits until it has gone.
+    pub(super) fn abandon(&self, runtime: &Arc<Runtime>) {
+        let _ = self.kill(runtime);
+        self.finish(runtime, Instant::now() + GUARD_WITHIN);
     }
 
     /// Takes what the guard has told, and collects it if it has ended; what is left of its group is killed before.

@@ -107,7 +107,7 @@ impl CommandCell {
         };
         let cell = Self::adopt(runtime, name, fresh, program, &outputs).map_err(failed)?;
         let captured = cell.hand_out(runtime, outputs).map_err(|error| {
-            let _ = cell.kill(runtime);
+            cell.abandon(runtime);
             failed(error)
         })?;
         Ok((cell, captured))

@@ -245,11 +245,11 @@ impl ChildCell {
         self.announce(runtime);
     }
 
-    /// All of one of its streams has been passed on.
-    pub(crate) fn forwarded(&self, runtime: &Arc<Runtime>) {
+    /// So many more of its streams have been passed on, or will not be.
+    pub(crate) fn forwarded(&self, runtime: &Arc<Runtime>, streams: usize) {
         {
             let mut state = self.state.lock();
-            state.forwards = state.forwards.saturating_sub(1);
+            state.forwards = state.forwards.saturating_sub(streams);
         }
         self.announce(runtime);
     }

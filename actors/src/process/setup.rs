@@ -21,7 +21,7 @@ pub enum Limit {
     /// Bytes of a core file; with zero none is written.
     #[doc(alias = "RLIMIT_CORE")]
     CoreBytes,
-    /// Bytes of a file that is written. SIGXFSZ ends the process that writes beyond.
+    /// Bytes of a file that is written, and of a piece of shared memory. SIGXFSZ ends the process that writes beyond.
     #[doc(alias = "RLIMIT_FSIZE")]
     FileBytes,
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use callboard::pool::PoolOptions;
-use callboard::{Lock, LockOptions, Node, Queue, QueueOptions};
+use callboard::{Lack, Lock, LockOptions, Node, Queue, QueueOptions};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -15,7 +15,8 @@ fn puts(_: &Node, (numbers, lock, count): (Queue<u64>, Lock, u64)) -> bool {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let node = Node::start()?;
-    for lack in callboard::check() {
+    let lacks = callboard::check();
+    for lack in &lacks {
         println!("lacks: {lack}");
     }
     let numbers: Queue<u64> = node.anonymous(QueueOptions::new());
@@ -32,6 +33,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = node.pool(PoolOptions::new().workers(2))?;
     let squares: u64 = pool.map(|n: u64| n * n, 0..100)?.into_iter().sum();
     assert!(pool.shutdown(LONG), "the pool did not end");
+    if lacks.contains(&Lack::Proc) {
+        let refused = node.command("true").spawn().err().ok_or("a program was started without /proc")?;
+        println!("programs: {refused}");
+    } else {
+        let grep = node.command("grep").args(["SigIgn", "/proc/self/status"]).stdout_captured().spawn()?;
+        let line = grep.stdout().ok_or("it is captured")?.read_line()?;
+        grep.wait()?;
+        println!("programs: {}", line.ok_or("it wrote nothing")?);
+    }
     println!("works: {sum} {squares}");
     Ok(())
 }
