@@ -18,6 +18,7 @@ mod owner;
 mod wire;
 
 pub(crate) use self::attached::Attached;
+pub(crate) use self::error::refused;
 pub use self::error::{Holder, LockError};
 pub(crate) use self::face::{Face, Found};
 pub(crate) use self::object::memory_object;

@@ -12,7 +12,7 @@ use super::error::ArrayError;
 use super::guard::{ArrayRead, ArrayWrite, Held};
 use super::options::ArrayOptions;
 use super::words::{ArrayShape, Words};
-use crate::protocol::shared::{Face, Found, LockError, memory_object};
+use crate::protocol::shared::{Face, Found, LockError, memory_object, refused};
 
 /// Plain values in a row that any threads of any processes of a job read and write in place, under locks.
 ///
@@ -247,7 +247,7 @@ impl<T: Pod> Array<T> {
             }
         };
         let Wait::Until(deadline) = wait else {
-            return Ok(held.take_all(now).map_err(|error| attached.refused(error))?.then_some((held, range)));
+            return Ok(held.take_all(now).map_err(refused)?.then_some((held, range)));
         };
         // Whoever stands still in one of the locks is met again below, and waited for as long as the caller waits.
         if held.take_all(now).unwrap_or(false) {

@@ -9,7 +9,7 @@ use callboard_ipc::sync::{NotTaken, NotWaited, Taken, Waited};
 use serde::{Deserialize, Serialize};
 
 use super::ConditionShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
 
 /// How many threads may wait at a time, unless options say otherwise.
 const WAITERS: usize = 256;
@@ -155,7 +155,7 @@ impl Condition {
             Err(NotTaken::HeldByCaller) => {
                 Ok(Some(self.guard(attached, attached.depth.get() + 1, Taken::Clean)))
             }
-            Err(error) => Err(attached.refused(error)),
+            Err(error) => Err(refused(error)),
         }
     }
 
@@ -279,7 +279,7 @@ impl ConditionGuard<'_> {
                 self.was_abandoned |= taken == Taken::Abandoned;
                 Ok(was_notified)
             }
-            Err(NotWaited::CutOff) => Err(attached.refused(NotTaken::CutOff)),
+            Err(NotWaited::CutOff) => Err(LockError::Disconnected),
             Err(NotWaited::Full) => {
                 self.notified = notified;
                 Err(LockError::TooManyWaiters(attached.options.waiters as u64))
@@ -302,11 +302,7 @@ impl ConditionGuard<'_> {
     ///
     /// [`LockError::Disconnected`].
     pub fn notify(&mut self, most: usize) -> Result<usize, LockError> {
-        let notified = self
-            .attached
-            .words()
-            .notify(self.attached.caller(), most)
-            .map_err(|error| self.attached.refused(error))?;
+        let notified = self.attached.words().notify(self.attached.caller(), most).map_err(refused)?;
         let count = notified.len();
         self.notified.extend(notified);
         Ok(count)

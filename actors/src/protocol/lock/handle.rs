@@ -8,7 +8,7 @@ use callboard_ipc::sync::Taken;
 use serde::{Deserialize, Serialize};
 
 use super::LockShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
 
 /// How a lock is created. There is nothing to choose yet.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Lock {
     /// [`LockError`]: also if this thread holds it.
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().take_now(attached.caller()).map_err(|error| attached.refused(error))?;
+        let taken = attached.words().take_now(attached.caller()).map_err(refused)?;
         Ok(taken.map(|taken| LockGuard::new(attached, taken)))
     }
 
@@ -117,7 +117,7 @@ impl Lock {
     fn lock_by(&self, deadline: Option<Instant>) -> Result<Option<LockGuard<'_>>, LockError> {
         let attached = self.attached_by(deadline)?;
         let me = attached.caller();
-        if let Some(taken) = attached.words().take_now(me).map_err(|error| attached.refused(error))? {
+        if let Some(taken) = attached.words().take_now(me).map_err(refused)? {
             return Ok(Some(LockGuard::new(attached, taken)));
         }
         match self.face.wait(|| attached.words().take(me.holder(), me.cut, deadline))? {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use callboard_ipc::sync::{NotTaken, Taken};
 
 use super::{LockOptions, LockShape};
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
 
 /// A [`Lock`](crate::Lock) that the thread which holds it may take again: it is free when as many guards are gone as were taken.
 ///
@@ -81,7 +81,7 @@ impl ReentrantLock {
         match attached.words().take_now(attached.caller()) {
             Ok(taken) => Ok(taken.map(|taken| ReentrantGuard::first(attached, taken))),
             Err(NotTaken::HeldByCaller) => Ok(Some(ReentrantGuard::again(attached))),
-            Err(error) => Err(attached.refused(error)),
+            Err(error) => Err(refused(error)),
         }
     }
 

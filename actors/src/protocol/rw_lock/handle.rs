@@ -9,7 +9,7 @@ use callboard_ipc::sync::Taken;
 use serde::{Deserialize, Serialize};
 
 use super::RwLockShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object, refused};
 
 /// How a lock for readers and writers is created.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl RwLock {
     /// [`LockError`].
     pub fn try_read(&self) -> Result<Option<ReadGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().try_read(attached.caller()).map_err(|error| attached.refused(error))?;
+        let taken = attached.words().try_read(attached.caller()).map_err(refused)?;
         Ok(taken.map(|taken| ReadGuard::new(attached, taken)))
     }
 
@@ -146,7 +146,7 @@ impl RwLock {
     /// [`LockError`].
     pub fn try_write(&self) -> Result<Option<WriteGuard<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached.words().try_write(attached.caller()).map_err(|error| attached.refused(error))?;
+        let taken = attached.words().try_write(attached.caller()).map_err(refused)?;
         Ok(taken.map(|taken| WriteGuard::new(attached, taken)))
     }
 

@@ -8,7 +8,7 @@ use callboard_ipc::sync::{RobustSemaphore, TooManyPermits};
 use serde::{Deserialize, Serialize};
 
 use super::SemaphoreShape;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, PROCESSES, memory_object, refused};
 
 /// How a semaphore is created: with how many permits, and how many there may ever be.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -160,10 +160,7 @@ impl Semaphore {
     #[inline]
     pub fn try_acquire_many(&self, count: u32) -> Result<Option<Permit<'_>>, LockError> {
         let attached = self.attached()?;
-        let taken = attached
-            .words()
-            .try_take(attached.any_thread(), count)
-            .map_err(|error| attached.refused(error))?;
+        let taken = attached.words().try_take(attached.any_thread(), count).map_err(refused)?;
         // Made only if it was taken: a permit that is dropped is given back.
         Ok(taken.then(|| Permit { attached, count }))
     }
@@ -196,7 +193,7 @@ impl Semaphore {
     fn acquire_by(&self, count: u32, deadline: Option<Instant>) -> Result<Option<Permit<'_>>, LockError> {
         let attached = self.attached_by(deadline)?;
         let me = attached.any_thread();
-        if attached.words().try_take(me, count).map_err(|error| attached.refused(error))? {
+        if attached.words().try_take(me, count).map_err(refused)? {
             return Ok(Some(Permit { attached, count }));
         }
         match self.face.wait(|| attached.words().take(me, count, deadline))? {
@@ -212,7 +209,7 @@ impl Semaphore {
     /// [`ReleaseError::TooMany`], and then none is added; [`ReleaseError::Lock`].
     pub fn release(&self, count: u32) -> Result<(), ReleaseError> {
         let attached = self.attached()?;
-        match attached.words().make(attached.any_thread(), count).map_err(|error| attached.refused(error))? {
+        match attached.words().make(attached.any_thread(), count).map_err(refused)? {
             Ok(()) => Ok(()),
             Err(TooManyPermits) => Err(ReleaseError::TooMany { most: attached.options.most }),
         }

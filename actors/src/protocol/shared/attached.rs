@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use callboard_ipc::sync::{Caller, Cut, Member, NotTaken, this_thread};
+use callboard_ipc::sync::{Caller, Cut, Member, this_thread};
 
 use super::error::LockError;
 use super::owner::{Shape, SharedOwner};
@@ -108,15 +108,5 @@ impl<S: Shape> Attached<S> {
 
     pub(super) fn cut_off(&self) {
         self.line.notify();
-    }
-
-    /// What a thread is told that has not got what it wanted.
-    #[cold]
-    pub(crate) fn refused(&self, error: NotTaken) -> LockError {
-        match error {
-            NotTaken::TimedOut => LockError::Unresponsive,
-            NotTaken::HeldByCaller => LockError::HeldByCaller,
-            NotTaken::CutOff => LockError::Disconnected,
-        }
     }
 }

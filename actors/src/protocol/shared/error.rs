@@ -1,6 +1,7 @@
 //! What can go wrong with an object in shared memory.
 
 use callboard_core::NodeId;
+use callboard_ipc::sync::NotTaken;
 use serde::{Deserialize, Serialize};
 
 use crate::call::CallError;
@@ -56,4 +57,14 @@ pub struct Holder {
     pub pid: u32,
     /// The thread, by a number that is this thread's within its process; not the system's.
     pub thread: u32,
+}
+
+/// What a thread is told that has not got what it wanted.
+#[cold]
+pub(crate) fn refused(error: NotTaken) -> LockError {
+    match error {
+        NotTaken::TimedOut => LockError::Unresponsive,
+        NotTaken::HeldByCaller => LockError::HeldByCaller,
+        NotTaken::CutOff => LockError::Disconnected,
+    }
 }

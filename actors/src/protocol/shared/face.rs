@@ -11,7 +11,7 @@ use callboard_ipc::sync::{Block, LockWord, Member, NotTaken};
 use parking_lot::Mutex;
 
 use super::attached::Attached;
-use super::error::{Holder, LockError};
+use super::error::{Holder, LockError, refused};
 use super::owner::{Shape, SharedOwner};
 use super::wire::{Ask, Place, Reply};
 use crate::call::CallError;
@@ -151,10 +151,7 @@ impl<S: Shape> Face<S> {
         match self.handle.runtime.wait_elsewhere(take) {
             Ok(taken) => Ok(Found::Taken(taken)),
             Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
-            Err(error) => match self.attached.get() {
-                Some(attached) => Err(attached.refused(error)),
-                None => unreachable!("what is attached is waited for"),
-            },
+            Err(error) => Err(refused(error)),
         }
     }
 

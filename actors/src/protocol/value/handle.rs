@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Integer, Laid, ValueShape};
 use crate::protocol::object::Swap;
-use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object};
+use crate::protocol::shared::{Attached, Face, Found, Holder, LockError, memory_object, refused};
 
 /// How often a value is read without its lock before that is taken: it is changed all the time then.
 const READS: u32 = 16;
@@ -169,8 +169,7 @@ impl<T: Pod> Value<T> {
     /// [`LockError`].
     pub fn try_lock(&self) -> Result<Option<ValueGuard<'_, T>>, LockError> {
         let attached = self.attached()?;
-        let taken =
-            attached.words().lock().take_now(attached.caller()).map_err(|error| attached.refused(error))?;
+        let taken = attached.words().lock().take_now(attached.caller()).map_err(refused)?;
         Ok(taken.map(|taken| ValueGuard::new(attached, taken)))
     }
 
@@ -190,7 +189,7 @@ impl<T: Pod> Value<T> {
     fn lock_by(&self, deadline: Option<Instant>) -> Result<Option<ValueGuard<'_, T>>, LockError> {
         let attached = self.attached_by(deadline)?;
         let (me, lock) = (attached.caller(), attached.words().lock());
-        if let Some(taken) = lock.take_now(me).map_err(|error| attached.refused(error))? {
+        if let Some(taken) = lock.take_now(me).map_err(refused)? {
             return Ok(Some(ValueGuard::new(attached, taken)));
         }
         match self.face.wait(|| lock.take(me.holder(), me.cut, deadline))? {
