@@ -60,7 +60,7 @@ pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{
-    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Spawn, SpawnError, processor_count,
+    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Run, Spawn, SpawnError, processor_count,
     processors,
 };
 pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};
