@@ -51,7 +51,7 @@ pub use actor::{
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use callboard_ipc::{Lack, check};
-pub use command::{Command, CommandError, CommandInput, StartCommand};
+pub use command::{Command, CommandError, CommandInput, CommandOutput, CommandOutputError, StartCommand};
 pub use failure::Failure;
 pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
