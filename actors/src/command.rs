@@ -7,7 +7,7 @@ pub(crate) mod cell;
 mod collect;
 pub(crate) mod guard;
 mod input;
-mod start;
+pub(crate) mod start;
 pub(crate) mod wire;
 
 use std::ffi::{OsStr, OsString};

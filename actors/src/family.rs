@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 
 use crate::command::cell::CommandCell;
 use crate::node::Node;
+use crate::process::StartMethod;
 use crate::process::child::ChildCell;
+use crate::process::forks::Forks;
 use crate::process::forward::Forwards;
 use crate::runtime::Runtime;
 
@@ -27,6 +29,9 @@ pub(crate) struct Family {
     commands: Mutex<HashMap<Slot, Arc<CommandCell>>>,
     /// What they write and this process passes on.
     pub(crate) forwards: Forwards,
+    /// How they are started unless something else is said of one.
+    pub(crate) start_method: Mutex<StartMethod>,
+    pub(crate) forks: Forks,
 }
 
 /// A process that a node has started and that has not ended, as [`Node::active_children`] tells.
@@ -71,6 +76,7 @@ impl Runtime {
     /// Kills and collects all children, and passes on what they wrote; for a node that ends. A child in an uninterruptible wait is left to
     /// the kernel.
     pub(crate) fn end_family(self: &Arc<Self>) {
+        self.family.forks.end();
         let (children, commands) = (self.children(), self.commands());
         for child in &children {
             let _ = child.kill();

@@ -60,8 +60,8 @@ pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{
-    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Run, Spawn, SpawnError, processor_count,
-    processors,
+    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Run, Spawn, SpawnError, StartMethod,
+    StartMethodError, processor_count, processors,
 };
 pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};
 pub use protocol::barrier::{Barrier, BarrierError, BarrierOptions, BrokenBy, NoParties};

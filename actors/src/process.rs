@@ -6,8 +6,10 @@
 pub(crate) mod child;
 pub(crate) mod description;
 pub(crate) mod entry;
+pub(crate) mod forks;
 pub(crate) mod forward;
 mod lines;
+mod method;
 mod output;
 pub(crate) mod panics;
 mod reason;
@@ -28,6 +30,7 @@ use callboard_ipc::{ChildSpec, Connection, LifeLine, OutputPipe};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::method::{StartMethod, StartMethodError};
 pub use self::output::Output;
 pub(crate) use self::reason::ended;
 pub use self::reason::{ChildPanic, JoinError, OutOfMemory, SpawnError};
@@ -58,13 +61,16 @@ pub struct Spawn<'a> {
     name: String,
     description: Description,
     stdin: Option<OwnedFd>,
+    /// None stands for what its node is set to.
+    method: Option<StartMethod>,
     /// The id of its node, if it hosts an actor that a supervisor keeps.
     kept_as: Option<NodeId>,
 }
 
 impl<'a> Spawn<'a> {
     pub(crate) fn new(node: &'a Node, name: &str) -> Self {
-        Self { node, name: name.to_owned(), description: Description::default(), stdin: None, kept_as: None }
+        let (name, description) = (name.to_owned(), Description::default());
+        Self { node, name, description, stdin: None, method: None, kept_as: None }
     }
 
     describes!();
@@ -133,7 +139,12 @@ impl<'a> Spawn<'a> {
         let mut spec = ChildSpec::new(&self.name, end.socket);
         (spec.env, spec.clear_env, spec.cwd) = (env, clear_env, cwd);
         (spec.stdout, spec.stderr) = (streams.stdout, streams.stderr);
-        let process = callboard_ipc::start(spec)?;
+        let process = match self.method.unwrap_or_else(|| self.node.start_method()) {
+            StartMethod::Spawn => callboard_ipc::start(spec)?,
+            StartMethod::ForkServer => {
+                runtime.family.forks.start(runtime, spec, &life.given).map_err(SpawnError::Start)?
+            }
+        };
         let (life, outputs) =
             match join_outputs(streams.ours, &process).and_then(|o| Ok((life.bind(process.pid())?, o))) {
                 Ok(ready) => ready,

@@ -17,7 +17,7 @@ use callboard::{Failure, Node, Queue, QueueOptions};
 const LEVELS: u32 = 3;
 const DESCENDANTS: usize = 2 + 4 + 8;
 /// How long the tree may take to be gone.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a process of the tree waits for its end, should nothing else end it.
 const AT_MOST: Duration = Duration::from_secs(60);
 

@@ -10,6 +10,7 @@ mod door;
 pub mod fd_pass;
 pub mod fence;
 mod foreign;
+mod fork;
 mod futex;
 mod input;
 mod lane;
@@ -38,8 +39,12 @@ pub use door::DOOR_FAILED_CODE;
 pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
 pub use foreign::{Foreign, ForeignError, end_group, guard_foreign, let_go_of_outputs, start_foreign};
+pub use fork::{
+    Forked, Surroundings, can_be_forked, can_fork, end_server, fork_sibling, lead_group, settle_in,
+    surroundings, wait_for_request,
+};
 pub use input::InputPipe;
-pub use life_line::{LifeLine, guard_own_group, has_parted};
+pub use life_line::{LifeLine, bind_forked, guard_own_group, has_parted};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
 pub use listener::{Accepted, Listener, Listening, connect, listeners, user_id};
 pub use output::{Got, OutputPipe, gather, output_pipe};

@@ -49,6 +49,17 @@ impl LifeLine {
     }
 }
 
+/// Binds process `pid` to the line whose reading end is `given`, for one that is not the parent and has just forked the process; whether the parent's end was
+/// still there. If it was not, nobody will be signalled.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn bind_forked(given: &OwnedFd, pid: u32) -> io::Result<bool> {
+    set_owner(given, pid.cast_signed(), libc::SIGKILL)?;
+    Ok(!has_parted(given)?)
+}
+
 /// How often the kernel signals a guarded group.
 const PASSES: usize = 3;
 

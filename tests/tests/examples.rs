@@ -57,6 +57,7 @@ examples! {
     processes_join [];
     processes_logs [];
     processes_names [];
+    processes_started [];
     processes_sums [];
     queue_bounded [];
     queue_by_is_empty [];

@@ -18,15 +18,15 @@ use crate::process::{Output, join_outputs};
 use crate::runtime::Runtime;
 
 /// A guard that has been started, and may be told what to do.
-pub(super) struct Fresh {
-    pub(super) guard: Child,
-    pub(super) life: OwnedFd,
-    pub(super) socket: OwnedFd,
-    pub(super) opening: Opening,
+pub(crate) struct Fresh {
+    pub(crate) guard: Child,
+    pub(crate) life: OwnedFd,
+    pub(crate) socket: OwnedFd,
+    pub(crate) opening: Opening,
 }
 
 impl Fresh {
-    fn start(name: &str, streams: &mut Streams) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, streams: &mut Streams) -> io::Result<Self> {
         let (socket, theirs) = socket_pair()?;
         let life = LifeLine::open()?;
         let first = life_line_frame();

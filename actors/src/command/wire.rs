@@ -139,7 +139,7 @@ pub(super) fn not_started(program: String, error: ForeignError) -> CommandError 
 }
 
 /// Sends one message, and descriptors with it.
-pub(super) fn send<T: Serialize>(
+pub(crate) fn send<T: Serialize>(
     socket: BorrowedFd<'_>,
     message: &T,
     rights: &[BorrowedFd<'_>],

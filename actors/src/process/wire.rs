@@ -82,6 +82,8 @@ pub(crate) enum Errand {
     Boot(Box<Boot>),
     /// It is no node, and guards another program.
     Guard(Box<Order>),
+    /// It is no node, and forks others.
+    Fork,
 }
 
 /// The first frame for a process that is to be started: its life-line comes along.

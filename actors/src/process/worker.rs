@@ -12,6 +12,7 @@ use callboard_core::{Decoder, Readiness, Slot, Source, Wants, decode};
 use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 
 use super::entry;
+use super::forks;
 use super::panics;
 use super::setup;
 use super::wire::{self, Boot, Errand, Report};
@@ -81,14 +82,15 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         callboard_ipc::exit_now(0);
     }
     let Hello { header, body, mut rights } = hello()?;
-    let reading = opening.into_reading();
     let boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
         Errand::Boot(boot) => *boot,
         Errand::Guard(order) => {
             let post = Post { socket: bootstrap.socket, parent: bootstrap.parent, life };
             guard::run(&post, *order, rights)
         }
+        Errand::Fork => return begin(forks::serve(bootstrap, life, opening)?),
     };
+    let reading = opening.into_reading();
     let mut next = || rights.pop_front().ok_or("a descriptor is missing in the hello".to_owned());
     let page = next()?;
     let link = Link::open(&page, Side::Second).map_err(|e| e.to_string())?;
