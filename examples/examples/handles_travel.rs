@@ -1,11 +1,11 @@
 // cargo run --release -p callboard-examples --example handles_travel
-//! Handles are values: a queue goes through a queue, a dict into a dict, and an end of a pipe by way of a child to its
-//! child, or into a dict and out of it. Each works where it comes to.
+//! Handles are values: a queue goes through a queue, a dict into a dict, a lock and an end of a pipe by way of a child to its
+//! child, and an end into a dict and out of it. Each works where it comes to.
 //!
 //! Handles of queues, dicts and the like may be copied and kept anywhere, since the object stays where it is. An end of a pipe is
 //! there once: it moves, in arguments and results, through pipes and queues, and stays in a dict until somebody takes it out.
 
-use callboard::{Dict, DictOptions, Failure, Node, PipeSender, Queue, QueueOptions};
+use callboard::{Dict, DictOptions, Failure, Lock, LockOptions, Node, PipeSender, Queue, QueueOptions};
 
 /// Answers through whatever queue it is sent.
 fn answer(_: &Node, calls: Queue<Queue<String>>) -> Result<(), Failure> {
@@ -22,13 +22,16 @@ fn look(_: &Node, outer: Dict<String, Dict<String, u64>>) -> Result<(), Failure>
     Ok(())
 }
 
-/// Does nothing itself: passes the end on.
-fn child(node: &Node, end: PipeSender<String>) -> Result<(), Failure> {
-    node.spawn("grandchild", grandchild, end)?.join()?
+/// Does nothing itself: passes lock and end on.
+fn child(node: &Node, both: (Lock, PipeSender<String>)) -> Result<(), Failure> {
+    node.spawn("grandchild", grandchild, both)?.join()?
 }
 
-fn grandchild(node: &Node, end: PipeSender<String>) -> Result<(), Failure> {
-    Ok(end.send(format!("hello from the {}", node.name()))?)
+/// Says when it has the lock, which somebody else holds.
+fn grandchild(node: &Node, (lock, end): (Lock, PipeSender<String>)) -> Result<(), Failure> {
+    end.send(format!("hello from the {}, is the lock free: {}", node.name(), lock.try_lock()?.is_some()))?;
+    let _guard = lock.lock()?;
+    Ok(end.send(format!("the {} has the lock", node.name()))?)
 }
 
 /// Takes an end out of a dict, to be its only holder.
@@ -55,7 +58,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("the inner dict: {:?}", inner.snapshot()?);
 
     let (sender, receiver) = node.one_way_pipe::<String>()?;
-    let passing = node.spawn("child", child, sender)?;
+    let lock: Lock = node.anonymous(LockOptions::new());
+    let guard = lock.lock()?;
+    let passing = node.spawn("child", child, (lock.clone(), sender))?;
+    println!("{}", receiver.recv()?);
+    drop(guard);
     println!("{}", receiver.recv()?);
     passing.join()??;
 
