@@ -8,6 +8,7 @@
 mod check;
 mod net;
 mod peer;
+mod simulated;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::super::wire::{Amount, Run, Terms, ToOwner};
 use super::{Order, Owner, Settings};
 
 /// What happens next to one of the clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Put,
     ToOwner,
@@ -115,6 +116,18 @@ impl Scene {
         let mut net = Net::new(PEERS);
         net.is_fifo = settings.order == Order::Fifo;
         Scene { owner: Owner::new(settings), net }
+    }
+
+    /// What a step is about, for the story of a schedule.
+    fn tells(&self, Step { verb, peer, n }: Step) -> String {
+        let at = &self.net.peers[peer];
+        match verb {
+            Verb::ToOwner => format!("node {peer} to the queue: {:?}", at.up.front()),
+            Verb::ToClient => format!("the queue to node {peer}: {:?}", at.down.front()),
+            Verb::Pass => format!("time passes, {n} ms"),
+            Verb::Quiet => "all that is under way arrives".to_owned(),
+            _ => format!("node {peer}: {verb:?} {n}"),
+        }
     }
 
     fn step(&mut self, Step { verb, peer, n }: Step) {
