@@ -29,6 +29,12 @@ mod planting {
         CreditNotReturned,
         /// A queue puts an item back twice when its lease ends by time.
         LeaseReturnedTwice,
+        /// An event does not answer the first who waits.
+        WaiterForgotten,
+        /// A barrier does not break when one who waits there dies.
+        DeathUnnoticed,
+        /// A dict tells those who watch a key of no cast.
+        ChangeUntold,
     }
 
     thread_local! {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::error::BrokenBy;
 use super::options::BarrierOptions;
 use super::wire::{Ask, Reply};
+use crate::fault::fault;
 use crate::protocol::object::{Asker, Effects, Owner};
 
 /// One that waits.
@@ -179,6 +180,7 @@ impl Owner for BarrierOwner {
     }
 
     fn lose(&mut self, asker: Asker, effects: &mut Effects<Reply>) {
+        fault!(DeathUnnoticed, return);
         self.leaves(asker, BrokenBy::PartyEnded, effects);
     }
 
