@@ -35,6 +35,12 @@ mod planting {
         DeathUnnoticed,
         /// A dict tells those who watch a key of no cast.
         ChangeUntold,
+        /// A pipeline forgets what a dead worker had.
+        ItemsOfTheDeadLost,
+        /// A pool gives nobody what a dead worker had not begun.
+        TaskOfTheDeadForgotten,
+        /// A supervisor does not answer who had a child stopped.
+        CommandUnanswered,
     }
 
     thread_local! {

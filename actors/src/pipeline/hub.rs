@@ -10,6 +10,8 @@
 
 use std::collections::VecDeque;
 
+#[cfg(test)]
+mod simulated;
 mod stage;
 mod terms;
 #[cfg(test)]
@@ -20,6 +22,7 @@ pub use terms::OnError;
 pub(super) use terms::{AfterDeath, Figures, Item, Letter, Place, Reached, Spec, World};
 
 use super::wire::Step;
+use crate::fault::fault;
 
 /// How often, for each of its workers, those of a stage may die in a row before they finished their first item; then the
 /// pipeline gives up.
@@ -188,6 +191,7 @@ impl Hub {
         let of_flushing =
             in_hand.is_none() && !worker.leased.is_empty() && (worker.is_flushing || !stage.spec.holds);
         let mut given_up = None;
+        fault!(ItemsOfTheDeadLost, worker.leased.clear());
         for (back, item) in worker.leased.drain(..).enumerate().rev() {
             let Some(mut item) = item else { continue };
             if in_hand == Some(worker.first + back as u64) {
