@@ -39,6 +39,12 @@ mod planting {
         ItemsOfTheDeadLost,
         /// A pool gives nobody what a dead worker had not begun.
         TaskOfTheDeadForgotten,
+        /// The registry keeps the names of a node that has ended.
+        NamesOfTheDeadKept,
+        /// A region stays as long as a dead node had it mapped.
+        HolderNotForgotten,
+        /// An object in shared memory stays in the hand of a process that died.
+        NotTakenBack,
         /// A supervisor does not answer who had a child stopped.
         CommandUnanswered,
     }

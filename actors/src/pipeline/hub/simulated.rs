@@ -272,11 +272,8 @@ impl Play {
                 self.next(schedule);
                 return;
             }
-            45..75 => {
-                if !self.roads.is_still(at, schedule.now()) {
-                    self.work(at, schedule);
-                }
-            }
+            45..75 if self.roads.is_still(at, schedule.now()) => {}
+            45..75 => _ = self.work(at, schedule),
             75..90 => self.feed(),
             90..94 => _ = self.take(),
             94 | 95 if is_deadly => self.kill(at, schedule),

@@ -46,7 +46,11 @@ impl BarrierOwner {
 
     fn comes(&mut self, asker: Asker, party: Party, now: Instant, effects: &mut Effects<Reply>) {
         match self.phase {
-            Phase::Broken(by) => return effects.reply(asker, Reply::Broken(by)),
+            Phase::Broken(by) => {
+                effects.reply(asker, Reply::Broken(by));
+                // One that was too early may have asked already, and another that was may have broken it just now.
+                return self.has_no_turn(party.key, effects);
+            }
             Phase::Acts(_) => {
                 self.early.insert(asker, party);
             }

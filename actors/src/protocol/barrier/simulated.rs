@@ -54,34 +54,43 @@ impl Barrier {
         }
     }
 
-    /// Lets all through who can go, round after round.
-    fn look(&mut self, now: Instant, due: &mut Due<Reply>) {
-        while self.acting.is_none() && self.line.len() >= self.parties {
-            let last = self.line[self.parties - 1];
-            if !last.acts {
-                self.opens(due);
-                continue;
+    /// One comes, or is let in again after a round in which it was too early.
+    fn comes(&mut self, party: Party, now: Instant, due: &mut Due<Reply>) {
+        if let Some(by) = self.broken {
+            due.push((party.asker, Some(Reply::Broken(by))));
+            return self.no_turn(party.key, due);
+        }
+        self.line.push(party);
+        if self.acting.is_none() && self.line.len() == self.parties {
+            if !party.acts {
+                return self.opens(now, due);
             }
-            self.acting = Some(last.key);
+            self.acting = Some(party.key);
             let told: Vec<Asker> =
-                self.turns.iter().filter(|(_, key)| **key == last.key).map(|(asker, _)| *asker).collect();
+                self.turns.iter().filter(|(_, key)| **key == party.key).map(|(asker, _)| *asker).collect();
             for asker in told {
                 self.turns.remove(&asker);
                 due.push((asker, Some(Reply::Act)));
             }
         }
+        self.look(now, due);
+    }
+
+    fn look(&mut self, now: Instant, due: &mut Due<Reply>) {
         if self.line.iter().filter_map(|party| party.deadline).any(|at| at <= now) {
             self.breaks(BrokenBy::TimedOut, due);
         }
     }
 
-    fn opens(&mut self, due: &mut Due<Reply>) {
+    fn opens(&mut self, now: Instant, due: &mut Due<Reply>) {
         self.acting = None;
-        let round: Vec<Party> = self.line.drain(..self.parties).collect();
+        let mut round = std::mem::take(&mut self.line);
+        let early = round.split_off(self.parties);
         for (index, party) in round.into_iter().enumerate() {
             due.push((party.asker, Some(Reply::Passed(index as u64))));
             self.no_turn(party.key, due);
         }
+        early.into_iter().for_each(|party| self.comes(party, now, due));
     }
 }
 
@@ -129,12 +138,8 @@ impl Model for Barrier {
         let mut due = Vec::new();
         let reply = match *ask {
             Ask::Wait { key, acts, timeout } => {
-                if let Some(by) = self.broken {
-                    return vec![(asker, Some(Reply::Broken(by)))];
-                }
                 let deadline = timeout.map(|timeout| now + timeout);
-                self.line.push(Party { asker, key, acts, deadline });
-                self.look(now, &mut due);
+                self.comes(Party { asker, key, acts, deadline }, now, &mut due);
                 return due;
             }
             Ask::Turn { key } if self.acting == Some(key) => Reply::Act,
@@ -144,10 +149,7 @@ impl Model for Barrier {
             }
             Ask::Turn { .. } => Reply::DoNotAct,
             Ask::Acted { key } if self.acting == Some(key) => {
-                self.opens(&mut due);
-                if !self.line.is_empty() {
-                    self.look(now, &mut due);
-                }
+                self.opens(now, &mut due);
                 Reply::Done
             }
             Ask::Panicked { key } if self.acting == Some(key) => {

@@ -6,73 +6,20 @@
 //! What is held for every object: each question is answered once, or its asker has given up or died; who should have been answered is not
 //! waiting; at the end nobody waits for what was answered, and of the dead nothing is left.
 
+mod model;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use callboard_core::{ByteStrings, NodeId};
 
+use self::model::{AskOf, DueOf, ReplyOf};
 use super::{Asker, Effects, Owner};
 use crate::simulation::{Next, Roads, Schedule, to_owner};
 
-pub(crate) type AskOf<M> = <<M as Model>::Owner as Owner>::Ask;
-pub(crate) type ReplyOf<M> = <<M as Model>::Owner as Owner>::Reply;
-/// Who is to be answered, and what; none where the model does not say.
-pub(crate) type Due<R> = Vec<(Asker, Option<R>)>;
-type DueOf<M> = Due<ReplyOf<M>>;
+pub(crate) use self::model::{Due, Model};
 
 const NODES: usize = 4;
-
-/// A plain account of what an object does, and what its clients do.
-pub(crate) trait Model: Sized {
-    type Owner: Owner<Ask: Clone + Debug, Reply: Debug + PartialEq>;
-
-    /// An object by chance.
-    fn begin(schedule: &mut Schedule) -> (Self, Self::Owner);
-
-    /// What a node asks next, and whether it wants an answer.
-    fn next_ask(&mut self, by: NodeId, schedule: &mut Schedule) -> (AskOf<Self>, bool);
-
-    /// What it casts next; none if this object takes no casts.
-    fn next_cast(&mut self, _schedule: &mut Schedule) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// The owner has been asked something: who is to be answered now.
-    fn asked(&mut self, asker: Asker, by: NodeId, ask: &AskOf<Self>, now: Instant) -> DueOf<Self>;
-
-    fn cast(&mut self, _by: NodeId, _cast: &[u8], _now: Instant) -> DueOf<Self> {
-        unreachable!("this object takes no casts")
-    }
-
-    /// Somebody who waits has given up, or died.
-    fn left(&mut self, asker: Asker, has_died: bool) -> DueOf<Self>;
-
-    /// A node has ended, after all that it had asked has been lost.
-    fn node_ended(&mut self, _node: NodeId) {}
-
-    /// The owner's timer has come.
-    fn ticked(&mut self, _now: Instant) -> DueOf<Self> {
-        Vec::new()
-    }
-
-    /// When the owner must look at the time again.
-    fn timer(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Those who wait.
-    fn waiting(&self) -> BTreeSet<Asker>;
-
-    /// A node has heard an answer.
-    fn heard(&mut self, _by: NodeId, _ask: &AskOf<Self>, _reply: &ReplyOf<Self>) {}
-
-    /// What must hold after each step.
-    fn check(&mut self, _owner: &mut Self::Owner, _is_over: bool) {}
-
-    /// What must hold when nothing is under way.
-    fn check_quiet(&mut self, _owner: &mut Self::Owner) {}
-}
 
 enum Up<A> {
     /// With the number of the call, if an answer is wanted.
@@ -103,6 +50,7 @@ struct World<M: Model> {
     last_node: u64,
     last_call: u64,
     armed: Option<Instant>,
+    now: Instant,
     is_over: bool,
 }
 
@@ -119,6 +67,7 @@ impl<M: Model> World<M> {
             last_node: 0,
             last_call: 0,
             armed: None,
+            now: schedule.now(),
             is_over: false,
         };
         for _ in 0..NODES {
@@ -175,6 +124,9 @@ impl<M: Model> World<M> {
             return;
         }
         let call = schedule.pick(&calls);
+        if !self.model.may_give_up(node.id, &node.calls[&call]) {
+            return;
+        }
         let ask = node.calls.remove(&call);
         schedule.note(|| format!("node {at} gives up {ask:?}"));
         node.up.push_back(Up::Forget(call));
@@ -190,12 +142,14 @@ impl<M: Model> World<M> {
         node.up.truncate(node.up.len() - unsent);
         node.up.push_back(Up::Down);
         self.roads.is_cut(at);
+        self.model.died(node.id, schedule);
     }
 
     // ---- the cell --------------------------------------------------------------------------------
 
     fn arrives(&mut self, at: usize, schedule: &mut Schedule) {
         let Some(up) = self.nodes[at].up.pop_front() else { return };
+        self.now = schedule.now();
         let (node, now) = (self.nodes[at].id, schedule.now());
         match up {
             Up::Ask(call, ask) => {
@@ -286,7 +240,11 @@ impl<M: Model> World<M> {
                 node.down.push_back((call, reply));
             }
         }
-        if let Some(at) = effects.tick_at {
+        if let Some(name) = effects.frees {
+            self.model.freed(&name);
+        }
+        let soon = effects.tick_after.map(|time| self.now + time);
+        if let Some(at) = effects.tick_at.into_iter().chain(soon).min() {
             self.armed = Some(self.armed.map_or(at, |armed| armed.min(at)));
         }
         assert!(!(self.is_over && effects.is_over), "it ends once");
@@ -307,6 +265,7 @@ impl<M: Model> World<M> {
     fn tick(&mut self, schedule: &mut Schedule) {
         schedule.note(|| "the owner's timer".to_owned());
         self.armed = None;
+        self.now = schedule.now();
         let mut effects = Effects::default();
         let due = self.model.ticked(schedule.now());
         self.owner.tick(schedule.now(), &mut effects);
@@ -351,6 +310,8 @@ impl<M: Model> World<M> {
             let time = Duration::from_millis(schedule.below(300));
             schedule.note(|| format!("{time:?} pass"));
             schedule.pass(time);
+        } else if dice == 54 && self.model.happens(schedule) {
+            self.tick(schedule);
         } else {
             let at = schedule.index(NODES);
             self.act(at, schedule);
@@ -388,4 +349,8 @@ pub(crate) fn play<M: Model>(schedule: &mut Schedule) {
     }
     world.quiet(schedule);
     assert!(world.open.is_empty(), "the dead still wait");
+    if world.model.calm() {
+        world.tick(schedule);
+    }
+    world.model.check_end(&mut world.owner);
 }

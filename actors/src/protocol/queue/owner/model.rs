@@ -6,6 +6,7 @@
 //! item must have met exactly one fate.
 
 mod check;
+mod fate;
 mod net;
 mod peer;
 mod simulated;

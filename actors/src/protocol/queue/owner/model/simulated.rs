@@ -128,7 +128,6 @@ fn queue() {
     simulation::run("queue", 3_000, play);
 }
 
-/// > A lost wake-up, credit not returned and a lease returned twice are found.
 #[test]
 fn planted_faults_of_queues_are_found() {
     for fault in [Fault::LostWakeUp, Fault::CreditNotReturned, Fault::LeaseReturnedTwice] {
