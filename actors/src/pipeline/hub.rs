@@ -210,7 +210,6 @@ impl Hub {
         if stage.is_over || self.failed.is_some() {
             return AfterDeath::Nothing;
         }
-        stage.figures.restarts += 1;
         let was_at_work = reached == Reached::Working && !of_flushing;
         stage.deaths_in_a_row = if was_at_work { 0 } else { stage.deaths_in_a_row + 1 };
         if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(stage.spec.max_deaths + 2) * stage.spec.workers as u32
@@ -224,6 +223,12 @@ impl Hub {
             return AfterDeath::Nothing;
         }
         self.pump(world);
+        let stage = &mut self.stages[at.stage];
+        if stage.is_over {
+            // What was given up just now was the stage's last.
+            return AfterDeath::Nothing;
+        }
+        stage.figures.restarts += 1;
         AfterDeath::Replace
     }
 
