@@ -45,6 +45,8 @@ mod planting {
         HolderNotForgotten,
         /// An object in shared memory stays in the hand of a process that died.
         NotTakenBack,
+        /// A served object runs the calls of those who are gone.
+        CallOfTheDeadRun,
         /// A supervisor does not answer who had a child stopped.
         CommandUnanswered,
     }

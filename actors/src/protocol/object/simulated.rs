@@ -252,6 +252,16 @@ impl<M: Model> World<M> {
         self.check();
     }
 
+    /// As the cell does for an answer that the owner has left to others.
+    fn answer(&mut self, asker: Asker, reply: ReplyOf<M>) {
+        let mut effects = Effects::default();
+        if self.open.contains_key(&asker) {
+            effects.reply(asker, reply);
+            return self.carry_out(effects, vec![(asker, None)]);
+        }
+        self.check();
+    }
+
     fn check(&mut self) {
         let open: BTreeSet<Asker> = self.open.keys().copied().collect();
         assert_eq!(open, self.model.waiting(), "who waits at the owner, and who should");
@@ -312,6 +322,10 @@ impl<M: Model> World<M> {
             schedule.pass(time);
         } else if dice == 54 && self.model.happens(schedule) {
             self.tick(schedule);
+        } else if let 55..65 = dice
+            && let Some((asker, reply)) = self.model.worked_out(schedule)
+        {
+            self.answer(asker, reply);
         } else {
             let at = schedule.index(NODES);
             self.act(at, schedule);

@@ -1,6 +1,6 @@
 //! The machine that owns an object in shared memory: who uses it, and what of it is to be taken back.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub(crate) struct SharedOwner<S: Shape> {
     words: S::Words,
     /// By number of the entry.
     members: Slab<Joined>,
-    entries: HashMap<Asker, usize>,
+    entries: BTreeMap<Asker, usize>,
     last: u32,
     /// Those whose node has ended or can't be reached, and who may still have something in hand.
     left: Vec<(NodeId, Member)>,
@@ -97,7 +97,7 @@ impl<S: Shape> SharedOwner<S> {
     /// Lays the object out at `place`.
     pub(super) fn new(options: S::Options, place: memory::Place, may_hold: MayHold) -> io::Result<Self> {
         let words = S::begin(&options, place.block.clone()).ok_or_else(too_large)?;
-        let (members, entries) = (Slab::new(), HashMap::new());
+        let (members, entries) = (Slab::new(), BTreeMap::new());
         Ok(Self {
             options,
             place,

@@ -72,6 +72,11 @@ pub(crate) trait Model: Sized {
         false
     }
 
+    /// Somebody beside the owner has worked out an answer; whether its asker still waits does not matter.
+    fn worked_out(&mut self, _schedule: &mut Schedule) -> Option<(Asker, ReplyOf<Self>)> {
+        None
+    }
+
     /// All nodes have ended: whatever kept the owner from being done with them is over. Whether it is called again.
     fn calm(&mut self) -> bool {
         false

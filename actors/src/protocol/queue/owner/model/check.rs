@@ -162,8 +162,10 @@ pub(super) fn nobody_waits_in_vain(owner: &Owner, net: &Net) {
         assert!(peer.offers.keys().eq(open), "a client waits for what was told");
         assert_eq!(peer.inbox.len() as u64, client.held.next_seq() - peer.taken);
     }
+    assert!(owner.ready.is_empty() || owner.waiting.is_empty(), "somebody waits beside an item");
     // What the owner could know by now, whether it does or not.
-    let mut truth = owner.ledger.waiting() + owner.ledger.lent;
+    let lent = net.peers.iter().fold(Amount::ZERO, |sum, peer| sum + peer.credit);
+    let mut truth = owner.ledger.waiting() + lent;
     truth.bytes += owner.ledger.leased.bytes;
     let mut is_settled = owner.ledger.queued.items == 0 && owner.line.is_empty();
     for (_, client) in owner.clients.iter() {

@@ -105,9 +105,19 @@ impl Play {
 }
 
 fn play(schedule: &mut Schedule) {
+    play_with(schedule, true);
+}
+
+/// The same by what can be seen from outside alone.
+fn play_from_outside(schedule: &mut Schedule) {
+    play_with(schedule, false);
+}
+
+fn play_with(schedule: &mut Schedule, looks_inside: bool) {
     let settings = settings(schedule);
     schedule.note(|| format!("a queue: {settings:?}"));
-    let mut play = Play { scene: Scene::new(settings), roads: Roads::new(PEERS) };
+    let scene = Scene { looks_inside, ..Scene::new(settings) };
+    let mut play = Play { scene, roads: Roads::new(PEERS) };
     let steps = schedule.within(1..300);
     let closes_at = if schedule.below(10) < 4 { schedule.below(steps) } else { steps };
     for step in 0..steps {
@@ -125,12 +135,19 @@ fn play(schedule: &mut Schedule) {
 /// > room for, and tells everybody of its end.
 #[test]
 fn queue() {
-    simulation::run("queue", 3_000, play);
+    simulation::run("queue", 1_000, play);
 }
 
 #[test]
 fn planted_faults_of_queues_are_found() {
     for fault in [Fault::LostWakeUp, Fault::CreditNotReturned, Fault::LeaseReturnedTwice] {
         simulation::finds(fault, play);
+        simulation::finds(fault, play_from_outside);
     }
+}
+
+/// Many more schedules in the same time.
+#[test]
+fn queue_from_outside() {
+    simulation::run("queue_from_outside", 3_000, play_from_outside);
 }
