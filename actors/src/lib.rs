@@ -13,6 +13,7 @@ mod command;
 mod control;
 mod failure;
 mod family;
+mod fault;
 mod fnv;
 mod group;
 mod guests;
@@ -35,6 +36,8 @@ mod router;
 mod runtime;
 mod scope;
 mod scratch;
+#[cfg(test)]
+mod simulation;
 mod supervisor;
 pub mod testing;
 mod tree;

@@ -3,6 +3,9 @@
 //! `Registry` is a pure machine; `RegistryCell` puts it at the well-known slot [`REGISTRY`] of the root. A name is bound
 //! to the life of the node that owns its object, and free again before anybody hears of that node's end.
 
+#[cfg(test)]
+mod simulated;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
+use crate::fault::fault;
 use crate::parcel::Rights;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
@@ -165,6 +169,7 @@ impl Registry {
 
     /// Frees the names of a node that has ended and forgets whom it made wait.
     pub(crate) fn node_ended(&mut self, node: NodeId) {
+        fault!(NamesOfTheDeadKept, return);
         self.names.retain(|_, entry| entry.address.node != node);
         self.holds.retain(|_, hold| hold.by.address.node != node);
         let names: Vec<String> = self.waiting.keys().cloned().collect();

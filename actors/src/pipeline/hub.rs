@@ -10,6 +10,8 @@
 
 use std::collections::VecDeque;
 
+#[cfg(test)]
+mod simulated;
 mod stage;
 mod terms;
 #[cfg(test)]
@@ -20,6 +22,7 @@ pub use terms::OnError;
 pub(super) use terms::{AfterDeath, Figures, Item, Letter, Place, Reached, Spec, World};
 
 use super::wire::Step;
+use crate::fault::fault;
 
 /// How often, for each of its workers, those of a stage may die in a row before they finished their first item; then the
 /// pipeline gives up.
@@ -188,6 +191,7 @@ impl Hub {
         let of_flushing =
             in_hand.is_none() && !worker.leased.is_empty() && (worker.is_flushing || !stage.spec.holds);
         let mut given_up = None;
+        fault!(ItemsOfTheDeadLost, worker.leased.clear());
         for (back, item) in worker.leased.drain(..).enumerate().rev() {
             let Some(mut item) = item else { continue };
             if in_hand == Some(worker.first + back as u64) {
@@ -206,7 +210,6 @@ impl Hub {
         if stage.is_over || self.failed.is_some() {
             return AfterDeath::Nothing;
         }
-        stage.figures.restarts += 1;
         let was_at_work = reached == Reached::Working && !of_flushing;
         stage.deaths_in_a_row = if was_at_work { 0 } else { stage.deaths_in_a_row + 1 };
         if stage.deaths_in_a_row >= DEATHS_IN_A_ROW.max(stage.spec.max_deaths + 2) * stage.spec.workers as u32
@@ -220,6 +223,12 @@ impl Hub {
             return AfterDeath::Nothing;
         }
         self.pump(world);
+        let stage = &mut self.stages[at.stage];
+        if stage.is_over {
+            // What was given up just now was the stage's last.
+            return AfterDeath::Nothing;
+        }
+        stage.figures.restarts += 1;
         AfterDeath::Replace
     }
 

@@ -18,6 +18,7 @@ use crate::scope::{self, Departing};
 
 /// A call on its way to a child.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Clone, Default))]
 pub(crate) struct Call {
     function: u64,
     run: u64,

@@ -4,6 +4,8 @@ mod error;
 mod handle;
 mod options;
 mod owner;
+#[cfg(test)]
+mod simulated;
 mod wire;
 
 pub use self::error::CounterError;

@@ -3,6 +3,8 @@
 mod handle;
 mod options;
 mod owner;
+#[cfg(test)]
+mod simulated;
 mod wire;
 
 pub use self::handle::Event;

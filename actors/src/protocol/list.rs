@@ -5,6 +5,8 @@ mod handle;
 mod iter;
 mod options;
 mod owner;
+#[cfg(test)]
+mod simulated;
 mod watch;
 mod whole;
 mod wire;

@@ -12,6 +12,8 @@ mod changes;
 pub(crate) mod functions;
 mod handle;
 mod owner;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod strings;
 mod swap;
 mod value;

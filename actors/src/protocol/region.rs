@@ -11,6 +11,8 @@ mod mapping;
 mod options;
 mod owner;
 mod root;
+#[cfg(test)]
+mod simulated;
 mod view;
 mod wire;
 

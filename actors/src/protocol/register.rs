@@ -5,6 +5,8 @@ mod handle;
 mod options;
 mod owner;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 mod watch;
 mod wire;

@@ -15,6 +15,8 @@ mod error;
 mod face;
 mod object;
 mod owner;
+#[cfg(test)]
+mod simulated;
 mod wire;
 
 pub(crate) use self::attached::Attached;

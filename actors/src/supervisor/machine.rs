@@ -11,6 +11,7 @@ use super::effect::{ChildId, Conclusion, Done, Effect, Event, How, Refusal, Repo
 use super::roster::Roster;
 use super::spec::{Faulty, Plan, Restart, Settings, Strategy};
 use super::window::Window;
+use crate::fault::fault;
 
 /// What the supervisor as a whole is doing.
 #[derive(Debug)]
@@ -258,6 +259,7 @@ impl<R: Clone> Machine<R> {
         } else {
             self.go_down(id, Refusal::Stopped);
         }
+        fault!(CommandUnanswered, return);
         for ticket in waiters {
             self.effects.push(Effect::Answer { ticket, result: Ok(id) });
         }

@@ -1,5 +1,6 @@
 //! Random supervisors in a random world: no plans, commands, ends, slow starts and times break what is promised.
 
+mod simulated;
 mod world;
 
 use std::time::{Duration, Instant};

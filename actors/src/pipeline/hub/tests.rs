@@ -150,7 +150,9 @@ impl Job {
         let after = self.hub.down(place, in_hand, Reached::Working, "it was killed", &mut self.workers);
         match after {
             AfterDeath::Replace => self.begin(place),
-            AfterDeath::Nothing => assert!(hand.is_over, "its stage goes on without it"),
+            AfterDeath::Nothing => {
+                assert!(self.hub.stages[place.stage].is_over, "its stage goes on without it");
+            }
         }
     }
 
@@ -274,6 +276,23 @@ fn a_step_that_settles_what_the_worker_does_not_have_is_refused_and_changes_noth
     assert!(job.hub.step(place, step, &mut job.workers).unwrap_err().contains("does not settle"));
     assert_eq!(job.hub.figures(0).taken, 0);
     job.drain();
+    assert!(job.hub.has_ended());
+}
+
+/// > A worker that dies with the last item of its stage, which is given up for that, is not replaced.
+#[test]
+fn a_worker_that_dies_with_the_last_item_of_its_stage_is_not_replaced() {
+    let mut job = Job::new();
+    job.apply(&Event::Push);
+    job.end();
+    let first = job.places[0];
+    for _ in 0..3 {
+        job.more(first, 1);
+        job.die(first, true);
+    }
+    assert_eq!(job.hub.letters().len(), 1);
+    assert!(!job.workers.hands[&first].is_there);
+    assert_eq!(job.hub.figures(0).restarts, 2);
     assert!(job.hub.has_ended());
 }
 

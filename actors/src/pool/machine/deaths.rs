@@ -8,6 +8,7 @@ use callboard_core::{ByteStrings, push_bytes};
 
 use super::life::{FIRST_WAIT, MAX_DOUBLINGS};
 use super::{Hears, Machine, Place, Wish, World};
+use crate::fault::fault;
 use crate::pool::crew::{Doom, Held, Member, Phase, Progress, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
@@ -147,6 +148,7 @@ impl<S: Hears> Machine<S> {
                 unit.work = unit.work.part(done..held.count);
                 unit.first += u64::from(done);
             }
+            fault!(TaskOfTheDeadForgotten, return);
             self.wait_again(held.unit, true);
         }
     }

@@ -4,6 +4,7 @@
 
 mod chance;
 mod fake;
+mod simulated;
 mod world;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::error::BrokenBy;
 use super::options::BarrierOptions;
 use super::wire::{Ask, Reply};
+use crate::fault::fault;
 use crate::protocol::object::{Asker, Effects, Owner};
 
 /// One that waits.
@@ -45,7 +46,11 @@ impl BarrierOwner {
 
     fn comes(&mut self, asker: Asker, party: Party, now: Instant, effects: &mut Effects<Reply>) {
         match self.phase {
-            Phase::Broken(by) => return effects.reply(asker, Reply::Broken(by)),
+            Phase::Broken(by) => {
+                effects.reply(asker, Reply::Broken(by));
+                // One that was too early may have asked already, and another that was may have broken it just now.
+                return self.has_no_turn(party.key, effects);
+            }
             Phase::Acts(_) => {
                 self.early.insert(asker, party);
             }
@@ -179,6 +184,7 @@ impl Owner for BarrierOwner {
     }
 
     fn lose(&mut self, asker: Asker, effects: &mut Effects<Reply>) {
+        fault!(DeathUnnoticed, return);
         self.leaves(asker, BrokenBy::PartyEnded, effects);
     }
 

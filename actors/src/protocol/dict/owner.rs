@@ -18,6 +18,7 @@ use serde_bytes::ByteBuf;
 use self::table::{End, Page, Table};
 use super::options::Settings;
 use super::wire::{Ask, Changes, Operator, Refusal, Reply, Thrown};
+use crate::fault::fault;
 use crate::parcel::{Parcel, Rights};
 use crate::protocol::message_pack::Operation;
 use crate::protocol::object::{
@@ -241,6 +242,7 @@ impl Owner for DictOwner {
             }
             Ok(())
         });
+        fault!(ChangeUntold, return done);
         self.settle(effects);
         done
     }

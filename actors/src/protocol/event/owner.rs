@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::options::EventOptions;
 use super::wire::{Ask, IsSet};
+use crate::fault::fault;
 use crate::protocol::object::{Asker, Effects, Owner};
 
 #[derive(Debug, Default)]
@@ -28,6 +29,7 @@ impl Owner for EventOwner {
         match ask {
             Ask::Set => {
                 self.is_set = true;
+                fault!(WaiterForgotten, self.waiting.pop_first());
                 for waiting in std::mem::take(&mut self.waiting) {
                     effects.reply(waiting, IsSet(true));
                 }

@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 use super::error::ListError;
 use crate::protocol::object::{AboutCasts, FunctionError, Refused};
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
     /// Answered with the length, `Number`.
     Push(ByteBuf),

@@ -238,7 +238,8 @@ impl<O: Owner> State<O> {
                 None => after.here.push((word, packed(&reply))),
             }
         }
-        if let Some(at) = effects.tick_at
+        let soon = effects.tick_after.map(|time| Instant::now() + time);
+        if let Some(at) = effects.tick_at.into_iter().chain(soon).min()
             && self.armed.is_none_or(|armed| at < armed)
         {
             self.armed = Some(at);

@@ -1,6 +1,6 @@
 //! The machine that owns one shared object. It has no lock, no clock and no I/O, and decodes nothing that users put into it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use callboard_core::{BodyError, ByteStrings, NodeId};
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,6 +14,7 @@ pub(crate) struct Asker(pub(crate) u64);
 pub(crate) struct Effects<R> {
     pub(crate) replies: Vec<(Asker, R)>,
     pub(crate) tick_at: Option<Instant>,
+    pub(crate) tick_after: Option<Duration>,
     /// A name that is to be free before anybody is answered.
     pub(crate) frees: Option<String>,
     /// Its slot is to be free.
@@ -22,7 +23,7 @@ pub(crate) struct Effects<R> {
 
 impl<R> Default for Effects<R> {
     fn default() -> Self {
-        Self { replies: Vec::new(), tick_at: None, frees: None, is_over: false }
+        Self { replies: Vec::new(), tick_at: None, tick_after: None, frees: None, is_over: false }
     }
 }
 
@@ -35,6 +36,11 @@ impl<R> Effects<R> {
     /// Has the owner's `tick` called at `at`, or earlier.
     pub(crate) fn tick_at(&mut self, at: Instant) {
         self.tick_at = Some(self.tick_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// The same, so long from now, for a step that was not told the time.
+    pub(crate) fn tick_after(&mut self, time: Duration) {
+        self.tick_after = Some(self.tick_after.map_or(time, |before| before.min(time)));
     }
 
     /// Takes its name from the object. The answers of this step are given when it is free.

@@ -47,6 +47,7 @@ use self::ledger::Ledger;
 use self::letters::DeadLetters;
 use self::ready::Ready;
 use super::wire::{Amount, Length, Reply, ToOwner};
+use crate::fault::fault;
 
 pub(crate) use self::admission::Direct;
 pub(crate) use self::item::Item;
@@ -226,6 +227,7 @@ impl Owner {
         if self.clients[key].offers.is_empty() {
             self.clients.remove(key);
         }
+        fault!(LostWakeUp, return);
         self.settle_down(world);
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use callboard_core::NodeId;
 
 use super::wire::{Ask, Make, Reply};
+use crate::fault::fault;
 use crate::parcel::Parcel;
 use crate::protocol::object::{Asker, Effects, Owner};
 
@@ -90,6 +91,7 @@ impl Owner for RegionOwner {
     }
 
     fn forget(&mut self, asker: Asker, effects: &mut Effects<Reply>) {
+        fault!(HolderNotForgotten, return);
         if self.mapped.remove(&asker).is_some() {
             self.look_for_holders(effects);
         }

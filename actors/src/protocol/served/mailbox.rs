@@ -1,5 +1,8 @@
 //! The owner of a served object: the calls that wait for it. What they do to the object is its worker's affair.
 
+#[cfg(test)]
+mod simulated;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::fault::fault;
 use crate::parcel::Parcel;
 use crate::process::entry::Call;
 use crate::protocol::object::{Asker, Effects, Owner};
@@ -17,6 +21,7 @@ pub(super) const MAX_CALLS: usize = 1024;
 
 /// A call of a method.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Request {
     /// The build of the caller's program: its places in the code are of use in no other.
     pub(super) image: ByteBuf,
@@ -24,7 +29,7 @@ pub(crate) struct Request {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     Returned(Parcel),
     Panicked(String),
@@ -111,6 +116,7 @@ impl Owner for Mailbox {
     }
 
     fn forget(&mut self, asker: Asker, _: &mut Effects<Answer>) {
+        fault!(CallOfTheDeadRun, return);
         self.waiting.state.lock().calls.retain(|(waiting, _)| *waiting != asker);
     }
 }

@@ -1,6 +1,6 @@
 //! The machine that owns an object in shared memory: who uses it, and what of it is to be taken back.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use slab::Slab;
 
 use super::wire::{Ask, Place, Reply};
+use crate::fault::fault;
 use crate::parcel::{Parcel, Rights};
 use crate::protocol::object::{Asker, Effects, Owner};
-use crate::runtime::{Holds, Runtime, memory};
+use crate::runtime::{Runtime, memory};
 
 /// The owner's own number.
 const OWNER: u32 = 1;
@@ -61,17 +62,20 @@ struct Joined {
     key: u64,
 }
 
+/// Whether the process of a node that has ended, or can't be reached, may still have something in hand.
+type MayHold = Box<dyn Fn(NodeId) -> bool + Send>;
+
 pub(crate) struct SharedOwner<S: Shape> {
     options: S::Options,
     place: memory::Place,
     words: S::Words,
     /// By number of the entry.
     members: Slab<Joined>,
-    entries: HashMap<Asker, usize>,
+    entries: BTreeMap<Asker, usize>,
     last: u32,
     /// Those whose node has ended or can't be reached, and who may still have something in hand.
     left: Vec<(NodeId, Member)>,
-    holds: Arc<Holds>,
+    may_hold: MayHold,
     /// Those who have ended and of whom something is still to be taken back.
     dead: Vec<Member>,
     /// Nobody comes any more.
@@ -84,16 +88,16 @@ impl<S: Shape> SharedOwner<S> {
         if let Some(reason) = S::fault(&options) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        let bytes = S::bytes(&options);
-        let too_large = || {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "no object of that size or type can lie in shared memory",
-            )
-        };
-        let place = runtime.memory.allocate(runtime.id, bytes.ok_or_else(too_large)?)?;
+        let bytes = S::bytes(&options).ok_or_else(too_large)?;
+        let place = runtime.memory.allocate(runtime.id, bytes)?;
+        let holds = Arc::clone(&runtime.holds);
+        Self::new(options, place, Box::new(move |node| holds.is_open(node)))
+    }
+
+    /// Lays the object out at `place`.
+    pub(super) fn new(options: S::Options, place: memory::Place, may_hold: MayHold) -> io::Result<Self> {
         let words = S::begin(&options, place.block.clone()).ok_or_else(too_large)?;
-        let (members, entries) = (Slab::new(), HashMap::new());
+        let (members, entries) = (Slab::new(), BTreeMap::new());
         Ok(Self {
             options,
             place,
@@ -102,7 +106,7 @@ impl<S: Shape> SharedOwner<S> {
             entries,
             last: OWNER,
             left: Vec::new(),
-            holds: Arc::clone(&runtime.holds),
+            may_hold,
             dead: Vec::new(),
             is_closed: false,
         })
@@ -173,8 +177,9 @@ impl<S: Shape> SharedOwner<S> {
             return;
         }
         // The cell is ticked when one of these has let go.
-        let holds = &self.holds;
-        let gone = self.left.extract_if(.., |(node, _)| !holds.is_open(*node));
+        fault!(NotTakenBack, self.left.clear());
+        let may_hold = &self.may_hold;
+        let gone = self.left.extract_if(.., |(node, _)| !may_hold(*node));
         self.dead.extend(gone.map(|(_, member)| member));
         let owner = Holder { member: OWNER, thread: this_thread() };
         let (words, members) = (&self.words, &mut self.members);
@@ -187,9 +192,13 @@ impl<S: Shape> SharedOwner<S> {
             !done
         });
         if !self.dead.is_empty() {
-            effects.tick_at(Instant::now() + AGAIN_AFTER);
+            effects.tick_after(AGAIN_AFTER);
         }
     }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "no object of that size or type can lie in shared memory")
 }
 
 impl<S: Shape> Owner for SharedOwner<S> {
@@ -200,6 +209,8 @@ impl<S: Shape> Owner for SharedOwner<S> {
         let reply = match ask {
             Ask::Stay { key, node, pid } => self.stay(asker, key, node, pid),
             Ask::Attach { key, mapped } => Some(self.attach(key, &mapped)),
+            // All have been told.
+            Ask::Close if self.is_closed => Some(Reply::Gone),
             Ask::Close => {
                 self.is_closed = true;
                 self.tell_all(effects);

@@ -17,7 +17,7 @@ pub(crate) enum Ask {
     Who { numbers: Vec<u32> },
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply<O> {
     Attached(Place<O>),
     /// There are as many members as there may be.
@@ -31,7 +31,7 @@ pub(crate) enum Reply<O> {
 }
 
 /// Where an object lies, and as whom one comes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place<O> {
     pub(crate) slab: u32,
     pub(crate) slab_bytes: u64,

@@ -13,9 +13,11 @@ use crate::pool::work::Terms;
 impl Play {
     /// Something happens, by chance.
     pub(super) fn step(&mut self, deadly: bool) {
-        let workers: Vec<WorkerId> = self.world.fakes.keys().copied().collect();
+        let moves = |worker: &WorkerId| self.stopped.get(worker).is_none_or(|until| *until <= self.now);
+        let workers: Vec<WorkerId> = self.world.fakes.keys().copied().filter(moves).collect();
         let worker = self.chance.choice(workers);
         let dice = self.chance.u32(0..100);
+        self.last = (dice, worker);
         match (dice, worker) {
             (0..20, _) => self.submit_by_chance(deadly),
             (20..30, _) if !self.world.starts.is_empty() => {
@@ -54,6 +56,25 @@ impl Play {
             _ => {}
         }
         self.end_those_that_are_over();
+    }
+
+    /// What has happened just now, for the story of a schedule.
+    pub(super) fn last_step(&self) -> String {
+        let (dice, worker) = self.last;
+        let what = match dice {
+            0..20 => return format!("unit {} is submitted", self.next - 1),
+            20..30 => return "a worker begins, or can't be started".to_owned(),
+            30..45 => "takes what it was sent",
+            45..60 => "begins a task",
+            60..75 => "has done a task",
+            75..80 => "says what it has done",
+            80..90 => "is heard",
+            90..93 => return "time passes".to_owned(),
+            93..95 => "dies, perhaps",
+            95..98 => return "a unit is cancelled, perhaps".to_owned(),
+            _ => "is lent, or retires, perhaps",
+        };
+        format!("worker {worker:?} {what}: {} units, {} wait", self.machine.units.len(), self.waits())
     }
 
     fn submit_by_chance(&mut self, deadly: bool) {

@@ -125,14 +125,22 @@ pub(super) struct Play {
     pub(super) to_end: HashSet<Unit>,
     /// Workers that were lent.
     pub(super) lent: Vec<WorkerId>,
+    /// Workers that stand still, and until when.
+    pub(super) stopped: HashMap<WorkerId, Instant>,
+    /// What happened last: the dice, and to whom.
+    pub(super) last: (u32, Option<WorkerId>),
 }
 
 impl Play {
     pub(super) fn new(rules: Rules, seed: u64) -> Self {
+        Self::at(Instant::now(), rules, seed)
+    }
+
+    pub(super) fn at(now: Instant, rules: Rules, seed: u64) -> Self {
         let mut play = Self {
             machine: Machine::new(rules, seed),
             world: Fakes::default(),
-            now: Instant::now(),
+            now,
             next: 0,
             chance: fastrand::Rng::with_seed(seed),
             seed,
@@ -140,6 +148,8 @@ impl Play {
             tasks: HashMap::new(),
             to_end: HashSet::new(),
             lent: Vec::new(),
+            stopped: HashMap::new(),
+            last: (0, None),
         };
         play.machine.keep_up(play.now, &mut play.world);
         play
@@ -199,6 +209,14 @@ impl Play {
             self.machine.tick(self.now, &mut self.world);
         }
         self.now = until;
+    }
+
+    /// The same for a table that is stopped meanwhile.
+    pub(super) fn pass_late(&mut self, time: Duration) {
+        self.now += time;
+        if self.machine.tick_at.is_some_and(|at| at <= self.now) {
+            self.machine.tick(self.now, &mut self.world);
+        }
     }
 
     /// A worker takes what it was sent.

@@ -193,6 +193,25 @@ fn an_action_that_panics_or_dies_or_takes_too_long_breaks_it() {
     }
 }
 
+/// > Nobody waits for its turn at a barrier that is broken, also if the owner's clock was late.
+#[test]
+fn who_waits_for_its_turn_is_told_when_an_earlier_one_is_late_as_the_next_round_begins() {
+    let mut world = World::new(2);
+    world.wait(true, None);
+    let acts = world.wait(true, None);
+    let (late, next) = (world.wait(true, Some(LONG)), world.wait(true, None));
+    let turn = world.ask(Ask::Turn { key: next });
+    // The owner is stopped meanwhile, and comes to the message before it comes to its timer.
+    world.now += LONG;
+    world.ask(Ask::Acted { key: acts });
+    assert_eq!(world.passed(acts), Some(1));
+    assert_eq!(
+        (world.broken(late), world.broken(next)),
+        (Some(BrokenBy::TimedOut), Some(BrokenBy::TimedOut))
+    );
+    assert_eq!(world.told.get(&turn), Some(&Reply::DoNotAct));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Wait { acts: bool, seconds: Option<u64> },

@@ -1,6 +1,8 @@
 //! A dict's machine against a plain list of entries, and what its watchers are told against what is there.
 
-use std::collections::BTreeMap;
+mod simulated;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -55,9 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The entries in order: key, value, end.
+/// The entries in order: key, value, end; and the keys that were given a value, be it the same.
 #[derive(Clone, Default)]
-struct Model(Vec<(ByteBuf, ByteBuf, Option<Instant>)>);
+struct Model(Vec<(ByteBuf, ByteBuf, Option<Instant>)>, BTreeSet<ByteBuf>);
 
 impl Model {
     fn get(&self, key: &ByteBuf) -> Option<ByteBuf> {
@@ -72,6 +74,9 @@ impl Model {
     /// Makes one change; the value before.
     fn set(&mut self, key: &ByteBuf, value: Option<ByteBuf>, until: Option<Instant>) -> Option<ByteBuf> {
         let at = self.0.iter().position(|(other, ..)| other == key);
+        if at.is_some() || value.is_some() {
+            self.1.insert(key.clone());
+        }
         match (at, value) {
             (Some(at), Some(value)) => {
                 self.0[at].2 = until;

@@ -19,6 +19,7 @@ use super::super::wire::{Amount, Reason, Refusal, Reply, Run};
 use super::item::{Item, Stored};
 use super::limits::{MAX_OFFERED_BYTES, MAX_OFFERED_ITEMS};
 use super::{ClientId, Owner, Violation, World};
+use crate::fault::fault;
 
 /// What came of a put without credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,6 +362,7 @@ impl Owner {
     /// Takes back the credit and the offers of a client that is gone.
     pub(super) fn stop_producing(&mut self, key: usize) {
         let client = &mut self.clients[key];
+        fault!(CreditNotReturned, client.credit = Amount::ZERO);
         self.ledger.lent -= std::mem::take(&mut client.credit);
         if client.is_producer {
             client.is_producer = false;

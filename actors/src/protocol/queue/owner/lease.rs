@@ -10,6 +10,7 @@ use super::held::Returned;
 use super::item::Stored;
 use super::limits::MAX_LASTING;
 use super::{ClientId, Owner, Violation, World};
+use crate::fault::fault;
 
 /// Leases of one client that were to end at one time, most of which may be settled by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -274,6 +275,7 @@ impl Owner {
             }
         }
         for returned in expired.into_iter().rev() {
+            fault!(LeaseReturnedTwice, self.ready.put_back(Stored::new(returned.stored.item.as_bytes())));
             if let Some(stored) = self.take_back(returned, Cause::Expired) {
                 self.ready.put_back(stored);
             }

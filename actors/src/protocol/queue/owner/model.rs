@@ -6,8 +6,10 @@
 //! item must have met exactly one fate.
 
 mod check;
+mod fate;
 mod net;
 mod peer;
+mod simulated;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use super::super::wire::{Amount, Run, Terms, ToOwner};
 use super::{Order, Owner, Settings};
 
 /// What happens next to one of the clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Put,
     ToOwner,
@@ -108,13 +110,27 @@ fn settings() -> impl Strategy<Value = Settings> {
 struct Scene {
     owner: Owner,
     net: Net,
+    /// The owner's books are looked at after each step, not only what can be seen from outside.
+    looks_inside: bool,
 }
 
 impl Scene {
     fn new(settings: Settings) -> Scene {
         let mut net = Net::new(PEERS);
         net.is_fifo = settings.order == Order::Fifo;
-        Scene { owner: Owner::new(settings), net }
+        Scene { owner: Owner::new(settings), net, looks_inside: true }
+    }
+
+    /// What a step is about, for the story of a schedule.
+    fn tells(&self, Step { verb, peer, n }: Step) -> String {
+        let at = &self.net.peers[peer];
+        match verb {
+            Verb::ToOwner => format!("node {peer} to the queue: {:?}", at.up.front()),
+            Verb::ToClient => format!("the queue to node {peer}: {:?}", at.down.front()),
+            Verb::Pass => format!("time passes, {n} ms"),
+            Verb::Quiet => "all that is under way arrives".to_owned(),
+            _ => format!("node {peer}: {verb:?} {n}"),
+        }
     }
 
     fn step(&mut self, Step { verb, peer, n }: Step) {
@@ -174,6 +190,9 @@ impl Scene {
     }
 
     fn check(&mut self) {
+        if !self.looks_inside {
+            return;
+        }
         check::books(&self.owner, &self.net);
         check::news(&self.owner, &mut self.net);
     }

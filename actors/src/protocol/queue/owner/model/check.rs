@@ -1,12 +1,15 @@
 //! What must hold after every step, and when nothing is under way.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::HashSet;
 
 use super::super::super::wire::Amount;
 use super::super::client::Client;
 use super::super::item::Stored;
 use super::super::{ClientId, Owner};
-use super::net::{Fate, Net, item_id};
+use super::fate::{Fate, item_id};
+use super::net::Net;
 use super::peer::Up;
 
 fn id_of(stored: &Stored) -> u64 {
@@ -104,7 +107,7 @@ fn lines(owner: &Owner, net: &Net) {
 
 /// Each item that the owner answers for is in exactly one place.
 fn items(owner: &Owner, net: &Net) {
-    let mut found = HashSet::new();
+    let mut found = HashSet::default();
     let mut find = |item: u64| {
         assert_eq!(net.fates[&item], Fate::Owned, "item {item:x}");
         assert!(found.insert(item), "item {item:x} is in two places");
@@ -123,15 +126,13 @@ fn items(owner: &Owner, net: &Net) {
         }
     }
     owner.letters.iter().for_each(|l| find(item_id(&l.item)));
-    let owned = net.fates.values().filter(|f| **f == Fate::Owned).count();
-    assert_eq!(found.len(), owned, "some items are in no place");
+    assert_eq!(found.len(), net.owned, "some items are in no place");
 }
 
 /// Whoever was told just now that all is settled, or of the end, has nothing to come but its own.
 pub(super) fn news(owner: &Owner, net: &mut Net) {
     if std::mem::take(&mut net.has_joined) {
-        let owned = net.fates.values().filter(|f| **f == Fate::Owned).count();
-        assert_eq!(owned as u64, owner.letters.len(), "some are not settled");
+        assert_eq!(net.owned as u64, owner.letters.len(), "some are not settled");
     }
     for id in net.ended.drain(..) {
         assert!(owner.is_closed && owner.queued().next().is_none());
@@ -161,8 +162,10 @@ pub(super) fn nobody_waits_in_vain(owner: &Owner, net: &Net) {
         assert!(peer.offers.keys().eq(open), "a client waits for what was told");
         assert_eq!(peer.inbox.len() as u64, client.held.next_seq() - peer.taken);
     }
+    assert!(owner.ready.is_empty() || owner.waiting.is_empty(), "somebody waits beside an item");
     // What the owner could know by now, whether it does or not.
-    let mut truth = owner.ledger.waiting() + owner.ledger.lent;
+    let lent = net.peers.iter().fold(Amount::ZERO, |sum, peer| sum + peer.credit);
+    let mut truth = owner.ledger.waiting() + lent;
     truth.bytes += owner.ledger.leased.bytes;
     let mut is_settled = owner.ledger.queued.items == 0 && owner.line.is_empty();
     for (_, client) in owner.clients.iter() {

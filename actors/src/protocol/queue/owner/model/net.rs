@@ -1,32 +1,16 @@
 //! The model's world: what is under way, and what has become of every item.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use callboard_core::{Address, NodeId, Slot};
+use foldhash::{HashMap, HashSet};
 
 use super::super::super::wire::{Amount, Refusal, Reply, ToClient, ToOwner};
 use super::super::{ClientId, Direct, Owner, World};
+use super::fate::{Fate, item_id};
 use super::peer::{Got, Peer, Tell, Up, last_open};
 use crate::parcel::Rights;
-
-/// What has become of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// In its producer's outbox.
-    Sent,
-    /// The owner is answerable for it.
-    Owned,
-    /// In user hands for good.
-    Got,
-    Acked,
-    Refused,
-    Withdrawn,
-    /// A dead letter that has been fetched.
-    Dead,
-    /// Gone with its killed producer, unadmitted.
-    Vanished,
-}
 
 pub(super) struct Net {
     pub(super) peers: Vec<Peer>,
@@ -34,6 +18,8 @@ pub(super) struct Net {
     nodes: u64,
     items: u64,
     pub(super) fates: HashMap<u64, Fate>,
+    /// How many of them are the owner's.
+    pub(super) owned: usize,
     /// What is waiting by what the owner said about it.
     pub(super) open_offers: HashMap<ClientId, BTreeMap<u64, u64>>,
     /// What is asked for and not delivered, by what the owner was told.
@@ -53,11 +39,6 @@ pub(super) struct Net {
     marks: usize,
 }
 
-/// Items name their producer and their number.
-pub(super) fn item_id(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes[..8].try_into().unwrap())
-}
-
 impl Net {
     pub(super) fn new(peers: usize) -> Net {
         let mut net = Net {
@@ -65,13 +46,14 @@ impl Net {
             now: Instant::now(),
             nodes: 0,
             items: 0,
-            fates: HashMap::new(),
-            open_offers: HashMap::new(),
-            demand: HashMap::new(),
-            delivered: HashMap::new(),
+            fates: HashMap::default(),
+            owned: 0,
+            open_offers: HashMap::default(),
+            demand: HashMap::default(),
+            delivered: HashMap::default(),
             is_fifo: true,
-            seen: HashSet::new(),
-            handed: HashMap::new(),
+            seen: HashSet::default(),
+            handed: HashMap::default(),
             ended: Vec::new(),
             has_joined: false,
             marks: 0,
@@ -100,6 +82,7 @@ impl Net {
 
     fn set_fate(&mut self, item: u64, from: Fate, to: Fate) {
         let before = self.fates.insert(item, to);
+        self.owned = self.owned + usize::from(to == Fate::Owned) - usize::from(from == Fate::Owned);
         assert_eq!(before, Some(from), "item {item:x} becomes {to:?}");
     }
 
