@@ -13,6 +13,8 @@ mod stage;
 mod wire;
 mod worker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{hub::fuzz, wire::TRIPS};
 pub use build::{Pipeline, StageOptions, Workers};
 pub use hub::OnError;
 pub use report::{DeadLetter, PipelineError, Report, StageReport};

@@ -11,6 +11,9 @@ pub mod fd_pass;
 pub mod fence;
 mod foreign;
 mod futex;
+#[cfg(any(all(test, not(loom)), fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 mod lane;
 mod life_line;

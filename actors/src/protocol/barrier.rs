@@ -6,9 +6,9 @@
 
 mod error;
 mod handle;
-mod options;
-mod owner;
-mod wire;
+pub(crate) mod options;
+pub(crate) mod owner;
+pub(crate) mod wire;
 
 pub use self::error::{BarrierError, BrokenBy};
 pub use self::handle::Barrier;

@@ -2,9 +2,9 @@
 
 mod error;
 mod handle;
-mod options;
-mod owner;
-mod wire;
+pub(crate) mod options;
+pub(crate) mod owner;
+pub(crate) mod wire;
 
 pub use self::error::CounterError;
 pub use self::handle::{AtLeast, Counter};

@@ -1,9 +1,9 @@
 //! A flag that processes set, clear and wait for.
 
 mod handle;
-mod options;
-mod owner;
-mod wire;
+pub(crate) mod options;
+pub(crate) mod owner;
+pub(crate) mod wire;
 
 pub use self::handle::Event;
 pub use self::options::EventOptions;

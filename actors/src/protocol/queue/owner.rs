@@ -30,6 +30,10 @@ mod ready;
 mod recall;
 mod world;
 
+#[cfg(any(test, fuzzing))]
+mod books;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -49,6 +53,8 @@ use self::ready::Ready;
 use super::wire::{Amount, Length, Reply, ToOwner};
 
 pub(crate) use self::admission::Direct;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
 pub(crate) use self::item::Item;
 pub(crate) use self::ready::{Order, PRIORITY_BYTES, priority_head};
 pub(crate) use self::world::{ClientId, World};
@@ -227,6 +233,11 @@ impl Owner {
             self.clients.remove(key);
         }
         self.settle_down(world);
+    }
+
+    /// Whether it keeps anything of that client.
+    pub(crate) fn knows(&self, id: ClientId) -> bool {
+        self.clients.knows(id)
     }
 
     /// Serves everybody who can be served, until only takes, messages or time can help.

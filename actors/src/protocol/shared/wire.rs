@@ -31,6 +31,13 @@ pub(crate) enum Reply<O> {
 }
 
 /// Where an object lies, and as whom one comes.
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<Ask>, trip::<Reply<()>>]
+};
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Place<O> {
     pub(crate) slab: u32,
