@@ -1,6 +1,6 @@
 //! The targets without a fuzzer: many inputs in a short time, of a seeded generator, and by changes of those that a fuzzer has kept.
 //!
-//! `RUSTFLAGS="--cfg fuzzing" cargo run --release --bin storm -- TARGET COUNT SEED [FOLDER]`. What fails is left in a file, whose name is told.
+//! `RUSTFLAGS="--cfg fuzzing" cargo run --release --example storm -- TARGET COUNT SEED [FOLDER]`. What fails is left in a file, whose name is told.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
