@@ -46,6 +46,8 @@ pub use self::stats::ActorStats;
 pub use self::watch::{Down, Monitor};
 pub use self::when_full::WhenFull;
 pub(crate) use self::wire::{HEADED, Right};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::{TRIPS, read_head};
 pub(crate) use self::workers::{Workers, waits};
 
 use crate::failure::Failure;

@@ -6,12 +6,13 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use callboard_core::{Address, Decoder, Kind, NodeId, Slot, decode};
+use callboard_core::{Address, Kind, NodeId, Slot, decode};
 use callboard_ipc::{Connection, Handover, Side};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::{Fates, answer_fate};
+use crate::arriving::Arriving;
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::{Peer, Reading, encoded, header};
@@ -234,7 +235,7 @@ fn meet(
         // Before it is connected: whoever watches somebody there knows it when that ends.
         let _ = runtime.new_peer(peer).keeper.set(keeper);
     }
-    runtime.connect(peer, connection, Reading::new(Decoder::new(), Default::default()));
+    runtime.connect(peer, connection, Reading::new(Arriving::default()));
     Ok(())
 }
 

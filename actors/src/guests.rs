@@ -251,6 +251,13 @@ fn guest_of(runtime: &Arc<Runtime>, hello: &Hello) -> Result<NodeId, String> {
     Ok(node)
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<Join>, trip::<Welcome>]
+};
+
 /// Says why, as far as the socket takes it at once; the caller closes.
 fn refuse(socket: &OwnedFd, reason: &str) {
     let mut frame = Vec::new();

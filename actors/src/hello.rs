@@ -2,12 +2,14 @@
 //! root's answer.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use callboard_core::{Assembler, Decoder, Header, Kind};
+use callboard_core::{Header, Kind};
 use callboard_ipc::{Received, fd_pass};
 
+use crate::arriving::Arriving;
 use crate::peer::Reading;
 
 /// The word of every hello: "callbd", then two bytes of protocol version.
@@ -52,9 +54,7 @@ pub(crate) enum Looked {
 
 /// A connection that is still at its beginning.
 pub(crate) struct Opening {
-    decoder: Decoder,
-    assembler: Assembler,
-    rights: VecDeque<OwnedFd>,
+    arriving: Arriving<OwnedFd>,
     bytes: usize,
     most_bytes: usize,
 }
@@ -62,8 +62,7 @@ pub(crate) struct Opening {
 impl Opening {
     /// Expects a first message of at most `most_bytes`.
     pub(crate) fn new(most_bytes: usize) -> Self {
-        let (decoder, assembler) = (Decoder::new(), Assembler::new());
-        Self { decoder, assembler, rights: VecDeque::new(), bytes: 0, most_bytes }
+        Self { arriving: Arriving::default(), bytes: 0, most_bytes }
     }
 
     /// Reads what has come, without waiting.
@@ -73,22 +72,23 @@ impl Opening {
     /// What is wrong with it, as text for the other side.
     pub(crate) fn look(&mut self, socket: BorrowedFd<'_>) -> Result<Looked, String> {
         loop {
-            if let Some((header, body)) = self.next_message()? {
+            let hello = self.arriving.handle(|header, body, rights| {
+                ControlFlow::Break(Hello { header: *header, body: body.to_vec(), rights: rights.into() })
+            })?;
+            if let Some(hello) = hello {
                 // The read that brought its end may have brought most of it.
-                if body.len() > self.most_bytes {
+                if hello.body.len() > self.most_bytes {
                     return Err(self.too_long());
                 }
-                let count = usize::from(header.descriptors).min(self.rights.len());
-                let later = self.rights.split_off(count);
-                let rights = std::mem::replace(&mut self.rights, later);
-                return Ok(Looked::Hello(Hello { header, body, rights }));
+                return Ok(Looked::Hello(hello));
             }
             if self.bytes > self.most_bytes {
                 return Err(self.too_long());
             }
-            match fd_pass::receive(socket, self.decoder.spare(), &mut self.rights) {
+            let Arriving { decoder, descriptors, .. } = &mut self.arriving;
+            match fd_pass::receive(socket, decoder.spare(), descriptors) {
                 Ok(Received::Bytes(n)) => {
-                    self.decoder.filled(n);
+                    decoder.filled(n);
                     self.bytes += n;
                 }
                 Ok(Received::Nothing) => return Ok(Looked::NotYet),
@@ -124,20 +124,10 @@ impl Opening {
 
     /// What is needed to read on behind the messages that came.
     pub(crate) fn into_reading(self) -> Reading {
-        Reading::new(self.decoder, self.rights)
+        Reading::new(self.arriving)
     }
 
     fn too_long(&self) -> String {
         format!("the first message is longer than {} bytes", self.most_bytes)
-    }
-
-    fn next_message(&mut self) -> Result<Option<(Header, Vec<u8>)>, String> {
-        while let Some(frame) = self.decoder.next().map_err(|error| error.to_string())? {
-            let whole = self.assembler.accept(frame.header, frame.body).map_err(|e| e.to_string())?;
-            if let Some(message) = whole {
-                return Ok(Some((message.header, message.body.to_vec())));
-            }
-        }
-        Ok(None)
     }
 }

@@ -7,6 +7,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod actor;
+mod arriving;
 mod call;
 mod cell;
 mod command;
@@ -106,6 +107,9 @@ pub use wait_any::{Interest, Member, WaitAny, Waitable, wait_any};
 
 #[doc(hidden)]
 pub mod door;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[doc(hidden)]
 pub use actor::generated;
 

@@ -8,12 +8,13 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Decoder, EventLoop, NodeId};
+use callboard_core::{EventLoop, NodeId};
 use callboard_ipc::{Connection, Side, poller};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::error::{JoinJobError, StartError};
+use crate::arriving::Arriving;
 use crate::guests::{self, Guests, JoinFailed};
 use crate::jobs;
 use crate::names::{self, NameError, Object};
@@ -196,7 +197,7 @@ impl Node {
             return Err(io::Error::other("only beside the root").into());
         };
         let (first, second) = Connection::introduce()?;
-        let fresh = || Reading::new(Decoder::new(), Default::default());
+        let fresh = || Reading::new(Arriving::default());
         root.control.join(id);
         root.connect(id, first.accept(Side::First)?, fresh());
         node.runtime().connect(root.id, second.accept(Side::Second)?, fresh());

@@ -14,6 +14,8 @@ mod stage;
 mod wire;
 mod worker;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{hub::fuzz, wire::TRIPS};
 pub use build::{Pipeline, StageOptions, Workers};
 pub use command::CommandStage;
 pub use hub::OnError;

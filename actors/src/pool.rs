@@ -62,9 +62,13 @@ pub use self::worker::Worker;
 use self::cell::PoolCell;
 use self::inner::{Inline, Inner};
 use self::lender::Lender;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::machine::fuzz;
 use self::machine::{Machine, State};
 use self::starter::{Launch, serve};
 use self::submission::Function;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::{TRIPS, fuzz as fuzz_heads};
 use self::work::Terms;
 use self::worker::Setup;
 use crate::node::Node;

@@ -11,7 +11,7 @@ pub(crate) mod latch;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod message_pack;
-mod object;
+pub(crate) mod object;
 pub(crate) mod pipe;
 pub(crate) mod queue;
 pub(crate) mod region;

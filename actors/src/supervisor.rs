@@ -38,13 +38,19 @@ mod roster;
 mod spec;
 mod window;
 
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 #[cfg(test)]
 mod model;
+#[cfg(any(test, fuzzing))]
+mod scene;
 #[cfg(test)]
 mod tests;
 
 pub use self::backoff::{Backoff, BackoffError};
 pub use self::child_spec::{ChildSpec, SupervisorSpec};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
 pub use self::handle::Supervisor;
 pub(crate) use self::kid::{Kid, Told};
 pub use self::outcome::{ChildInfo, ChildState, SupervisorEnd, SupervisorError};

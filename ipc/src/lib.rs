@@ -12,6 +12,9 @@ pub mod fence;
 mod foreign;
 mod fork;
 mod futex;
+#[cfg(any(all(test, not(loom)), fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 mod lane;
 mod life_line;

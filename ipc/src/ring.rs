@@ -327,5 +327,10 @@ fn too_much() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a ring that holds more than it can")
 }
 
+#[cfg(any(all(test, not(loom)), fuzzing))]
+mod fuzzing;
+#[cfg(any(all(test, not(loom)), fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,9 @@ mod semaphore;
 #[cfg(not(all(test, loom)))]
 mod value;
 
+#[cfg(any(all(test, not(loom)), fuzzing))]
+mod fuzzing;
+
 #[cfg(all(test, loom))]
 mod model;
 
@@ -26,6 +29,8 @@ use std::time::{Duration, Instant};
 
 pub use self::block::{BLOCK_ALIGNMENT, Block};
 pub use self::condition::{NotWaited, RobustCondition, Waited};
+#[cfg(any(all(test, not(loom)), fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
 pub use self::guard::{Caller, Member};
 pub use self::lock::{Cut, Holder, LockWord, NotTaken, RobustLock, Taken};
 pub use self::rw_lock::RobustRwLock;

@@ -136,6 +136,31 @@ impl Trail {
     }
 }
 
+/// Reads what a process may have left, whole or half written: records of any bytes between any words.
+#[cfg(any(all(test, not(loom)), fuzzing))]
+pub(crate) fn fuzz(input: &[u8]) {
+    let mut draw = crate::fuzzing::Draw::new(input);
+    let (mut trail, fd) = Trail::create().expect("memory is left");
+    let reader = Trail::open(&fd).expect("memory is left");
+    while !draw.is_over() {
+        match draw.below(6) {
+            0 | 1 => {
+                trail.append(draw.number(), draw.some_bytes(200));
+            }
+            2 => {
+                let long = vec![draw.byte(); draw.number() as usize % (TRAIL_BYTES / 3)];
+                trail.append(draw.number(), &long);
+            }
+            3 => trail.word(draw.below(2) * 8).store(draw.number(), Ordering::Release),
+            4 => trail.copy_in(draw.number(), draw.some_bytes(20)),
+            _ => {
+                let bytes: usize = reader.read().iter().map(|(_, bytes)| bytes.len() + HEAD_BYTES).sum();
+                assert!(bytes <= TRAIL_BYTES, "{bytes} bytes were read");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

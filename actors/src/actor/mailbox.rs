@@ -242,16 +242,15 @@ impl<M> Mailbox<M> {
         let capacity = self.capacity;
         let (key, is_new) = self.source(peer, slot)?;
         let source = &mut self.sources()[key];
-        source.waiting.messages += load.messages;
-        source.waiting.bytes += load.bytes;
-        // What has come needs no room any more where the oldest make it.
-        let untold = if capacity.drops_oldest { load } else { source.waiting };
-        if untold.messages + source.handled.messages > capacity.messages.max(wire::FIRST_MESSAGES) {
-            return Err("a node sent more messages to an actor than there is room for".to_owned());
-        }
-        // The last one may be of any size.
-        if untold.bytes + source.handled.bytes - last > capacity.bytes {
-            return Err("a node sent more bytes to an actor than there is room for".to_owned());
+        match capacity.admits(load, last, source.waiting, source.handled) {
+            Ok(waiting) => source.waiting = waiting,
+            Err(why) => {
+                // Nobody would tell of its end if this was its first.
+                if is_new {
+                    self.sources().remove(key);
+                }
+                return Err(why);
+            }
         }
         self.waiting.messages += load.messages;
         self.waiting.bytes += load.bytes;

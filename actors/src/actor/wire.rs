@@ -186,6 +186,24 @@ pub(super) fn deadline_in(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<ToActor>, trip::<Over>, trip::<ToSender>]
+};
+
+/// Reads any bytes as a message with a head; what is written of it is what was read.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_head(bytes: &[u8]) {
+    if let Some((head, rest)) = Head::read(bytes) {
+        let mut written = Vec::new();
+        head.write(&mut written);
+        written.extend_from_slice(rest);
+        assert_eq!(written, bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -104,6 +104,13 @@ pub(super) enum Told {
     Vanished,
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<Order>, trip::<Told>]
+};
+
 impl From<Exit> for Told {
     fn from(exit: Exit) -> Self {
         match exit {

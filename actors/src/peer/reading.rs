@@ -1,14 +1,15 @@
 //! A peer's bytes on their way in: read by whichever thread is there, handled in order, one reader at a time.
 
-use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use callboard_core::{Assembler, Decoder, Kind, Slot};
+use callboard_core::{Kind, Slot};
 use callboard_ipc::{Connection, Received};
 
 use super::{Peer, header};
+use crate::arriving::Arriving;
 use crate::router;
 use crate::runtime::{Ending, Runtime};
 
@@ -21,9 +22,7 @@ const GRACE: u32 = 4;
 /// What a reader keeps between reads.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    pub(crate) decoder: Decoder,
-    assembler: Assembler,
-    descriptors: VecDeque<OwnedFd>,
+    arriving: Arriving<OwnedFd>,
     /// The peer has been told that this side reads and will look again.
     is_busy: bool,
     /// The last read left room in the buffer, and nothing that could have cut it short.
@@ -33,11 +32,10 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn new(decoder: Decoder, descriptors: VecDeque<OwnedFd>) -> Self {
+    /// Of a connection of which so much has been read before.
+    pub(crate) fn new(arriving: Arriving<OwnedFd>) -> Self {
         Self {
-            decoder,
-            assembler: Assembler::new(),
-            descriptors,
+            arriving,
             // Its first bytes may have come another way, and the peer believes since that this side looks again.
             is_busy: true,
             is_emptied: false,
@@ -46,16 +44,17 @@ impl Reading {
     }
 
     fn receive(&mut self, connection: &Connection) -> std::io::Result<Received> {
-        let had = self.descriptors.len();
-        let spare = self.decoder.spare();
+        let Arriving { decoder, descriptors, .. } = &mut self.arriving;
+        let had = descriptors.len();
+        let spare = decoder.spare();
         let room = spare.len();
-        let received = connection.receive(spare, &mut self.descriptors)?;
+        let received = connection.receive(spare, descriptors)?;
         self.found_nothing = received == Received::Nothing;
         self.is_emptied = false;
         if let Received::Bytes(n) = received {
             // Descriptors end a read early, however much follows.
-            self.is_emptied = n < room && self.descriptors.len() == had;
-            self.decoder.filled(n);
+            self.is_emptied = n < room && descriptors.len() == had;
+            decoder.filled(n);
             if !std::mem::replace(&mut self.is_busy, true) {
                 connection.link().reader_busy();
             }
@@ -142,23 +141,16 @@ impl Peer {
     }
 
     fn handle_frames(self: &Arc<Self>, runtime: &Arc<Runtime>, reading: &mut Reading) -> Result<(), Ending> {
-        let Reading { decoder, assembler, descriptors, .. } = reading;
-        while let Some(frame) = decoder.next().map_err(|e| self.refuse(runtime, e.to_string()))? {
-            if usize::from(frame.header.descriptors) > descriptors.len() {
-                let text = "a frame announced more descriptors than came with it".to_owned();
-                return Err(self.refuse(runtime, text));
+        let handled = reading.arriving.handle(|header, body, rights| {
+            match router::route(runtime, self, header, body, rights) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(violation) => ControlFlow::Break(violation),
             }
-            let whole = assembler
-                .accept(frame.header, frame.body)
-                .map_err(|e| self.refuse(runtime, e.to_string()))?;
-            if let Some(message) = whole {
-                let count = usize::from(message.header.descriptors);
-                let rights = descriptors.drain(..count).collect();
-                router::route(runtime, self, &message.header, message.body, rights)
-                    .map_err(|text| self.refuse(runtime, text))?;
-            }
+        });
+        match handled {
+            Ok(None) => Ok(()),
+            Ok(Some(violation)) | Err(violation) => Err(self.refuse(runtime, violation)),
         }
-        Ok(())
     }
 
     /// Tells the peer why its connection is about to be closed.

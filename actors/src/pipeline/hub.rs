@@ -10,6 +10,8 @@
 
 use std::collections::VecDeque;
 
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 #[cfg(test)]
 mod simulated;
 mod stage;
@@ -17,6 +19,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::run as fuzz;
 use stage::{Stage, Worker};
 pub use terms::OnError;
 pub(super) use terms::{AfterDeath, Figures, Item, Letter, Place, Reached, Spec, World};
@@ -158,12 +162,11 @@ impl Hub {
         }
         stage.figures.taken += settled;
         stage.figures.emitted += step.outputs.len() as u64;
-        stage.figures.busy_nanos += step.busy_nanos;
-        if withheld {
-            stage.figures.blocked_nanos += step.waited_nanos;
-        } else {
-            stage.figures.idle_nanos += step.waited_nanos;
-        }
+        let figures = &mut stage.figures;
+        // A worker may say anything of its time.
+        figures.busy_nanos = figures.busy_nanos.saturating_add(step.busy_nanos);
+        let waited = if withheld { &mut figures.blocked_nanos } else { &mut figures.idle_nanos };
+        *waited = waited.saturating_add(step.waited_nanos);
         for (item, why) in failed {
             self.item_failed(at.stage, item, why);
         }

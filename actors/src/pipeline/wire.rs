@@ -45,6 +45,13 @@ pub(super) struct Output {
     pub(super) item: ByteBuf,
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<ToHub>, trip::<ToWorker>]
+};
+
 /// From the hub to a worker, beside items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ToWorker {

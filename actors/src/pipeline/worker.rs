@@ -193,7 +193,7 @@ impl<S: Stage> Worker<S> {
     fn work(&mut self, bytes: &[u8], runtime: &Arc<Runtime>) {
         let seq = self.done;
         self.done += 1;
-        self.asked -= 1;
+        self.asked = self.asked.saturating_sub(1);
         self.held_bytes += bytes.len() as u64;
         self.counter(|counter| counter.taken.store(seq + 1, SeqCst));
         let mark = self.out.mark();

@@ -198,8 +198,8 @@ impl Member {
         if count == 0 {
             return Err("a report of nothing".to_owned());
         }
-        let (mut next, end) = (at, at + u64::from(count));
         let from = self.holds(at).ok_or("a report of a task that the worker does not hold")?;
+        let (mut next, end) = (at, at + u64::from(count));
         for held in self.held.iter().skip(from) {
             if next >= end {
                 break;
@@ -210,6 +210,24 @@ impl Member {
             next = held.at + u64::from(held.count);
         }
         if next < end { Err("a report of more tasks than the worker holds".to_owned()) } else { Ok(()) }
+    }
+
+    /// Checks that what is given back from those tasks on is what it holds, and has not told of; where that is, in order.
+    pub(super) fn check_given_back(&self, units: &[u64]) -> Result<Vec<usize>, String> {
+        let mut places = Vec::with_capacity(units.len());
+        for at in units {
+            let place = self.holds(*at).ok_or("a unit given back that the worker does not hold")?;
+            let held = &self.held[place];
+            if held.at + u64::from(held.told) != *at {
+                return Err("part of a unit given back, and the part before it was not told of".to_owned());
+            }
+            places.push(place);
+        }
+        places.sort_unstable();
+        if places.windows(2).any(|two| two[0] == two[1]) {
+            return Err("a unit given back twice".to_owned());
+        }
+        Ok(places)
     }
 
     /// Lets go of what it holds there.

@@ -9,6 +9,8 @@
 //! A task that had returned without its value having come fails too: it is not run a second time unless its terms say so.
 
 mod deaths;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod giving;
 mod lending;
 mod life;
@@ -28,6 +30,8 @@ use super::retry::{FailureKind, Tries};
 use super::work::{Outcomes, Terms, Work};
 
 pub(super) use self::deaths::Death;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
 pub(super) use self::lending::Wanted;
 
 /// How the pool keeps its workers.

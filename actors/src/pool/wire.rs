@@ -87,6 +87,27 @@ impl Given {
     }
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<ToWorker>, trip::<ToPool>, trip::<Fault>]
+};
+
+/// Reads any bytes as work and as a report.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = Given::read(bytes, Rights::default());
+    if let Ok((_, mut outcomes)) = Told::read(bytes, Rights::default()) {
+        let strings = |values: &[u8]| ByteStrings::new(values).filter(Result::is_ok).count();
+        let count = outcomes.count;
+        assert_eq!(strings(&outcomes.values), count as usize);
+        let rest = outcomes.split_off(count / 2);
+        assert_eq!((outcomes.count, rest.count), (count / 2, count - count / 2));
+        assert_eq!(strings(&rest.values), rest.count as usize);
+    }
+}
+
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);

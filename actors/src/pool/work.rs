@@ -106,7 +106,9 @@ impl Outcomes {
         rest.unsatisfied = self.unsatisfied.iter().filter_map(|place| place.checked_sub(at)).collect();
         self.errors.retain(|(place, _)| *place < at);
         self.unsatisfied.retain(|place| *place < at);
-        let share = self.nanos * u64::from(at) / u64::from(self.count.max(1));
+        // A worker may have said anything of how long they took.
+        let share = u128::from(self.nanos) * u128::from(at) / u128::from(self.count.max(1));
+        let share = share.min(self.nanos.into()) as u64;
         (self.count, self.nanos, rest.nanos) = (at, share, rest.nanos - share);
         rest
     }

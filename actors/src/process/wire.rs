@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use callboard_core::{Decoder, Header, Kind, NodeId, Slot, append_message};
+use callboard_core::{Header, Kind, NodeId, Slot, append_message};
 use callboard_ipc::{Connection, LifeLine, Sent, image_id};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -14,6 +14,7 @@ use serde_bytes::ByteBuf;
 use super::child::ChildCell;
 use super::entry::Call;
 use super::setup::Setup;
+use crate::arriving::Arriving;
 use crate::command::wire::Order;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
@@ -149,7 +150,7 @@ pub(crate) fn send_boot(
     peer.interests(cell.slot());
     cell.speaks_to(&peer);
     peer.post(runtime, header(Kind::Hello, cell.slot(), HELLO_WORD), &body, rights);
-    runtime.connect(child, connection, Reading::new(Decoder::new(), Default::default()));
+    runtime.connect(child, connection, Reading::new(Arriving::default()));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callboard_core::{Decoder, Readiness, Slot, Source, Wants, decode};
+use callboard_core::{Readiness, Slot, Source, Wants, decode};
 use callboard_ipc::{Bootstrap, Connection, Handover, Link, Side, image_id};
 
 use super::entry;
@@ -16,6 +16,7 @@ use super::forks;
 use super::panics;
 use super::setup;
 use super::wire::{self, Boot, Errand, Report};
+use crate::arriving::Arriving;
 use crate::call::CallError;
 use crate::command::guard::{self, Post};
 use crate::control::{CONTROL, Control};
@@ -113,7 +114,7 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     let runtime = node.runtime();
     runtime.connect(boot.parent, to_parent, reading);
     if let Some(connection) = to_root {
-        runtime.connect(boot.root, connection, Reading::new(Decoder::new(), VecDeque::new()));
+        runtime.connect(boot.root, connection, Reading::new(Arriving::default()));
     }
     if let Some(parent) = &bootstrap.parent {
         let watched = runtime.reactor.register(parent.as_fd(), Wants::Reading, Arc::new(ParentEnd));

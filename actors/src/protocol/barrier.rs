@@ -6,11 +6,11 @@
 
 mod error;
 mod handle;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 #[cfg(test)]
 mod simulated;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::error::{BarrierError, BrokenBy};
 pub use self::handle::Barrier;

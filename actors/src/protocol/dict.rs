@@ -9,11 +9,11 @@ mod cast;
 mod error;
 mod handle;
 mod many;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 mod update;
 mod watch;
-mod wire;
+pub(crate) mod wire;
 
 pub(super) use self::ask::{fitting, keys, push, unexpected};
 pub use self::batch::Batch;

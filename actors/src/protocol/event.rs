@@ -1,11 +1,11 @@
 //! A flag that processes set, clear and wait for.
 
 mod handle;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 #[cfg(test)]
 mod simulated;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::handle::Event;
 pub use self::options::EventOptions;

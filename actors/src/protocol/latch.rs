@@ -2,11 +2,11 @@
 
 mod error;
 mod handle;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 #[cfg(test)]
 mod simulated;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::error::LatchError;
 pub use self::handle::Latch;

@@ -3,13 +3,13 @@
 mod error;
 mod handle;
 mod iter;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 #[cfg(test)]
 mod simulated;
 mod watch;
 mod whole;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::error::ListError;
 pub use self::handle::List;

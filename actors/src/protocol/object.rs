@@ -20,6 +20,8 @@ mod value;
 
 pub(crate) use self::asking::Asking;
 pub(crate) use self::casts::{AboutCasts, Refusals, Refused, TakesCasts};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::cell::Envelope;
 pub(crate) use self::cell::ObjectCell;
 pub(crate) use self::changes::Changes;
 pub use self::functions::FunctionError;

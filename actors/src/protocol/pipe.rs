@@ -15,3 +15,5 @@ mod wire;
 
 pub use self::error::{PollError, RecvBytesError, RecvError, SendError, TryRecvError};
 pub use self::handle::{PipeEnd, PipeReceiver, PipeSender};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::fuzz as fuzz_heads;

@@ -10,6 +10,8 @@ mod consumer;
 mod effects;
 mod error;
 mod face;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod getting;
 mod handle;
 mod inbox;
@@ -23,6 +25,12 @@ mod travel;
 mod watching;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::{Fuzzed, TRIPS, a_word};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::inbox::fuzz as fuzz_inbox;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::owner::fuzz;
 pub use error::{GetError, LeaseError, PutError, QueueError, TryGetError};
 pub use handle::{Iter, LifoQueue, PriorityQueue, Queue};
 pub use kind::{ByPriority, Fifo, Kind, Lifo};

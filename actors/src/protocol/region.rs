@@ -20,5 +20,14 @@ pub use self::error::{AccessError, RegionError, UnlinkError};
 pub use self::handle::Region;
 pub use self::mapping::{MapAccess, Mapping, ReadOnly, ReadWrite};
 pub use self::options::RegionOptions;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::TRIPS;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(draw: crate::fuzzing::Draw<'_>) {
+    let owner = owner::RegionOwner::without_memory(crate::fuzzing::node(0));
+    crate::fuzzing::play(owner, draw, owner::RegionOwner::check);
+}
+
 pub(crate) use self::root::{REGIONS, RegionsCell};
 pub use self::view::View;

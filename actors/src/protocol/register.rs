@@ -2,14 +2,14 @@
 
 mod error;
 mod handle;
-mod options;
-mod owner;
+pub(crate) mod options;
+pub(crate) mod owner;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod tests;
 mod watch;
-mod wire;
+pub(crate) mod wire;
 
 pub use self::error::RegisterError;
 pub use self::handle::Register;

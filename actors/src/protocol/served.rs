@@ -13,4 +13,6 @@ mod worker;
 
 pub use self::error::ServedError;
 pub use self::handle::{Serve, Served};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::mailbox::TRIPS;
 pub use self::reply::Reply;

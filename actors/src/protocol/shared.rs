@@ -28,3 +28,5 @@ pub(crate) use self::owner::{Shape, SharedOwner};
 
 /// How many nodes may use an object that keeps a line about each of them, unless its options say otherwise.
 pub(crate) const PROCESSES: usize = 256;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::TRIPS;

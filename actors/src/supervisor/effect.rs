@@ -18,7 +18,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 /// Which child a command is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which<'a> {
-    #[cfg_attr(not(test), expect(dead_code, reason = "users name their children"))]
+    #[cfg_attr(not(any(test, fuzzing)), expect(dead_code, reason = "users name their children"))]
     Id(ChildId),
     Name(&'a str),
 }

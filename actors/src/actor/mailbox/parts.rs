@@ -31,6 +31,30 @@ pub(in crate::actor) struct Capacity {
     pub(in crate::actor) drops_oldest: bool,
 }
 
+impl Capacity {
+    /// What waits of a node with what has come now, of which the last message has so many bytes, if there was room for that.
+    pub(super) fn admits(
+        &self,
+        load: Load,
+        last: u64,
+        mut waiting: Load,
+        handled: Load,
+    ) -> Result<Load, String> {
+        waiting.messages += load.messages;
+        waiting.bytes += load.bytes;
+        // What has come needs no room any more where the oldest make it.
+        let untold = if self.drops_oldest { load } else { waiting };
+        if untold.messages + handled.messages > self.messages.max(wire::FIRST_MESSAGES) {
+            return Err("a node sent more messages to an actor than there is room for".to_owned());
+        }
+        // The last one may be of any size.
+        if untold.bytes + handled.bytes - last > self.bytes {
+            return Err("a node sent more bytes to an actor than there is room for".to_owned());
+        }
+        Ok(waiting)
+    }
+}
+
 /// The next message.
 pub(in crate::actor) enum Next<M> {
     Moved {

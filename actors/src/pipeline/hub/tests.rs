@@ -322,3 +322,16 @@ fn a_stage_whose_output_is_full_gets_no_input_and_says_that_it_was_blocked() {
     job.hub.step(first, step, &mut job.workers).unwrap();
     assert_eq!((job.hub.figures(0).blocked_nanos, job.hub.figures(0).idle_nanos), (9, 0));
 }
+
+#[test]
+fn a_worker_that_says_anything_of_its_time_harms_nobody() {
+    let mut job = Job::new();
+    let at = job.places[0];
+    job.workers.hands.entry(at).or_default().is_there = true;
+    job.hub.ready(at, &mut job.workers);
+    for _ in 0..2 {
+        let step = Step { busy_nanos: u64::MAX, waited_nanos: u64::MAX, ..Step::default() };
+        assert_eq!(job.hub.step(at, step, &mut job.workers), Ok(()));
+    }
+    assert_eq!(job.hub.figures(0).busy_nanos, u64::MAX);
+}

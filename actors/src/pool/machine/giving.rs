@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use callboard_core::{ByteStrings, Slot};
 
 use super::{Cancel, Hears, Machine, Place, State, Unit, Wish, World};
-use crate::pool::crew::{Doom, Member, Phase, WorkerId};
+use crate::pool::crew::{Doom, Held, Member, Phase, WorkerId};
 use crate::pool::error::TaskError;
 use crate::pool::work::Outcomes;
 
@@ -176,20 +176,12 @@ impl<S: Hears> Machine<S> {
             return Ok(());
         }
         member.recalling &= one.is_some();
-        let mut slots = Vec::with_capacity(units.len());
-        let mut cut = None;
-        for at in units {
-            let place = member.holds(*at).ok_or("a unit given back that the worker does not hold")?;
-            let held = &member.held[place];
-            if held.at + u64::from(held.told) != *at {
-                return Err("part of a unit given back, and the part before it was not told of".to_owned());
-            }
-            if held.told > 0 {
-                cut = member.release(place, now);
-            } else {
-                slots.extend(member.release(place, now).map(|held| held.unit));
-            }
-        }
+        // All of it is looked at before anything is done: what a worker does not hold any more nobody would take back from it.
+        let places = member.check_given_back(units)?;
+        // The last first, so that the places of the others stay what they are.
+        let given = places.iter().rev().filter_map(|place| member.release(*place, now));
+        let (cut, whole): (Vec<Held>, Vec<Held>) = given.partition(|held| held.told > 0);
+        let mut slots: Vec<Slot> = whole.into_iter().map(|held| held.unit).collect();
         // The one that was to be done last comes first here, so that they wait in their old order.
         slots.sort_unstable_by_key(|slot| {
             self.units.get(*slot).map(|unit| std::cmp::Reverse(unit.place_at()))
@@ -201,7 +193,7 @@ impl<S: Hears> Machine<S> {
                 self.wait_again(slot, true);
             }
         }
-        if let Some(held) = cut {
+        for held in cut {
             self.wait_in_parts(held.unit, held.told, world);
         }
         if let Some(at) = one {

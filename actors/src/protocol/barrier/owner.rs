@@ -106,7 +106,10 @@ impl BarrierOwner {
         if self.phase == Phase::Acts(key) {
             effects.reply(asker, Reply::Act);
         } else if self.all().any(|party| party.key == key) {
-            self.turns.insert(key, asker);
+            // Two who ask for one wait's turn: the first has nothing to do any more.
+            if let Some(before) = self.turns.insert(key, asker) {
+                effects.reply(before, Reply::DoNotAct);
+            }
         } else {
             effects.reply(asker, Reply::DoNotAct);
         }
@@ -140,6 +143,20 @@ impl BarrierOwner {
             Phase::Gathers | Phase::Acts(_) => None,
         };
         Reply::Is { options: self.options, waiting: self.all().count() as u64, broken }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl BarrierOwner {
+    /// Nobody is inside, or has asked for its turn, who does not wait.
+    pub(crate) fn check(&self, waiting: &mut dyn Iterator<Item = Asker>) {
+        let waiting: std::collections::BTreeSet<Asker> = waiting.collect();
+        let here = self.inside.keys().chain(self.early.keys()).chain(self.turns.values());
+        let here: std::collections::BTreeSet<Asker> = here.copied().collect();
+        assert!(here.is_subset(&waiting), "{here:?} of {waiting:?}");
+        // Nobody else waits: each question is answered or kept.
+        assert_eq!(here, waiting);
+        assert!(self.inside.len() as u64 <= self.options.parties.get());
     }
 }
 

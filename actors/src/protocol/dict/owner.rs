@@ -267,6 +267,14 @@ impl TakesCasts for DictOwner {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl DictOwner {
+    pub(crate) fn check(&self, waiting: &mut dyn Iterator<Item = Asker>) {
+        self.table.check();
+        assert!(self.table.log.waiting().eq(waiting), "whoever waits is to be told, and nobody else");
+    }
+}
+
 fn value(bytes: Option<&[u8]>) -> Reply {
     Reply::Value(bytes.map(ByteBuf::from))
 }

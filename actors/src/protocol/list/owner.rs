@@ -274,6 +274,14 @@ impl ListOwner {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl ListOwner {
+    pub(crate) fn check(&self, _: &mut dyn Iterator<Item = Asker>) {
+        assert_eq!(self.bytes, self.elements.iter().map(|element| element.len() as u64).sum::<u64>());
+        assert!(self.len() <= self.capacity && self.bytes <= self.capacity_bytes);
+    }
+}
+
 impl Owner for ListOwner {
     type Ask = Ask;
     type Reply = Reply;

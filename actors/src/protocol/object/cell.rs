@@ -1,6 +1,7 @@
 //! An owner in a slot of its node: who asked what is written down here, so that the machine knows askers by number alone.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ const MAX_WAITING: usize = 65_536;
 
 /// What travels to the cell.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Envelope<A> {
+pub(crate) enum Envelope<A> {
     /// For the owner. A call, where the answer is wanted.
     Ask(A),
     /// Nobody waits for the answer to that call any more.
@@ -176,14 +177,17 @@ impl<O: Owner> ObjectCell<O> {
         let mut effects = Effects::default();
         let mut state = self.state.lock();
         let asker = state.next();
-        state.owner.handle(asker, ask, Instant::now(), &mut effects);
-        if incoming.kind == Kind::Call {
-            // Known before the effects are carried out, which takes it off again if the answer is among them.
+        let is_call = incoming.kind == Kind::Call;
+        if is_call {
+            // Known before the effects are carried out, which takes it off again if the answer is among them; and before the owner
+            // is asked, whose answers to others would be lost with a question that can't be.
             let whom = Whom { peer: Some(Arc::clone(from)), word: incoming.word };
             if !state.wait(asker, from.id, whom) {
                 return Err("a second call with the number of one that waits".to_owned());
             }
-        } else if !effects.replies.iter().any(|(other, _)| *other == asker) {
+        }
+        state.owner.handle(asker, ask, Instant::now(), &mut effects);
+        if !is_call && !effects.replies.iter().any(|(other, _)| *other == asker) {
             // Nobody waits for an answer to a cast: none must be kept in mind.
             state.owner.forget(asker, &mut effects);
         }
@@ -215,11 +219,14 @@ impl<O: Owner> State<O> {
     #[must_use]
     fn wait(&mut self, asker: Asker, node: NodeId, whom: Whom) -> bool {
         let word = whom.word;
-        let is_new = self.calls.insert((node, word), asker).is_none();
-        if is_new {
-            self.waiting.insert(asker, whom);
+        match self.calls.entry((node, word)) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(asker);
+                self.waiting.insert(asker, whom);
+                true
+            }
         }
-        is_new
     }
 
     fn waiting_of(&self, node: NodeId) -> usize {
@@ -246,6 +253,17 @@ impl<O: Owner> State<O> {
             after.tick_at = Some(at);
         }
         after
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl<O: Owner> ObjectCell<O> {
+    /// # Panics
+    ///
+    /// If anybody is taken for waiting.
+    pub(super) fn is_left_alone(&self) {
+        let state = self.state.lock();
+        assert!(state.waiting.is_empty() && state.calls.is_empty(), "somebody waits who has ended");
     }
 }
 

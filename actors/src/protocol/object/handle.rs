@@ -58,6 +58,16 @@ impl<O> Clone for Handle<O> {
 }
 
 impl<O: Owner> Handle<O> {
+    /// # Panics
+    ///
+    /// If anybody is taken for waiting.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_left_alone(&self) {
+        if let Line::Here(cell) = &*self.line {
+            cell.is_left_alone();
+        }
+    }
+
     /// Creates an object on the node of `runtime`.
     pub(crate) fn create(runtime: &Arc<Runtime>, owner: O) -> Self {
         let cell = ObjectCell::create(runtime, owner);

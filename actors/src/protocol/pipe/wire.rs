@@ -86,6 +86,21 @@ impl Head {
     }
 }
 
+/// Reads any bytes as the header of a message: what is taken for one can be read from a ring, and comes back as it was.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Some(bytes) = bytes.first_chunk().copied() else { return };
+    if let Some(head) = Head::decode(bytes) {
+        assert_eq!(head.encode(), bytes);
+        assert!(head.need().bytes <= RING_BYTES && head.len <= limits::MAX_VALUE_BYTES);
+    }
+    for form in [Form::Value, Form::Bytes] {
+        if let Some(len) = Head::short_len(bytes, form) {
+            assert_eq!(Head::decode(bytes), Some(Head::new(len, form, 0)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! `_here`. Effects for peers are appended to their outboxes while the cell is locked, which fixes their order; threads of
 //! this node are woken after it.
 
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ use crate::runtime::Runtime;
 
 /// How long a consumer waits beside items that others have prefetched and do not take, before they are called back.
 const RECALL_AFTER: Duration = Duration::from_millis(20);
+
+/// How many clients one node may have of a queue. It has one for gets and puts and one for leases, and a moment later others.
+const MAX_CLIENTS: usize = 64;
 
 struct State {
     owner: Owner,
@@ -83,8 +87,18 @@ impl QueueCell {
         let (result, tick) = {
             let mut state = self.state.lock();
             let State { owner, places, .. } = &mut *state;
-            places.entry(client).or_insert_with(place);
+            let is_new = match places.entry(client) {
+                Entry::Occupied(_) => false,
+                Entry::Vacant(vacant) => {
+                    vacant.insert(place());
+                    true
+                }
+            };
             let result = with(owner, &mut Effects { runtime, places, after: &mut after });
+            if is_new && !owner.knows(client) {
+                // The answer of one that has left to what crossed its farewell.
+                places.remove(&client);
+            }
             (result, state.next_tick())
         };
         if let Some(at) = tick {
@@ -92,6 +106,17 @@ impl QueueCell {
         }
         after.run(runtime);
         result
+    }
+
+    /// How many clients it knows.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn places(&self) -> usize {
+        self.state.lock().places.len()
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self) {
+        self.state.lock().owner.check();
     }
 
     // ---- this node's own clients -----------------------------------------------------------------
@@ -184,9 +209,9 @@ impl QueueCell {
                     owner.put(client, parcel, effects)
                 }
             });
-            return done.map_err(|error| format!("a client of a queue {error}"));
+            return done;
         }
-        let done = self.run_there(runtime, from, client, |owner, effects| {
+        self.run_there(runtime, from, client, |owner, effects| {
             if incoming.flags.contains(ACKED) {
                 let seqs = items.map(|seq| seq.try_into().map_or(u64::MAX, u64::from_le_bytes));
                 owner.acked(client, seqs, effects)
@@ -195,8 +220,7 @@ impl QueueCell {
             } else {
                 owner.put(client, items, effects)
             }
-        });
-        done.map_err(|error| format!("a client of a queue {error}"))
+        })
     }
 
     fn say(
@@ -208,14 +232,13 @@ impl QueueCell {
         incoming: &Incoming<'_>,
     ) -> Result<(), Violation> {
         // The reply is posted under the lock, right behind the effects that belong to it.
-        let handled = self.run_there(runtime, from, client, |owner, effects| {
+        self.run_there(runtime, from, client, |owner, effects| {
             let reply = owner.handle(client, message, effects)?;
             if let (Some(reply), Kind::Call) = (reply, incoming.kind) {
                 call::reply(runtime, from, incoming.word, &reply);
             }
-            Ok::<(), super::owner::Violation>(())
-        });
-        handled.map_err(|error| format!("a client of a queue {error}"))
+            Ok(())
+        })
     }
 
     fn run_there<R>(
@@ -223,21 +246,37 @@ impl QueueCell {
         runtime: &Arc<Runtime>,
         from: &Arc<Peer>,
         client: ClientId,
-        with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
-    ) -> R {
+        with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> Result<R, super::owner::Violation>,
+    ) -> Result<R, Violation> {
+        let mut is_new = false;
         let place = || {
+            is_new = true;
             from.interests(self.address.slot);
             Place::There { peer: Arc::clone(from), counter: None, unsent: std::cell::Cell::default() }
         };
         // This thread has just read, and writes when it is through with what it has read.
-        self.run(runtime, client, place, After::default(), with)
+        let done = self.run(runtime, client, place, After::default(), with);
+        if is_new {
+            self.may_come(from)?;
+        }
+        done.map_err(|error| format!("a client of a queue {error}"))
     }
 
-    fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) {
+    /// Whether a node has no more clients than it may have.
+    fn may_come(&self, from: &Arc<Peer>) -> Result<(), Violation> {
+        let clients = self.state.lock().places.keys().filter(|client| client.node == from.id).count();
+        if clients > MAX_CLIENTS {
+            return Err(format!("more than {MAX_CLIENTS} clients of one node at one queue"));
+        }
+        Ok(())
+    }
+
+    fn attach(&self, from: &Arc<Peer>, client: ClientId, counter: u32) -> Result<(), Violation> {
         from.interests(self.address.slot);
         let counter = Some(counter);
         let place = Place::There { peer: Arc::clone(from), counter, unsent: std::cell::Cell::default() };
         self.state.lock().places.insert(client, place);
+        self.may_come(from)
     }
 
     fn down(&self, runtime: &Arc<Runtime>, clients: &[ClientId]) {
@@ -267,10 +306,7 @@ impl Cell for QueueCell {
             decode(incoming.body).map_err(|error| format!("a message for a queue: {error}"))?;
         let at = |slot: Slot| Address { node: from.id, slot };
         match envelope {
-            Envelope::Attach { client, counter } => {
-                self.attach(from, at(client), counter);
-                Ok(())
-            }
+            Envelope::Attach { client, counter } => self.attach(from, at(client), counter),
             Envelope::Say { client, message } => self.say(runtime, from, at(client), message, &incoming),
             Envelope::Detach { client } => {
                 self.down(runtime, &[at(client)]);

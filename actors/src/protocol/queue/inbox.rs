@@ -169,6 +169,20 @@ impl Inbox {
     }
 }
 
+/// Takes any bytes as deliveries: what was taken in comes out, as many items as were counted.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    for form in [Form::Plain, Form::Leased] {
+        let mut inbox = Inbox::new(form);
+        let (one, other) = bytes.split_at(bytes.len() / 2);
+        let count: usize = [one, bytes, other].iter().filter_map(|body| inbox.extend(body).ok()).sum();
+        assert_eq!(inbox.len(), count);
+        let mut item = Vec::new();
+        let popped = std::iter::from_fn(|| inbox.pop(&mut item)).count();
+        assert_eq!((popped, inbox.len(), inbox.bytes()), (count, 0, 0));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

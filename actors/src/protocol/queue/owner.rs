@@ -30,6 +30,10 @@ mod ready;
 mod recall;
 mod world;
 
+#[cfg(any(test, fuzzing))]
+mod books;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -50,6 +54,8 @@ use super::wire::{Amount, Length, Reply, ToOwner};
 use crate::fault::fault;
 
 pub(crate) use self::admission::Direct;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::run as fuzz;
 pub(crate) use self::item::Item;
 pub(crate) use self::ready::{Order, PRIORITY_BYTES, priority_head};
 pub(crate) use self::world::{ClientId, World};
@@ -229,6 +235,11 @@ impl Owner {
         }
         fault!(LostWakeUp, return);
         self.settle_down(world);
+    }
+
+    /// Whether it keeps anything of that client.
+    pub(crate) fn knows(&self, id: ClientId) -> bool {
+        self.clients.knows(id)
     }
 
     /// Serves everybody who can be served, until only takes, messages or time can help.

@@ -104,7 +104,12 @@ impl Credit {
     }
 
     fn add(&self, credit: Amount) {
-        self.set(self.now() + credit);
+        let Amount { items, bytes } = self.now();
+        // No owner lends so much, whatever it says.
+        self.set(Amount {
+            items: items.saturating_add(credit.items),
+            bytes: bytes.saturating_add(credit.bytes),
+        });
     }
 
     /// Takes `cost` off, if there is that much.

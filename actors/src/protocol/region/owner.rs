@@ -102,6 +102,23 @@ impl Owner for RegionOwner {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl RegionOwner {
+    /// One without memory, which nobody is to look into.
+    pub(super) fn without_memory(creator: NodeId) -> Self {
+        Self::new(
+            creator,
+            Make { size_bytes: 8, memory: Parcel::default(), name: Some("/r".to_owned()), key: 3 },
+        )
+    }
+
+    /// Whoever waits has it mapped, and nobody else. Without anybody it has ended.
+    pub(super) fn check(&self, waiting: &mut dyn Iterator<Item = Asker>) {
+        assert!(self.mapped.keys().copied().eq(waiting));
+        assert_eq!(self.memory.is_none(), self.creator.is_none() && self.mapped.is_empty());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

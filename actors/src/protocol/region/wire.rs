@@ -35,6 +35,13 @@ pub(super) enum Made {
     Stands(Entry),
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<ToRoot>, trip::<Made>, trip::<Ask>, trip::<Reply>]
+};
+
 /// To a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ask {

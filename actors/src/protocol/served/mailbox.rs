@@ -37,6 +37,13 @@ pub(crate) enum Answer {
     Full,
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<Request>, trip::<Answer>]
+};
+
 /// Where calls wait until the worker takes them.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {

@@ -30,6 +30,13 @@ pub(crate) enum Reply<O> {
     Members(Vec<Option<(NodeId, u32)>>),
 }
 
+/// What travels of these types.
+#[cfg(any(test, fuzzing))]
+pub(crate) const TRIPS: &[crate::fuzzing::Trip] = {
+    use crate::fuzzing::trip;
+    &[trip::<Ask>, trip::<Reply<()>>]
+};
+
 /// Where an object lies, and as whom one comes.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place<O> {

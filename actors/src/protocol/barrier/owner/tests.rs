@@ -281,3 +281,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_two_who_ask_for_the_turn_of_one_wait_each_is_answered() {
+    let mut world = World::new(2);
+    let waits = world.wait(true, None);
+    let turns = [(); 2].map(|()| world.ask(Ask::Turn { key: waits }));
+    assert_eq!(world.told.get(&turns[0]), Some(&Reply::DoNotAct));
+    world.wait(false, None);
+    assert_eq!(world.told.get(&turns[1]), Some(&Reply::DoNotAct));
+}

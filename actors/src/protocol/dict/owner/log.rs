@@ -143,6 +143,16 @@ impl Log {
         }
     }
 
+    /// Who waits, in order. Whoever does knows of the latest change.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Asker> {
+        assert!(self.all.values().all(|since| *since == self.version), "somebody was not told");
+        assert!(self.removals.len() <= REMOVALS && self.touched.is_empty());
+        let both: std::collections::BTreeSet<Asker> =
+            self.all.keys().chain(self.waiting.keys()).copied().collect();
+        both.into_iter()
+    }
+
     /// Takes out all who waited for a key that has changed.
     pub(super) fn take_touched(&mut self) -> Vec<(Asker, Key)> {
         let mut told = Vec::new();

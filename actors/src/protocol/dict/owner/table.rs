@@ -357,7 +357,7 @@ impl Table {
         self.entries.iter().map(|(key, entry)| (entry.version, Key::clone(key))).collect()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self) {
         let sum: usize = self.entries.iter().map(|(key, entry)| key.len() + entry.value.len()).sum();
         assert_eq!(self.bytes, sum as u64);

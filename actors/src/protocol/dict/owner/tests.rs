@@ -263,3 +263,13 @@ fn pages_end_at_the_newest_entry_of_their_beginning() {
     callboard_core::push_bytes(&mut entries, PAGE_ENTRIES.to_string().as_bytes());
     assert_eq!(second, Reply::Page { entries: ByteBuf::from(entries), after: None, until });
 }
+
+#[test]
+fn whoever_claims_to_know_of_changes_to_come_keeps_nobody_else_from_being_told() {
+    let mut bench = Bench::new(8, 100);
+    bench.ask(Ask::BeginWatch(Scope::All));
+    assert_eq!(bench.tell(Ask::DictWatchAll { since: u64::MAX, wait: true }), []);
+    assert_eq!(bench.tell(Ask::DictWatchAll { since: 0, wait: true }), []);
+    let told: Vec<u64> = bench.tell(insert("a", "1")).into_iter().map(|(asker, _)| asker).collect();
+    assert_eq!(told, [4, 2, 3]);
+}

@@ -42,7 +42,8 @@ impl DictOwner {
         if !wait {
             return Some(Reply::Unchanged);
         }
-        self.table.log.wait_for_any(asker, since);
+        // Not `since`: whoever claims to know of changes to come would keep others from being told.
+        self.table.log.wait_for_any(asker, self.table.log.version());
         None
     }
 

@@ -177,7 +177,7 @@ impl Clients {
         self.slab.iter_mut()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Client)> {
         self.slab.iter()
     }

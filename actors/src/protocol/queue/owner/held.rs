@@ -258,7 +258,7 @@ impl Held {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whereabouts {
     Ahead,
@@ -266,18 +266,19 @@ pub(super) enum Whereabouts {
     InHand,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Whereabouts {
     pub(super) fn is_in_hand(self) -> bool {
         self == Whereabouts::InHand
     }
 
+    #[cfg(test)]
     pub(super) fn is_leased(self) -> bool {
         self != Whereabouts::Ahead
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Held {
     /// Every item here: its number, where it is, and itself.
     pub(super) fn inventory(&self) -> impl Iterator<Item = (u64, Whereabouts, &Stored)> {

@@ -110,7 +110,7 @@ impl Owner {
         let mut outcome = Ok(());
         let mut run = Run { first: 0, count: 0 };
         for seq in seqs {
-            if run.count > 0 && run.first + run.count == seq {
+            if run.count > 0 && run.first.checked_add(run.count) == Some(seq) {
                 run.count += 1;
                 continue;
             }

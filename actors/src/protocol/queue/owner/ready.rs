@@ -102,7 +102,7 @@ impl Ready {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> Box<dyn Iterator<Item = &Stored> + '_> {
         match self {
             Ready::Fifo(items) => Box::new(items.iter()),

@@ -1,7 +1,5 @@
 //! What must hold after every step, and when nothing is under way.
 
-use std::collections::BTreeMap;
-
 use foldhash::HashSet;
 
 use super::super::super::wire::Amount;
@@ -16,11 +14,6 @@ fn id_of(stored: &Stored) -> u64 {
     item_id(stored.item.as_bytes())
 }
 
-fn sum<'a>(items: impl Iterator<Item = &'a Stored>) -> Amount {
-    let amounts = items.map(|stored| Amount::one(stored.item.bytes()));
-    amounts.fold(Amount::ZERO, |sum, one| sum + one)
-}
-
 impl Owner {
     fn client(&self, id: ClientId) -> Option<&Client> {
         let (_, client) = self.clients.iter().find(|(_, c)| c.id == id)?;
@@ -29,10 +22,6 @@ impl Owner {
 
     pub(super) fn next_offer(&self, id: ClientId) -> u64 {
         self.client(id).map_or(0, |client| client.next_offer)
-    }
-
-    fn queued(&self) -> impl Iterator<Item = &Stored> {
-        self.ready.iter().chain(self.timing.delayed.values())
     }
 
     /// The leases that user code has in truth, as number and item.
@@ -47,62 +36,24 @@ impl Owner {
 
 /// The owner's books agree with each other and with the model's.
 pub(super) fn books(owner: &Owner, net: &Net) {
-    ledger(owner);
+    owner.check();
     lines(owner, net);
     items(owner, net);
-    let ends = owner.clients.iter().flat_map(|(_, c)| c.held.ends());
-    let delays = owner.timing.delayed.keys().map(|(at, _)| *at);
-    if let Some(first) = ends.chain(delays).min() {
-        let told = owner.next_deadline().expect("something ends");
-        assert!(told <= first, "it would end too late");
-    }
-}
-
-fn ledger(owner: &Owner) {
-    let ledger = &owner.ledger;
-    let held = || owner.clients.iter().flat_map(|(_, c)| c.held.inventory());
-    let ahead = || held().filter(|held| !held.1.is_in_hand()).map(|held| held.2);
-    let in_hand = held().filter(|held| held.1.is_in_hand());
-    assert_eq!(ledger.queued, sum(owner.queued()));
-    assert_eq!(ledger.ahead, sum(ahead()));
-    assert_eq!(ledger.leased, sum(in_hand.map(|held| held.2)));
-    let credit = owner.clients.iter().map(|(_, c)| c.credit);
-    assert_eq!(ledger.lent, credit.fold(Amount::ZERO, |sum, one| sum + one));
-    // What came back from user hands has no slot of its own.
-    let came_back = owner.queued().chain(ahead()).filter(|s| s.attempts > 0);
-    let within =
-        Amount { items: ledger.capacity.items.saturating_add(came_back.count() as u64), ..ledger.capacity };
-    let leased = Amount { items: 0, ..ledger.leased };
-    let used = ledger.queued + ledger.ahead + ledger.lent + leased;
-    assert!(within.covers(used), "{used:?} in {within:?}");
 }
 
 fn lines(owner: &Owner, net: &Net) {
-    let mut line = BTreeMap::new();
-    let mut waiting = Vec::new();
-    for (key, client) in owner.clients.iter() {
-        let offers = &client.offers;
-        assert!(client.is_alive || offers.iter().all(|o| o.number.is_none()));
-        if let Some(first) = offers.front() {
-            line.insert(first.arrival, key);
-        }
-        let open =
-            offers.iter().filter_map(|offer| Some((offer.number?, item_id(offer.item.as_bytes())))).collect();
+    for (_, client) in owner.clients.iter() {
+        let open = client
+            .offers
+            .iter()
+            .filter_map(|offer| Some((offer.number?, item_id(offer.item.as_bytes()))))
+            .collect();
         let known = net.open_offers.get(&client.id).cloned();
         assert_eq!(known.unwrap_or_default(), open, "offers of {}", client.id.node.get());
         let demand = client.demand.taken + client.demand.leased;
         let known = net.demand.get(&client.id).copied();
         assert_eq!(known.unwrap_or_default(), demand as i64);
-        if demand > 0 {
-            waiting.push(key);
-        }
     }
-    assert_eq!(owner.line, line);
-    let mut listed: Vec<usize> = owner.waiting.iter().copied().collect();
-    listed.sort_unstable();
-    assert_eq!(listed, waiting);
-    let is_served = owner.ready.is_empty() || waiting.is_empty();
-    assert!(is_served, "somebody waits while there are items");
 }
 
 /// Each item that the owner answers for is in exactly one place.

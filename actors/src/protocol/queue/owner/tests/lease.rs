@@ -212,3 +212,13 @@ fn settled_leases_leave_little_behind() {
     table.say(2, ack(0, 1));
     assert_eq!(table.owner.next_deadline(), None);
 }
+
+#[test]
+fn acks_of_numbers_beyond_all_counting_are_a_violation() {
+    let mut table = in_hand("a b", 0, None);
+    for seqs in [vec![u64::MAX, u64::MAX], vec![u64::MAX, 0], vec![u64::MAX - 1, u64::MAX, 0]] {
+        let acked = table.owner.acked(id(2), seqs, &mut table.log);
+        assert_eq!(acked, Err(Violation::NotTaken));
+    }
+    assert_eq!(table.ask(2, ack(0, 2)), settled(0));
+}
