@@ -35,6 +35,7 @@ mod router;
 mod runtime;
 mod scope;
 mod scratch;
+mod standing;
 mod supervisor;
 pub mod testing;
 mod tree;
@@ -50,7 +51,7 @@ pub use actor::{
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
-pub use callboard_ipc::{Lack, check};
+pub use callboard_ipc::{Lack, ProcessState, check};
 pub use command::{Command, CommandError, CommandInput, StartCommand};
 pub use failure::Failure;
 pub use family::ActiveChild;
@@ -94,6 +95,7 @@ pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
 pub use protocol::shared::{Holder, LockError};
 pub use protocol::value::{Integer, Value, ValueError, ValueGuard, ValueOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
+pub use standing::{Party, Role, WaitInfo};
 pub use supervisor::{
     AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
     Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,

@@ -22,6 +22,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::outbox::{Next, Outbox};
 use crate::parcel::Rights;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 use self::hold::Hold;
 pub(crate) use self::messages::{encoded, header, packed};
@@ -96,6 +97,7 @@ impl Peer {
         let source = Arc::clone(self) as Arc<dyn Source>;
         let token = runtime.reactor.register(connection.as_fd(), Wants::Reading, source)?;
         let _ = self.token.set(token);
+        connection.link().call_ourselves(std::process::id(), &runtime.name);
         self.met();
         self.readable(runtime);
         // A write that met a full socket before the token was there could not ask to be told of room.
@@ -356,6 +358,10 @@ impl Peer {
 pub(crate) struct Met<'a>(pub(crate) &'a Peer);
 
 impl Poll for Met<'_> {
+    fn sought(&self) -> Sought {
+        Sought::node("a connection to", self.0.id)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut meeting = self.0.meeting.lock();
         // What `met` is told of is visible before it takes this lock.

@@ -31,6 +31,7 @@ use crate::family::Family;
 use crate::peer::{Peer, Reading};
 use crate::protocol::region::{REGIONS, RegionsCell};
 use crate::registry::{REGISTRY, RegistryCell};
+use crate::standing::Standing;
 use crate::wait::Seat;
 
 use self::budget::Budget;
@@ -101,6 +102,7 @@ pub(crate) struct Runtime {
     budget: Budget,
     pub(crate) memory: Memory,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) standing: Arc<Standing>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -157,6 +159,7 @@ impl Runtime {
             budget: Budget::default(),
             memory: Memory::default(),
             holds: Arc::default(),
+            standing: Arc::default(),
         }))
     }
 

@@ -33,6 +33,7 @@ use crate::hook::Notify;
 use crate::peer::Peer;
 use crate::protocol::refuse_inside;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// How long a caller looks for itself before it sleeps.
 const LOOK_FOR: Duration = Duration::from_micros(50);
@@ -59,6 +60,9 @@ pub(crate) struct Waiter {
 #[derive(Debug, Default)]
 struct State {
     notified: bool,
+    /// When this thread first slept for it, and how many lines have been written of that.
+    since: Option<Instant>,
+    told: u32,
     /// The thread that sits in the epoll, and what wakes it there.
     seated: Option<(ThreadId, Arc<Bell>)>,
 }
@@ -75,6 +79,22 @@ impl Waiter {
     /// Makes the waiter usable for another wait.
     pub(crate) fn reset(&self) {
         self.state.lock().notified = false;
+    }
+
+    /// Makes the waiter usable for something new to wait for.
+    pub(crate) fn begins(&self) {
+        let mut state = self.state.lock();
+        (state.notified, state.since, state.told) = (false, None, 0);
+    }
+
+    /// Since when its thread waits, which is from now on if it has not slept yet, and how many lines have been written of that.
+    pub(crate) fn stood(&self) -> (Instant, u32) {
+        let mut state = self.state.lock();
+        (*state.since.get_or_insert_with(Instant::now), state.told)
+    }
+
+    pub(crate) fn was_told(&self, times: u32) {
+        self.state.lock().told = times;
     }
 
     fn park(&self, deadline: Option<Instant>) -> bool {
@@ -219,24 +239,39 @@ impl Runtime {
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         from: Option<&Arc<Peer>>,
+        sought: Sought,
     ) -> bool {
-        self.wait_looking(waiter, deadline, from, from.map_or(&[], std::slice::from_ref))
+        self.wait_for(waiter, deadline, from, &|| sought)
     }
 
-    /// As [`wait`](Self::wait), for frames of any of several peers, or anything else that the epoll tells of.
+    /// The same, if it is not yet known what to say of the wait.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        from: Option<&Arc<Peer>>,
+        sought: &dyn Fn() -> Sought,
+    ) -> bool {
+        let what = || (sought(), Vec::new());
+        self.wait_looking(waiter, deadline, from, from.map_or(&[], std::slice::from_ref), &what)
+    }
+
+    /// As [`wait`](Self::wait), for frames of any of several peers, or anything else that the epoll tells of. `what`: the whole, and some of it.
     pub(crate) fn wait_for_any(
         self: &Arc<Self>,
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         from: &[Arc<Peer>],
+        what: &dyn Fn() -> (Sought, Vec<Sought>),
     ) -> bool {
-        self.wait_looking(waiter, deadline, None, from)
+        self.wait_looking(waiter, deadline, None, from, what)
     }
 
     /// Runs what waits by other means than this node's epoll: in shared memory. What this node holds back leaves first. No lock may be held.
-    pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, wait: impl FnOnce() -> R) -> R {
+    pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, sought: Sought, wait: impl FnOnce() -> R) -> R {
         refuse_inside();
         self.flush_listed();
+        let _stands = self.standing.note(None, sought, Vec::new());
         let _waits = actor::waits(self);
         wait()
     }
@@ -248,6 +283,7 @@ impl Runtime {
         deadline: Option<Instant>,
         only: Option<&Arc<Peer>>,
         from: &[Arc<Peer>],
+        what: &dyn Fn() -> (Sought, Vec<Sought>),
     ) -> bool {
         refuse_inside();
         self.flush_listed();
@@ -258,6 +294,8 @@ impl Runtime {
             // It may have thought that there was still something to do here.
             peer.fetch_what_is_held_back(self);
         }
+        let (sought, members) = what();
+        let _stands = self.standing.note(Some(waiter), sought, members);
         // One of the threads of this node's actors is replaced while it sleeps.
         let _waits = actor::waits(self);
         if !self.seat.take(waiter) {

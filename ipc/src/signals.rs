@@ -98,7 +98,8 @@ impl QuitSignal {
         let came = Arc::new(AtomicBool::new(false));
         // In this order: whoever finds the byte finds the flag.
         let flag = flag::register(SIGQUIT, Arc::clone(&came))?;
-        let pipe = low_level::pipe::register(SIGQUIT, bell).inspect_err(|_| _ = low_level::unregister(flag))?;
+        let pipe =
+            low_level::pipe::register(SIGQUIT, bell).inspect_err(|_| _ = low_level::unregister(flag))?;
         quit.users += 1;
         by_default.store(false, Ordering::SeqCst);
         Ok(Some(Self { came, actions: [flag, pipe] }))

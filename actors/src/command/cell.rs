@@ -22,6 +22,7 @@ use crate::process::description::Use;
 use crate::process::forward::{Forward, Forwards};
 use crate::process::{JoinError, OutOfMemory, Output, Outputs, ended};
 use crate::runtime::Runtime;
+use crate::standing::{Awaited, Sought};
 
 /// The signals that ask a program to end, end it, and let one that is stopped go on.
 const SIGTERM: i32 = 15;
@@ -331,6 +332,10 @@ impl CommandCell {
 
 /// Ready at its end.
 impl Poll for CommandCell {
+    fn sought(&self) -> Sought {
+        Sought::here("the end of", "program", self.slot())
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         if !state.has_ended() {
@@ -352,6 +357,10 @@ impl Cell for CommandCell {
     fn receive(&self, _: &Arc<Runtime>, from: &Arc<Peer>, _: Incoming<'_>) -> Result<(), Violation> {
         let from: NodeId = from.id;
         Err(format!("a message from node {from} to a program that is no node"))
+    }
+
+    fn awaited(&self, _: Option<Slot>) -> Option<Awaited> {
+        Some(Awaited::process(&self.name, self.pid()))
     }
 
     /// The grace of a `terminate` is over, or the time that a guard had, or that is waited for last lines.

@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_process_that_sleeps_runs_and_one_that_counts_is_busy() {
-        let (sleeps, counts) = (Other::start("sleep", &["600"]), Other::start("sh", &["-c", "while :; do :; done"]));
+        let (sleeps, counts) =
+            (Other::start("sleep", &["600"]), Other::start("sh", &["-c", "while :; do :; done"]));
         sleeps.comes_to_be(ProcessState::Runs);
         counts.comes_to_be(ProcessState::Busy);
         assert_eq!(states_of(&[]), []);

@@ -139,6 +139,8 @@ impl BarrierOwner {
 }
 
 impl Owner for BarrierOwner {
+    const KIND: &'static str = "barrier";
+
     type Ask = Ask;
     type Reply = Reply;
 

@@ -21,6 +21,8 @@ impl EventOwner {
 }
 
 impl Owner for EventOwner {
+    const KIND: &'static str = "event";
+
     type Ask = Ask;
     type Reply = IsSet;
 

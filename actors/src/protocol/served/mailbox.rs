@@ -91,6 +91,8 @@ impl Mailbox {
 }
 
 impl Owner for Mailbox {
+    const KIND: &'static str = "object";
+
     type Ask = Request;
     type Reply = Answer;
 
