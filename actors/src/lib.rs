@@ -95,7 +95,7 @@ pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
 pub use protocol::shared::{Holder, LockError};
 pub use protocol::value::{Integer, Value, ValueError, ValueGuard, ValueOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
-pub use standing::{Party, Role, WaitInfo};
+pub use standing::{WaitInfo, WaitParty, WaitRole};
 pub use supervisor::{
     AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
     Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,

@@ -30,7 +30,7 @@ use self::parties::Names;
 pub(crate) use self::parties::{Awaited, Known};
 pub(crate) use self::sought::Sought;
 pub(crate) use self::teller::Teller;
-pub use self::words::{Party, Role, WaitInfo};
+pub use self::words::{WaitInfo, WaitParty, WaitRole};
 use crate::wait::Waiter;
 
 /// How many members of a set are named; of more it is said how many.

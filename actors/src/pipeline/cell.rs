@@ -15,7 +15,7 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
-use crate::standing::{Awaited, Known, Role};
+use crate::standing::{Awaited, Known, WaitRole};
 
 /// Where a worker is.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ impl PipelineCell {
         let known = |at: Place| match state.links.get(&at) {
             Some(Link::There { peer, .. }) => {
                 let (pid, name) = peer.connection()?.link().peer_is()?;
-                Some(Known { role: Role::Worker, name, pid: Some(pid) })
+                Some(Known { role: WaitRole::Worker, name, pid: Some(pid) })
             }
             Some(Link::Here(_)) | None => None,
         };

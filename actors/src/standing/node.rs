@@ -90,13 +90,14 @@ pub(crate) fn as_the_environment_says(runtime: &Arc<Runtime>) {
     if runtime.id != runtime.root {
         return;
     }
-    match std::env::var_os(QUIT_VARIABLE).as_deref().map(|text| text.to_str()) {
-        None | Some(Some("0" | "")) => {}
-        Some(Some("1")) => {
+    let Some(text) = std::env::var_os(QUIT_VARIABLE) else { return };
+    match text.to_str() {
+        Some("0" | "") => {}
+        Some("1") => {
             if let Err(error) = teller.on_quit(runtime) {
                 complain(QUIT_VARIABLE, &error);
             }
         }
-        Some(text) => complain(QUIT_VARIABLE, &format_args!("{text:?} is neither 1 nor 0")),
+        _ => complain(QUIT_VARIABLE, &format_args!("{text:?} is neither 1 nor 0")),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use callboard_core::{Address, NodeId};
 use parking_lot::Mutex;
 
-use super::words::Role;
+use super::words::WaitRole;
 use crate::call::answered;
 use crate::control::{CONTROL, Control};
 use crate::runtime::Runtime;
@@ -39,7 +39,7 @@ impl Names {
 /// Somebody behind what is waited for, before it is known what that process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
-    pub(crate) role: Role,
+    pub(crate) role: WaitRole,
     pub(crate) name: String,
     pub(crate) pid: Option<u32>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Awaited {
 impl Awaited {
     /// A process that is waited for itself.
     pub(crate) fn process(name: &str, pid: u32) -> Self {
-        let this = Known { role: Role::Itself, name: name.to_owned(), pid: Some(pid) };
+        let this = Known { role: WaitRole::Itself, name: name.to_owned(), pid: Some(pid) };
         Self { name: name.to_owned(), parties: vec![this] }
     }
 }
@@ -108,7 +108,7 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn known(&self, role: Role, node: NodeId) -> Known {
+    pub(crate) fn known(&self, role: WaitRole, node: NodeId) -> Known {
         let (name, pid) = self.who_is(node);
         Known { role, name, pid }
     }

@@ -27,7 +27,7 @@ pub struct WaitInfo {
     /// The name of the thread that waits.
     pub thread: String,
     /// On whom it depends, as far as that is known: the owner first, then those who hold what is waited for, 8 at most.
-    pub parties: Vec<Party>,
+    pub parties: Vec<WaitParty>,
     /// Whether the thread has nothing to do until then, as it should be: a pool's worker that waits for a task. No wait of this kind is
     /// [warned of](crate::Node::warn_after).
     pub is_idle: bool,
@@ -38,9 +38,9 @@ pub struct WaitInfo {
 /// A process on which a wait depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Party {
+pub struct WaitParty {
     /// What it has to do with it.
-    pub role: Role,
+    pub role: WaitRole,
     /// The name of its node; empty if that is not known.
     pub name: String,
     /// Its process id; none if it is not known: the two nodes have not met yet, or nobody has used the other end of a pipe.
@@ -52,7 +52,7 @@ pub struct Party {
 /// What a process has to do with what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Role {
+pub enum WaitRole {
     /// It is what is waited for: a process whose end is, or the other end of a pipe.
     Itself,
     /// The object or actor lives there.
@@ -65,8 +65,8 @@ pub enum Role {
 
 impl WaitInfo {
     /// The process in which the object or actor lives; of a process that is waited for, itself.
-    pub fn owner(&self) -> Option<&Party> {
-        self.parties.iter().find(|party| matches!(party.role, Role::Owner | Role::Itself))
+    pub fn owner(&self) -> Option<&WaitParty> {
+        self.parties.iter().find(|party| matches!(party.role, WaitRole::Owner | WaitRole::Itself))
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for WaitInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, lasted, thread, parties, unknown, .. } = self;
         write!(f, "thread {thread} has waited {:.1} s for {what}", lasted.as_secs_f64())?;
-        let parties = parties.iter().map(Party::to_string).chain(unknown.clone());
+        let parties = parties.iter().map(WaitParty::to_string).chain(unknown.clone());
         for (at, party) in parties.enumerate() {
             write!(f, "{}{party}", if at == 0 { ": " } else { "; " })?;
         }
@@ -82,7 +82,7 @@ impl fmt::Display for WaitInfo {
     }
 }
 
-impl fmt::Display for Party {
+impl fmt::Display for WaitParty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { role, name, pid, state } = self;
         let name = if name.is_empty() { "the process at the other end" } else { name };
@@ -98,7 +98,7 @@ fn own(pid: u32) -> &'static str {
     if pid == std::process::id() { ", this process" } else { "" }
 }
 
-impl Role {
+impl WaitRole {
     fn words(self, goes_on: bool) -> &'static str {
         match (self, goes_on) {
             (Self::Itself, _) => "",
@@ -153,9 +153,9 @@ impl Words<'_> {
             known.extend(more);
             unknown = unknown.or(missing);
         }
-        let mut parties: Vec<Party> = Vec::new();
+        let mut parties: Vec<WaitParty> = Vec::new();
         for Known { role, name, pid } in known {
-            let party = Party { role, name, pid, state: ProcessState::Unknown };
+            let party = WaitParty { role, name, pid, state: ProcessState::Unknown };
             if !parties.contains(&party) && parties.len() < super::NAMED_MEMBERS {
                 parties.push(party);
             }
@@ -188,7 +188,7 @@ impl Words<'_> {
         match sought.of {
             Of::Nothing | Of::Descriptor(_) | Of::Any(_) => (Vec::new(), None),
             Of::Object(address) => {
-                let mut parties = vec![runtime.known(Role::Owner, address.node)];
+                let mut parties = vec![runtime.known(WaitRole::Owner, address.node)];
                 let holders = runtime.face_at(address).map_or(Ok(Vec::new()), |face| face.holders(self.by));
                 let unknown = holders.map(|holders| parties.extend(holders)).err();
                 (parties, unknown)
@@ -197,9 +197,9 @@ impl Words<'_> {
                 let awaited = runtime.cell(slot).and_then(|cell| cell.awaited(number));
                 (awaited.map(|awaited| awaited.parties).unwrap_or_default(), None)
             }
-            Of::Node(node) => (vec![runtime.known(Role::Itself, node)], None),
+            Of::Node(node) => (vec![runtime.known(WaitRole::Itself, node)], None),
             Of::Process(None) => (Vec::new(), Some("nobody has used the other end yet".to_owned())),
-            Of::Process(pid) => (vec![Known { role: Role::Itself, name: String::new(), pid }], None),
+            Of::Process(pid) => (vec![Known { role: WaitRole::Itself, name: String::new(), pid }], None),
         }
     }
 }

@@ -5,7 +5,7 @@ use callboard_core::Slot;
 use super::{PoolCell, State};
 use crate::pool::crew::WorkerId;
 use crate::pool::machine::Place;
-use crate::standing::{Awaited, Known, Role};
+use crate::standing::{Awaited, Known, WaitRole};
 
 /// How many workers are named.
 const MAX_NAMED: usize = 8;
@@ -40,6 +40,6 @@ impl PoolCell {
     /// One that is no process is a thread of this one.
     fn known(&self, state: &State, worker: WorkerId) -> Known {
         let pid = state.processes.get(&worker).map_or_else(std::process::id, |process| process.pid());
-        Known { role: Role::Worker, name: format!("{}-{}", self.name, worker + 1), pid: Some(pid) }
+        Known { role: WaitRole::Worker, name: format!("{}-{}", self.name, worker + 1), pid: Some(pid) }
     }
 }

@@ -18,7 +18,7 @@ use crate::call::CallError;
 use crate::cell;
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
-use crate::standing::{Known, Role};
+use crate::standing::{Known, WaitRole};
 
 /// How long an owner is waited for that answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -216,7 +216,7 @@ impl<S: Shape> cell::Face for Face<S> {
         let found = found.map_err(|_| "who holds it only its owner knows, who does not answer".to_owned())?;
         let name = |holder: Holder| Known {
             pid: Some(holder.pid),
-            ..self.handle.runtime.known(Role::Holder, holder.node)
+            ..self.handle.runtime.known(WaitRole::Holder, holder.node)
         };
         Ok(found.into_iter().map(|(holder, _)| name(holder)).collect())
     }
