@@ -68,6 +68,7 @@ examples! {
     served_counter [];
     values_shared [];
     wait_any [];
+    waits_named [];
     word_count ["--top", "3", "LICENSE-APACHE"];
 }
 

@@ -100,8 +100,12 @@ fn a_call_of_an_actor_that_never_ends_says_that_its_process_is_busy() {
     let owner = node.spawn("owner", counts, ()).unwrap();
     let actor: callboard::ActorRef<Count> = node.open_timeout("/counts", PATIENCE).unwrap();
     begin(move || actor.call(Count::Forever));
-    let wait = seen(&node, "an answer of actor /counts", |wait| owner_is(wait, owner.pid(), ProcessState::Busy));
-    assert!(wait.to_string().ends_with(&format!("owner (pid {}) owns it and is busy", owner.pid())), "{wait}");
+    let wait =
+        seen(&node, "an answer of actor /counts", |wait| owner_is(wait, owner.pid(), ProcessState::Busy));
+    assert!(
+        wait.to_string().ends_with(&format!("owner (pid {}) owns it and is busy", owner.pid())),
+        "{wait}"
+    );
     owner.kill().unwrap();
 }
 
@@ -131,7 +135,9 @@ fn of_a_lock_the_holder_is_named_and_whether_it_is_stopped() {
         let found = wait.parties.iter().find(holder_is);
         found.is_some_and(|party| party.pid == Some(holder.pid()) && party.state == state)
     };
-    seen(&node, "lock /lock", |wait| owner_is(wait, owner.pid(), ProcessState::Runs) && holds(wait, ProcessState::Runs));
+    seen(&node, "lock /lock", |wait| {
+        owner_is(wait, owner.pid(), ProcessState::Runs) && holds(wait, ProcessState::Runs)
+    });
     stop(holder.pid());
     let wait = seen(&node, "lock /lock", |wait| holds(wait, ProcessState::Stopped));
     let expected = format!(": owner (pid {}) owns it and runs; ", owner.pid());
@@ -139,9 +145,8 @@ fn of_a_lock_the_holder_is_named_and_whether_it_is_stopped() {
     let expected = format!("pid {}) holds it and is stopped", holder.pid());
     assert!(wait.to_string().ends_with(&expected), "{wait}");
     stop(owner.pid());
-    let is_unknown = |wait: &WaitInfo| {
-        owner_is(wait, owner.pid(), ProcessState::Stopped) && wait.unknown.is_some()
-    };
+    let is_unknown =
+        |wait: &WaitInfo| owner_is(wait, owner.pid(), ProcessState::Stopped) && wait.unknown.is_some();
     let wait = seen(&node, "lock /lock", is_unknown);
     assert!(wait.to_string().ends_with("; who holds it only its owner knows, who does not answer"), "{wait}");
     // Both are stopped, and end with the job.

@@ -99,9 +99,15 @@ fn each_process_of_a_job_tells_what_it_waits_for_and_goes_on() {
     let line = program.tells(&[&root_is, "an item from queue /lines"]);
     assert!(line.contains("thread main has waited "), "{line}");
     assert!(line.contains(&format!("root (pid {root}, this process) owns it and runs")), "{line}");
-    program.tells(&[&format!("callboard: middle (pid {middle}): thread main"), "for the end of process below: below (pid "]);
+    program.tells(&[
+        &format!("callboard: middle (pid {middle}): thread main"),
+        "for the end of process below: below (pid ",
+    ]);
     let line = program.tells(&["callboard: below (pid ", "for lock /lock"]);
-    assert!(line.contains(&format!(": root (pid {root}) owns it and runs; root (pid {root}) holds it and runs")), "{line}");
+    assert!(
+        line.contains(&format!(": root (pid {root}) owns it and runs; root (pid {root}) holds it and runs")),
+        "{line}"
+    );
     let (status, _) = program.goes_on();
     assert_eq!(status.code(), Some(0));
 }
@@ -113,7 +119,8 @@ fn of_a_stopped_process_the_root_says_so_and_what_is_below_it_tells() {
     let middle = program.is_ready();
     stop(middle);
     eventually("it is stopped", || stop_state(middle) == Some('T'));
-    program.tells(&[&format!("callboard: middle (pid {middle}) is stopped and does not say what it waits for")]);
+    program
+        .tells(&[&format!("callboard: middle (pid {middle}) is stopped and does not say what it waits for")]);
     program.tells(&["callboard: below (pid ", "for lock /lock"]);
     resume(middle);
     let (status, _) = program.goes_on();
@@ -144,7 +151,8 @@ fn a_program_that_did_not_ask_for_it_ends_on_sigquit() {
         send_signal(program.pid(), QUIT);
         let (status, lines) = program.goes_on();
         assert_eq!((status.code(), status.signal()), (None, Some(QUIT)), "{mode} {lines:?}");
-        let complaint = "callboard: root: CALLBOARD_WAITS_ON_QUIT is ignored: \"nonsense\" is neither 1 nor 0";
+        let complaint =
+            "callboard: root: CALLBOARD_WAITS_ON_QUIT is ignored: \"nonsense\" is neither 1 nor 0";
         // Who is below may say that the root has ended.
         assert_eq!(lines.iter().any(|line| line == complaint), env == "nonsense", "{lines:?}");
     }

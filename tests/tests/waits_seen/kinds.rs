@@ -95,7 +95,8 @@ impl Stage for StuckStage {
 }
 
 fn all_are(wait: &WaitInfo, roles: &[WaitRole], pid: u32) -> bool {
-    let is = |(party, role): (&callboard::WaitParty, &WaitRole)| party.role == *role && party.pid == Some(pid);
+    let is =
+        |(party, role): (&callboard::WaitParty, &WaitRole)| party.role == *role && party.pid == Some(pid);
     wait.parties.len() == roles.len() && wait.parties.iter().zip(roles).all(is)
 }
 
@@ -221,7 +222,8 @@ fn every_kind_of_wait_for_others_is_seen() {
     begin(move || names.open_timeout::<Queue<u8>>("/nothing", PATIENCE));
     seen(&node, "the registry of names at node root", |_| true);
     // Supervisors.
-    let spec = SupervisorSpec::new().name("top").child(ChildSpec::actor("stuck", |node| node.actor::<Stuck>(())));
+    let spec =
+        SupervisorSpec::new().name("top").child(ChildSpec::actor("stuck", |node| node.actor::<Stuck>(())));
     let supervisor = node.supervise(&spec).unwrap();
     begin(move || supervisor.wait());
     seen(&node, "the end of supervisor top", |_| true);
