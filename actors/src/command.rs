@@ -4,6 +4,7 @@
 //! `command/cell.rs` what the node knows, `command/wire.rs` what node and guard say to each other.
 
 pub(crate) mod cell;
+mod collect;
 pub(crate) mod guard;
 mod input;
 mod start;
@@ -20,6 +21,7 @@ use callboard_ipc::InputPipe;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+pub use self::collect::{CommandOutput, CommandOutputError};
 pub use self::input::CommandInput;
 
 use self::cell::CommandCell;
@@ -85,7 +87,7 @@ enum Stdin {
 #[derive(Debug)]
 #[must_use = "nothing is started before `spawn`"]
 pub struct StartCommand<'a> {
-    node: &'a Node,
+    runtime: &'a Arc<Runtime>,
     program: OsString,
     args: Vec<OsString>,
     name: Option<String>,
@@ -116,18 +118,22 @@ impl Node {
     #[doc(alias = "subprocess")]
     #[doc(alias = "Popen")]
     pub fn command(&self, program: impl AsRef<OsStr>) -> StartCommand<'_> {
-        StartCommand {
-            node: self,
-            program: program.as_ref().to_owned(),
+        StartCommand::new(self.runtime(), program.as_ref())
+    }
+}
+
+impl<'a> StartCommand<'a> {
+    pub(crate) fn new(runtime: &'a Arc<Runtime>, program: &OsStr) -> Self {
+        Self {
+            runtime,
+            program: program.to_owned(),
             args: Vec::new(),
             name: None,
             stdin: Stdin::default(),
             description: Description::default(),
         }
     }
-}
 
-impl StartCommand<'_> {
     /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
@@ -194,8 +200,8 @@ impl StartCommand<'_> {
             }
         };
         let order = Order::new(&self.program, self.args, self.description.setup.clone(), stdin.is_some());
-        let (cell, outputs) = CommandCell::start(self.node, &name, order, stdin, self.description)?;
-        let runtime = self.node.runtime();
+        let (cell, outputs) = CommandCell::start(self.runtime, &name, order, stdin, self.description)?;
+        let runtime = self.runtime;
         let input = ours.map(|ours| {
             let pipe = InputPipe::new(ours, cell.descriptor()?)?;
             Ok(CommandInput::new(runtime, pipe))

@@ -52,7 +52,7 @@ pub use actor::{
 };
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use callboard_ipc::{Lack, ProcessState, check};
-pub use command::{Command, CommandError, CommandInput, StartCommand};
+pub use command::{Command, CommandError, CommandInput, CommandOutput, CommandOutputError, StartCommand};
 pub use failure::Failure;
 pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
@@ -61,7 +61,7 @@ pub use manager::{Host, Manager, ManagerError};
 pub use names::{NameError, Object};
 pub use node::{JoinJobError, Node, StartError};
 pub use process::{
-    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Spawn, SpawnError, processor_count,
+    ChildPanic, JoinError, Limit, OutOfMemory, Output, Process, Run, Spawn, SpawnError, processor_count,
     processors,
 };
 pub use protocol::array::{Array, ArrayError, ArrayOptions, ArrayRead, ArrayWrite};

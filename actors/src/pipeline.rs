@@ -6,6 +6,7 @@
 
 mod build;
 mod cell;
+mod command;
 mod hub;
 mod report;
 mod run;
@@ -14,6 +15,7 @@ mod wire;
 mod worker;
 
 pub use build::{Pipeline, StageOptions, Workers};
+pub use command::CommandStage;
 pub use hub::OnError;
 pub use report::{DeadLetter, PipelineError, Report, StageReport};
 pub use stage::{Outputs, Stage};

@@ -12,6 +12,7 @@ mod output;
 pub(crate) mod panics;
 mod reason;
 pub(crate) mod routine;
+pub(crate) mod run;
 pub(crate) mod setup;
 pub(crate) mod wire;
 pub(crate) mod worker;
@@ -30,6 +31,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use self::output::Output;
 pub(crate) use self::reason::ended;
 pub use self::reason::{ChildPanic, JoinError, OutOfMemory, SpawnError};
+pub use self::run::Run;
 pub use self::setup::{Limit, processor_count, processors};
 
 use self::child::ChildCell;

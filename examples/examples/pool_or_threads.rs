@@ -2,7 +2,7 @@
 //! Processes or threads: one interface, what each costs, and which is better for which work.
 //!
 //! With an argument only that kind is measured. The verdict looks at the work done in turn: how long a task takes, and how
-//! much of that this process was on a processor.
+//! much of that it had use for a processor.
 
 use std::error::Error;
 use std::fs;
@@ -49,10 +49,11 @@ fn costs(node: &Node, mode: Workers) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How long this process has been on processors.
-fn on_processor() -> Result<Duration, Box<dyn Error>> {
+/// How long this thread has been on a processor, or has stood in line for one.
+fn at_work() -> Result<Duration, Box<dyn Error>> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(Duration::from_nanos(text.split_whitespace().next().unwrap_or("0").parse()?))
+    let nanos: Vec<u64> = text.split_whitespace().take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(Duration::from_nanos(nanos.iter().sum()))
 }
 
 fn verdict(took: Duration, busy: Duration, tasks: u32) -> &'static str {
@@ -66,9 +67,9 @@ fn verdict(took: Duration, busy: Duration, tasks: u32) -> &'static str {
 /// The same work in turn, in threads and in processes, and what follows.
 fn compare(node: &Node, name: &str, work: fn(u64) -> u64, tasks: u32) -> Result<(), Box<dyn Error>> {
     let inputs = 0..u64::from(tasks);
-    let (begun, busy_before) = (Instant::now(), on_processor()?);
+    let (begun, busy_before) = (Instant::now(), at_work()?);
     let in_turn: Vec<u64> = inputs.clone().map(work).collect();
-    let (took, busy) = (begun.elapsed(), on_processor()? - busy_before);
+    let (took, busy) = (begun.elapsed(), at_work()? - busy_before);
     let mut row = format!("{name:<8} in turn {took:>8.1?}");
     for mode in BOTH {
         let pool = node.pool(PoolOptions::new().mode(mode).workers(4))?;

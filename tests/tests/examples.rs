@@ -33,6 +33,7 @@ examples! {
     barrier_lockstep [];
     supervised_tree [];
     commands [];
+    commands_pipeline [];
     dict_counter [];
     dict_of_lists [];
     dict_results [];

@@ -12,10 +12,10 @@ use super::CommandError;
 use super::cell::CommandCell;
 use super::wire::{self, ANSWER_WITHIN, Order, Told};
 use crate::hello::Opening;
-use crate::node::Node;
 use crate::process::description::{Description, Streams};
 use crate::process::wire::{Errand, life_line_frame};
 use crate::process::{Output, join_outputs};
+use crate::runtime::Runtime;
 use crate::standing::Sought;
 
 /// A guard that has been started, and may be told what to do.
@@ -75,13 +75,12 @@ impl Fresh {
 impl CommandCell {
     /// Starts a guard, and has it start the program; what is captured of that.
     pub(super) fn start(
-        node: &Node,
+        runtime: &Arc<Runtime>,
         name: &str,
         mut order: Order,
         stdin: Option<OwnedFd>,
         description: Description,
     ) -> Result<(Arc<Self>, [Option<Output>; 2]), CommandError> {
-        let runtime = node.runtime();
         let Description { env, clear_env, cwd, stdout, stderr, .. } = description;
         order.surround(env, clear_env, cwd);
         let failed = |error: io::Error| CommandError::Guard(error.to_string());

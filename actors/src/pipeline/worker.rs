@@ -23,9 +23,9 @@ use crate::runtime::Runtime;
 use crate::standing::Sought;
 use crate::wait::Waiter;
 
-/// A worker has about this much work in its inbox, so that it does not run dry while it asks for more.
+/// A worker has about this much work in its inbox, so that it does not run dry while it asks for more. One whose items take longer has
+/// only that in hand, since the next may be another's who has nothing to do.
 const INBOX_TIME: Duration = Duration::from_millis(2);
-const MIN_WINDOW: u64 = 2;
 const MAX_WINDOW: u64 = 4096;
 /// A step leaves when its outputs have grown to this, even if there is more to do.
 const STEP_BYTES: usize = 128 * 1024;
@@ -173,7 +173,7 @@ impl<S: Stage> Worker<S> {
             settled: 0,
             held_bytes: 0,
             asked: 0,
-            window: MIN_WINDOW,
+            window: 1,
             busy: Duration::ZERO,
             waited: Duration::ZERO,
             pace: (Instant::now(), 0),
@@ -257,7 +257,8 @@ impl<S: Stage> Worker<S> {
         let spent = since.elapsed().as_nanos().max(1);
         let rate = u128::from(self.done - done) * INBOX_TIME.as_nanos() / spent;
         let rate = u64::try_from(rate).unwrap_or(MAX_WINDOW);
-        self.window = rate.clamp(MIN_WINDOW, (self.window * 2).min(MAX_WINDOW));
+        let least = if rate == 0 { 1 } else { 2 };
+        self.window = rate.clamp(least, (self.window * 2).min(MAX_WINDOW));
         self.pace = (Instant::now(), self.done);
         let count = self.window.saturating_sub(self.asked);
         if count > 0 {

@@ -94,7 +94,8 @@ impl Output {
         }
     }
 
-    fn read_pipe(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Got> {
+    /// Reads what has not been read in lines; nothing at the deadline.
+    pub(crate) fn read_pipe(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Got> {
         // What is there costs no wait.
         let mut got = self.pipe.read(buffer, Some(Instant::now()))?;
         if got == Got::Nothing && deadline.is_none_or(|at| at > Instant::now()) {

@@ -15,7 +15,8 @@ use super::spec::{AutoShutdown, Plan, Restart, Settings, Shutdown, Strategy};
 use crate::actor::{Actor, Kept, StartActor};
 use crate::failure::Failure;
 use crate::node::{Node, WeakNode};
-use crate::process::{Describe, Spawn};
+use crate::process::run::run;
+use crate::process::{Describe, Run, Spawn};
 
 /// Makes what a supervisor starts.
 type Make = Arc<dyn Fn(WeakNode, Told) -> Arc<dyn Kid> + Send + Sync>;
@@ -106,6 +107,14 @@ impl ChildSpec {
         A: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         Self::described(name, Describe(Some(Arc::new(describe))), f, args)
+    }
+
+    /// A process that is a value, with the fields it has now each time it is started; see [`Run`], and [`process`](Self::process) for the rest.
+    pub fn value<P>(name: impl Into<String>, process: P) -> Self
+    where
+        P: Run<Value = Result<(), Failure>> + Clone + Send + Sync + 'static,
+    {
+        Self::described(name, Describe::default(), run::<P>, process)
     }
 
     fn described<A>(

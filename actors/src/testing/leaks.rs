@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use super::eventually::{PATIENCE, pause};
 use super::processes::stat;
 
+/// How long things may take to go where other tests' come and go too.
+const BESIDE_OTHERS: Duration = PATIENCE.saturating_mul(5);
 /// The longest time between two looks.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// The names of the threads that a node starts, as the system cuts them.
@@ -25,7 +27,8 @@ const OURS: [&str; 4] = ["callboard", "actors", "served", "supervisor"];
 ///
 /// It looks at the whole process. So let it be the only test that runs: `cargo nextest` gives each test a process, and then anything that was
 /// not there before is left. Under `cargo test`, which runs the tests of a file side by side on threads, other tests' things come and go. There only
-/// children that were not there before are left, and what is more than there was of its kind. So use it once at the end, or have the tests take turns, as those do that
+/// those are left that were not there before and are there at every look; and of other kinds than children none, unless there is more of that kind than there was. What
+/// another test holds longer than the [`patience`](Self::patience) is taken for left. So use it once at the end, or have the tests take turns, as those do that
 /// begin with a [`job`](super::job()).
 ///
 /// ```
@@ -117,10 +120,11 @@ impl LeakCheck {
 
     fn with(threads: Threads, is_exact: bool) -> Self {
         let before = Holdings::now(threads);
-        Self { before, threads, is_exact, patience: PATIENCE, is_over: AtomicBool::new(false) }
+        let patience = if is_exact { PATIENCE } else { BESIDE_OTHERS };
+        Self { before, threads, is_exact, patience, is_over: AtomicBool::new(false) }
     }
 
-    /// How long it waits for things to go: [`PATIENCE`] by default. Zero looks once.
+    /// How long it waits for things to go: [`PATIENCE`] by default, five times that beside other tests. Zero looks once.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -146,11 +150,16 @@ impl LeakCheck {
         self.is_over.store(true, Relaxed);
         let begun = Instant::now();
         let mut every = Duration::from_millis(1);
+        let mut left: Option<BTreeMap<_, _>> = None;
         loop {
-            let left = Holdings::now(self.threads).beyond(&self.before, self.is_exact);
-            if left.is_empty() || begun.elapsed() >= self.patience {
-                return left;
+            let mut now = Holdings::now(self.threads).beyond(&self.before, self.is_exact);
+            if let Some(left) = left.filter(|_| !self.is_exact) {
+                now.retain(|key, _| left.contains_key(key));
             }
+            if now.is_empty() || begun.elapsed() >= self.patience {
+                return now.into_iter().map(|((kind, _), what)| Leak { kind, what }).collect();
+            }
+            left = Some(now);
             pause(every);
             every = LOOKS_EVERY.min(every * 2);
         }
@@ -186,8 +195,8 @@ impl Holdings {
     }
 
     /// What is here and not in `before`; unless it is exact, of those kinds of which there is more.
-    fn beyond(&self, before: &Self, is_exact: bool) -> Vec<Leak> {
-        let mut left = Vec::new();
+    fn beyond(&self, before: &Self, is_exact: bool) -> BTreeMap<(LeakKind, String), String> {
+        let mut left = BTreeMap::new();
         for (kind, now) in &self.0 {
             let Some(then) = before.0.get(kind) else { continue };
             // Other tests' things come and go; a child is never taken for another.
@@ -195,7 +204,7 @@ impl Holdings {
                 continue;
             }
             let new = now.iter().filter(|(key, _)| !then.contains_key(*key));
-            left.extend(new.map(|(_, what)| Leak { kind: *kind, what: what.clone() }));
+            left.extend(new.map(|(key, what)| ((*kind, key.clone()), what.clone())));
         }
         left
     }

@@ -111,6 +111,8 @@ fn count(
         .stage(
             StageOptions::new("parse")
                 .workers(options.parsers.unwrap_or(cores))
+                // Whoever kills workers from outside says nothing about the text in their hands.
+                .max_deaths(10)
                 .capacity(256, 1 << 20)
                 .on_error(OnError::Retry(0)),
             parse,
