@@ -11,6 +11,7 @@ mod call;
 mod cell;
 mod command;
 mod control;
+mod exits;
 mod failure;
 mod family;
 mod fnv;
@@ -53,6 +54,7 @@ pub use actor::{
 pub use callboard_core::{Address, BodyError, NodeId};
 pub use callboard_ipc::{Lack, ProcessState, check};
 pub use command::{Command, CommandError, CommandInput, CommandOutput, CommandOutputError, StartCommand};
+pub use exits::ChildExit;
 pub use failure::Failure;
 pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};

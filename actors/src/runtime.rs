@@ -27,6 +27,7 @@ use crate::actor::Workers;
 use crate::call::{self, Calls};
 use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
+use crate::exits::Exits;
 use crate::family::Family;
 use crate::peer::{Peer, Reading};
 use crate::protocol::region::{REGIONS, RegionsCell};
@@ -88,6 +89,7 @@ pub(crate) struct Runtime {
     /// At the root only.
     registry: Option<Arc<RegistryCell>>,
     pub(crate) family: Family,
+    pub(crate) exits: Exits,
     to_flush: Mutex<Vec<NodeId>>,
     /// Whether that list may hold something.
     any_to_flush: AtomicBool,
@@ -148,6 +150,7 @@ impl Runtime {
             control,
             registry,
             family: Family::default(),
+            exits: Exits::default(),
             to_flush: Mutex::default(),
             any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),

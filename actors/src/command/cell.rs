@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::start::Fresh;
 use super::wire::Told;
 use crate::cell::{Cell, Incoming, Violation};
+use crate::exits::Ended;
 use crate::hello::{Looked, Opening};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
@@ -178,6 +179,10 @@ impl CommandCell {
         }
     }
 
+    pub(crate) fn ended(&self) -> Ended {
+        Ended { name: self.name.clone(), pid: self.pid(), is_command: true, reason: self.outcome().err() }
+    }
+
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
         self.program.signal(signal)
     }
@@ -250,6 +255,7 @@ impl CommandCell {
 
     /// Ends a program whose start can't be finished, and waits until it has gone.
     pub(super) fn abandon(&self, runtime: &Arc<Runtime>) {
+        runtime.remove_command(self.slot);
         let _ = self.kill(runtime);
         self.finish(runtime, Instant::now() + GUARD_WITHIN);
     }
@@ -326,7 +332,7 @@ impl CommandCell {
         };
         hooks.iter().for_each(|hook| hook.notify());
         runtime.remove_cell(self.slot);
-        runtime.remove_command(self.slot);
+        runtime.command_ended(self);
     }
 }
 

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::reason::{self, JoinError, OutOfMemory, SpawnError};
 use super::wire::{self, Report};
+use crate::exits::Ended;
 use crate::hook::Hooks;
 use crate::parcel::Parcel;
 use crate::peer::Peer;
@@ -125,6 +126,7 @@ impl ChildCell {
         self.state.lock().asked = true;
         let _ = self.process.kill();
         if let Some(runtime) = self.runtime.upgrade() {
+            runtime.remove_child(self.slot);
             self.disconnected(&runtime);
         }
         SpawnError::Start(error)
@@ -198,6 +200,11 @@ impl ChildCell {
 
     fn failure(&self) -> Option<JoinError> {
         self.state.lock().failure()
+    }
+
+    /// How it ended, for those who asked to be told.
+    pub(crate) fn ended(&self) -> Ended {
+        Ended { name: self.name.clone(), pid: self.pid(), is_command: false, reason: self.failure() }
     }
 
     /// Takes the exit status if the process has ended.
@@ -293,7 +300,7 @@ impl ChildCell {
             hook.notify();
         }
         runtime.remove_cell(self.slot);
-        runtime.remove_child(self.slot);
+        runtime.child_ended(self);
         on_end.0.into_iter().for_each(|what| what());
     }
 
