@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callboard::pool::PoolOptions;
-use callboard::{
-    Actor, ChildExit, Context, Failure, JoinError, Manager, Node, Process, Queue, QueueOptions,
-};
+use callboard::{Actor, ChildExit, Context, Failure, JoinError, Manager, Node, Process, Queue, QueueOptions};
 use callboard_tests::{LeakCheck, PATIENCE, Random, eventually, kill_self, pause, rounds};
 
 callboard::test_door!();
@@ -69,12 +67,14 @@ fn each_child_is_told_of_once_with_its_reason() {
     let node = Node::start().unwrap();
     let told = told_by(&node);
     let mut pids = HashMap::new();
-    let children = [node.spawn("panics", panics, ()), node.spawn("dies", dies, ()), node.spawn("exits", exits, 7)];
+    let children =
+        [node.spawn("panics", panics, ()), node.spawn("dies", dies, ()), node.spawn("exits", exits, 7)];
     let children: Vec<Process<()>> = children.into_iter().map(Result::unwrap).collect();
     let returns = node.spawn("returns", returns, 3).unwrap();
     pids.extend(children.iter().map(|child| (child.name().to_owned(), child.pid())));
     pids.insert("returns".to_owned(), returns.pid());
-    let program = |name: &str, script: &str| node.command("sh").args(["-c", script]).name(name).spawn().unwrap();
+    let program =
+        |name: &str, script: &str| node.command("sh").args(["-c", script]).name(name).spawn().unwrap();
     let programs = [program("good", "exit 0"), program("bad", "exit 3"), program("killed", "kill -9 $$")];
     pids.extend(programs.iter().map(|program| (program.name().to_owned(), program.pid())));
     let exits = next(&told, 7);
@@ -85,7 +85,9 @@ fn each_child_is_told_of_once_with_its_reason() {
     }
     let reason = |name: &str| exits[name].reason.clone();
     assert_eq!((reason("returns"), reason("good")), (None, None));
-    assert!(matches!(reason("panics"), Some(JoinError::Panicked(panic)) if panic.message.contains("as it was told")));
+    assert!(
+        matches!(reason("panics"), Some(JoinError::Panicked(panic)) if panic.message.contains("as it was told"))
+    );
     assert!(matches!(reason("dies"), Some(JoinError::Signalled { signal: 9, .. })));
     assert!(matches!(reason("killed"), Some(JoinError::Signalled { signal: 9, .. })));
     assert_eq!((reason("exits"), reason("bad")), (Some(JoinError::Exited(7)), Some(JoinError::Exited(3))));
@@ -197,7 +199,10 @@ fn a_call_that_never_ends_holds_up_no_node_and_one_may_drop_the_last() {
 #[test]
 fn a_child_makes_its_calls_before_its_end_is_told() {
     fn parent(node: &Node, told: Queue<String>) {
-        node.on_child_exit(move |exit| told.put_confirmed(format!("{} {:?}", exit.name, exit.reason)).unwrap()).unwrap();
+        node.on_child_exit(move |exit| {
+            told.put_confirmed(format!("{} {:?}", exit.name, exit.reason)).unwrap();
+        })
+        .unwrap();
         node.spawn("left", stays, ()).map(drop).unwrap();
         node.spawn("done", returns, 1).unwrap().join().unwrap();
     }
@@ -228,7 +233,9 @@ fn of_many_children_that_are_killed_at_random_each_is_told_once() {
     let count = usize::try_from(count).unwrap();
     for told in [first, second] {
         let exits = next(&told, count);
-        assert!(exits.values().all(|exit| matches!(exit.reason, Some(JoinError::Signalled { signal: 9, .. }))));
+        assert!(
+            exits.values().all(|exit| matches!(exit.reason, Some(JoinError::Signalled { signal: 9, .. })))
+        );
         assert!(told.try_recv().is_err());
     }
 }
