@@ -13,6 +13,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
 use crate::peer::{Peer, header, packed};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// Why a call brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +134,7 @@ pub(crate) struct Pending {
     word: u64,
     peer: Option<Arc<Peer>>,
     answering: Arc<Answering>,
+    sought: Sought,
 }
 
 impl Pending {
@@ -144,7 +146,14 @@ impl Pending {
     ) -> Self {
         let answering = Arc::new(Answering::default());
         let word = send(answering.on_reply());
-        Self { runtime: Arc::clone(runtime), word, peer: peer.map(Arc::clone), answering }
+        let sought = Sought::node("an answer of", peer.map_or(runtime.id, |peer| peer.id));
+        Self { runtime: Arc::clone(runtime), word, peer: peer.map(Arc::clone), answering, sought }
+    }
+
+    /// The same, for one that is waited for as that.
+    pub(crate) fn about(mut self, sought: Sought) -> Self {
+        self.sought = sought;
+        self
     }
 
     /// A question within this node that may turn out to be a call: `ask` takes what is to be done with the answer only then,
@@ -155,7 +164,8 @@ impl Pending {
     ) -> Option<Self> {
         let answering = Arc::new(Answering::default());
         let word = ask(&|| answering.on_reply())?;
-        Some(Self { runtime: Arc::clone(runtime), word, peer: None, answering })
+        let sought = Sought::node("an answer of", runtime.id);
+        Some(Self { runtime: Arc::clone(runtime), word, peer: None, answering, sought })
     }
 
     /// Whether no answer has come yet.
@@ -180,6 +190,10 @@ impl Pending {
 }
 
 impl Poll for Pending {
+    fn sought(&self) -> Sought {
+        self.sought
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.answering.state.lock();
         if !state.has_come {

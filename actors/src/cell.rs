@@ -5,12 +5,14 @@
 use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
-use callboard_core::{Address, Flags, Kind, NodeId};
+use callboard_core::{Address, Flags, Kind, NodeId, Slot};
 
 use crate::actor::Exit;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::standing::{Awaited, Known};
 use crate::tree::Seen;
 
 /// A whole message as it came from a peer.
@@ -62,6 +64,11 @@ pub(crate) trait Cell: Send + Sync {
         None
     }
 
+    /// What it is, or the part of it with that number, to somebody of this node who waits for it; none if nobody does.
+    fn awaited(&self, _part: Option<Slot>) -> Option<Awaited> {
+        None
+    }
+
     /// Its code is about to wait in the middle of a message, or goes on.
     fn code_waits(&self, _runtime: &Arc<Runtime>, _waits: bool) {}
 
@@ -75,4 +82,9 @@ pub(crate) trait Face: Send + Sync {
     fn gone(&self, runtime: &Arc<Runtime>);
     /// For the typed handle that knows what it is.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+
+    /// Who holds it, if it is a thing to be held; or why that is not known by then.
+    fn holders(&self, _by: Instant) -> Result<Vec<Known>, String> {
+        Ok(Vec::new())
+    }
 }

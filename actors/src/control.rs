@@ -45,6 +45,10 @@ pub(crate) enum Control {
     Fate { of: Address },
     /// Call: what runs on this node?
     Look,
+    /// To the root, call: what are those objects called?
+    Names { of: Vec<Address> },
+    /// From the root, call: write what is waited for to standard error. Answered when that is done.
+    TellWaits,
     /// Call: answered when everything before it has been handled.
     Sync,
     /// From now on I may have something of your shared memory in hand, as long as that pipe is open. One descriptor.
@@ -178,12 +182,22 @@ impl Cell for ControlCell {
             Control::Look if incoming.kind == Kind::Call => {
                 call::reply(runtime, from, incoming.word, &tree::part(runtime));
             }
+            Control::Names { of } if incoming.kind == Kind::Call => {
+                let names = runtime.registry().map(|registry| registry.names_of(&of)).unwrap_or_default();
+                call::reply(runtime, from, incoming.word, &names);
+            }
+            Control::TellWaits if incoming.kind == Kind::Call => {
+                trusted(runtime, from)?;
+                runtime.standing.teller.asked(runtime, from, incoming.word);
+            }
             Control::Fate { of } if incoming.kind == Kind::Call => {
                 answer_fate(runtime, from, incoming.word, of);
             }
             Control::Introduce { .. }
             | Control::Sync
             | Control::Look
+            | Control::Names { .. }
+            | Control::TellWaits
             | Control::Fate { .. }
             | Control::AwaitEnd { .. } => {
                 return Err("a control message that must be a call was cast".to_owned());

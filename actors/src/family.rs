@@ -56,6 +56,18 @@ impl Runtime {
         drop(removed);
     }
 
+    /// The same for one that has ended, and is told to those who asked.
+    pub(crate) fn child_ended(&self, child: &ChildCell) {
+        let mut children = self.family.children.lock();
+        let removed = children.remove(&child.slot());
+        if removed.is_some() {
+            // Told under the lock: who finds the child gone may rely on that.
+            self.exits.ended(|| child.ended());
+        }
+        drop(children);
+        drop(removed);
+    }
+
     pub(crate) fn children(&self) -> Vec<Arc<ChildCell>> {
         self.family.children.lock().values().cloned().collect()
     }
@@ -66,6 +78,17 @@ impl Runtime {
 
     pub(crate) fn remove_command(&self, slot: Slot) {
         let removed = self.family.commands.lock().remove(&slot);
+        drop(removed);
+    }
+
+    /// As [`child_ended`](Self::child_ended).
+    pub(crate) fn command_ended(&self, command: &CommandCell) {
+        let mut commands = self.family.commands.lock();
+        let removed = commands.remove(&command.slot());
+        if removed.is_some() {
+            self.exits.ended(|| command.ended());
+        }
+        drop(commands);
         drop(removed);
     }
 
@@ -91,6 +114,9 @@ impl Runtime {
         self.family.forwards.wait_idle(FORWARD_WITHIN);
         // Whoever reads our own streams may have stopped. Nobody will tick for them any more.
         children.iter().for_each(|child| child.forwarded(self, usize::MAX));
+        // The end of their connections may never be seen here. One that the kernel still has is not told.
+        children.iter().filter(|child| !child.is_living()).for_each(|child| self.child_ended(child));
+        self.exits.finish(self);
     }
 }
 

@@ -152,7 +152,7 @@ impl<M: Message> Group<M> {
     fn known_of(&self, version: u64, deadline: Option<Instant>) -> Result<&Arc<Shared<M>>, GroupError> {
         let inner = &self.0;
         let (shared, _) = inner.mirror.get_or_init(|| {
-            let shared = Arc::new(Shared::default());
+            let shared = Arc::new(Shared::new(inner.owner.address()));
             let args = (inner.owner.clone(), Arc::clone(&shared));
             let mirror = actor::start_plain::<Mirror<M>>(&inner.runtime, args, MIRROR_CAPACITY).ok();
             if mirror.is_none() {

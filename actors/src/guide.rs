@@ -1,7 +1,8 @@
 //! Guides for people who know other systems of actors, or Python's pools. Their programs are compiled and run.
 //!
 //! [`from_erlang`], [`from_kameo_and_ractor`] and, about pools, [`from_multiprocessing`] go row by row through what you know, what it
-//! is here, and what differs or is missing. [`supervision`] says what becomes of a child that ends.
+//! is here, and what differs or is missing. [`supervision`] says what becomes of a child that ends, [`signals`]
+//! which signals are touched, and when.
 
 #[cfg(doc)]
 use crate::{pool::*, *};
@@ -14,6 +15,9 @@ pub mod from_kameo_and_ractor {}
 
 #[doc = include_str!("../guides/from_multiprocessing.md")]
 pub mod from_multiprocessing {}
+
+#[doc = include_str!("../guides/signals.md")]
+pub mod signals {}
 
 #[doc = include_str!("../guides/supervision.md")]
 pub mod supervision {}

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// Whoever waits.
@@ -73,6 +74,9 @@ pub(crate) trait Poll: Send + Sync {
         self.forget(hook);
     }
 
+    /// What that is, for whoever wants to know why this thread sleeps. Asked for when it is about to.
+    fn sought(&self) -> Sought;
+
     /// The peer whose frames make it ready, if there is one: a thread that is about to sleep asks it for what it holds back.
     fn peer(&self) -> Option<&Arc<Peer>> {
         None
@@ -87,13 +91,23 @@ pub(crate) trait Poll: Send + Sync {
 impl Runtime {
     /// Waits until `what` is ready; false at `deadline`. None waits for ever. No lock may be held.
     pub(crate) fn wait_until(self: &Arc<Self>, what: &dyn Poll, deadline: Option<Instant>) -> bool {
+        self.wait_until_as(what, deadline, &|| what.sought())
+    }
+
+    /// The same, where the caller knows better what that is.
+    pub(crate) fn wait_until_as(
+        self: &Arc<Self>,
+        what: &dyn Poll,
+        deadline: Option<Instant>,
+        sought: &dyn Fn() -> Sought,
+    ) -> bool {
         let waiter = Waiter::new();
         let hook: Hook = Arc::clone(&waiter) as Hook;
         loop {
             if what.poll(&hook) {
                 return true;
             }
-            if !self.wait(&waiter, deadline, what.peer()) {
+            if !self.wait_for(&waiter, deadline, what.peer(), sought) {
                 what.forget(&hook);
                 return false;
             }

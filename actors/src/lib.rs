@@ -12,6 +12,7 @@ mod call;
 mod cell;
 mod command;
 mod control;
+mod exits;
 mod failure;
 mod family;
 mod fault;
@@ -39,6 +40,7 @@ mod scope;
 mod scratch;
 #[cfg(test)]
 mod simulation;
+mod standing;
 mod supervisor;
 pub mod testing;
 mod tree;
@@ -54,8 +56,9 @@ pub use actor::{
     MonitorId, ReplyTo, StartActor, StartActorError, StashFull, TimerId, WhenFull, messages,
 };
 pub use callboard_core::{Address, BodyError, NodeId};
-pub use callboard_ipc::{Lack, check};
+pub use callboard_ipc::{Lack, ProcessState, check};
 pub use command::{Command, CommandError, CommandInput, CommandOutput, CommandOutputError, StartCommand};
+pub use exits::ChildExit;
 pub use failure::Failure;
 pub use family::ActiveChild;
 pub use group::{Group, GroupCastError, GroupChange, GroupError, GroupOptions, GroupWatch};
@@ -98,6 +101,7 @@ pub use protocol::set::{Set, SetChange, SetIter, SetOptions, SetWatch};
 pub use protocol::shared::{Holder, LockError};
 pub use protocol::value::{Integer, Value, ValueError, ValueGuard, ValueOptions};
 pub use protocol::{FunctionError, ObjectError, Swap};
+pub use standing::{WaitInfo, WaitParty, WaitRole};
 pub use supervisor::{
     AutoShutdown, Backoff, BackoffError, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
     Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,

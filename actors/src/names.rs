@@ -11,6 +11,7 @@ use crate::control::{CONTROL, Control};
 use crate::node::Node;
 use crate::registry::{self, Answer, Ask, Entry, MAX_NAME_BYTES, REGISTRY};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// How long a node waits for the root's registry, which answers at once unless the root is stopped.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(60);
@@ -156,7 +157,10 @@ pub(crate) fn register<O: Object>(node: &Node, name: &str, object: O) -> Result<
     let entry = Entry { address: object.address(), type_name: O::type_name() };
     let request = Ask::Register { name: name.to_owned(), entry, key: 0 };
     let unbuilt = match ask(node.runtime(), request, REGISTRY_WITHIN) {
-        Ok(Answer::Registered | Answer::Unknown | Answer::Released) => return Ok(object),
+        Ok(Answer::Registered | Answer::Unknown | Answer::Released) => {
+            node.runtime().standing.names.note(object.address(), name);
+            return Ok(object);
+        }
         Ok(Answer::Stands(entry)) => entry.into(),
         Err(error) => Unbuilt::Failed(error.into()),
     };
@@ -243,6 +247,7 @@ pub(crate) fn release_then(
 fn typed<O: Object>(node: &Node, name: &str, address: Address, found: String) -> Result<O, NameError> {
     let expected = O::type_name();
     if found == expected {
+        node.runtime().standing.names.note(address, name);
         return Ok(O::at(node, address));
     }
     Err(NameError::WrongType { name: name.to_owned(), expected, found })
@@ -273,14 +278,16 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
         Ask::Hold { name, key, .. } => Some(TakenBack::Hold(name.clone(), *key)),
         Ask::Forget { .. } | Ask::Unregister { .. } | Ask::Release { .. } | Ask::Unhold { .. } => None,
     };
+    let sought = Sought::node("the registry of names at", runtime.root);
     let peer = runtime.peer(runtime.root);
     let pending = match (&peer, runtime.registry()) {
-        (Some(root), _) => runtime.call_pending(root, REGISTRY, &ask),
+        (Some(root), _) => runtime.call_pending(root, REGISTRY, &ask).about(sought),
         (None, Some(registry)) => Pending::begin(runtime, None, |on_reply| {
             let word = runtime.calls.begin(runtime.id, on_reply);
             registry::ask_here(runtime, &registry, word, ask);
             word
-        }),
+        })
+        .about(sought),
         (None, None) => return Err(CallError::Disconnected),
     };
     let answer = pending.wait(Instant::now().checked_add(within));

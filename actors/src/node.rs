@@ -21,6 +21,7 @@ use crate::names::{self, NameError, Object};
 use crate::peer::Reading;
 use crate::process::{Process, Spawn, SpawnError, worker};
 use crate::runtime::{Identity, Runtime};
+use crate::standing;
 
 /// This process as a member of a job: where it creates objects, opens them by name, and spawns processes.
 ///
@@ -170,6 +171,7 @@ impl Node {
         let runs = Arc::clone(&runtime);
         let thread =
             std::thread::Builder::new().name("callboard".to_owned()).spawn(move || runs.run(event_loop))?;
+        standing::as_the_environment_says(&runtime);
         Ok(Self(Arc::new(Inner { runtime, thread: Mutex::new(Some(thread)), guests: Mutex::new(None) })))
     }
 
@@ -336,6 +338,7 @@ impl Drop for Inner {
         if let Some(guests) = self.guests.lock().take() {
             guests.close();
         }
+        runtime.standing.teller.end();
         runtime.end_actors();
         runtime.flush_listed();
         runtime.end_loop();

@@ -4,6 +4,7 @@
 //! there reads; frames are handled in order, one reader at a time.
 
 mod hold;
+mod meeting;
 mod messages;
 mod reading;
 mod writing;
@@ -18,12 +19,13 @@ use callboard_core::{Flags, Header, Kind, NodeId, Readiness, Slot, Source, Token
 use callboard_ipc::Connection;
 use parking_lot::Mutex;
 
-use crate::hook::{Hook, Hooks, Poll};
+use crate::hook::Hooks;
 use crate::outbox::{Next, Outbox};
 use crate::parcel::Rights;
 use crate::runtime::Runtime;
 
 use self::hold::Hold;
+pub(crate) use self::meeting::Met;
 pub(crate) use self::messages::{encoded, header, packed};
 pub(crate) use self::reading::Reading;
 use self::writing::write_lane;
@@ -96,6 +98,7 @@ impl Peer {
         let source = Arc::clone(self) as Arc<dyn Source>;
         let token = runtime.reactor.register(connection.as_fd(), Wants::Reading, source)?;
         let _ = self.token.set(token);
+        connection.link().call_ourselves(std::process::id(), &runtime.name);
         self.met();
         self.readable(runtime);
         // A write that met a full socket before the token was there could not ask to be told of room.
@@ -349,25 +352,6 @@ impl Peer {
             self.watch(runtime, &outbox);
         }
         was_blocked
-    }
-}
-
-/// That a peer has its connection, or has ended.
-pub(crate) struct Met<'a>(pub(crate) &'a Peer);
-
-impl Poll for Met<'_> {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut meeting = self.0.meeting.lock();
-        // What `met` is told of is visible before it takes this lock.
-        let met = self.0.connection.get().is_some() || self.0.has_ended();
-        if !met {
-            meeting.add(hook);
-        }
-        met
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.0.meeting.lock().remove(hook);
     }
 }
 

@@ -130,7 +130,8 @@ impl Pool {
         let initializer = options.initializer.transpose().map_err(PoolError::Initializer)?;
         let (starter, wanted) = channel();
         let machine = Machine::new(rules, callboard_ipc::random_u64());
-        let cell = PoolCell::create(&runtime, machine, Some(starter));
+        let name = options.name.unwrap_or_else(|| "worker".to_owned());
+        let cell = PoolCell::create(&runtime, name.clone(), machine, Some(starter));
         let setup = Setup {
             pool: cell.address,
             worker: 0,
@@ -141,7 +142,7 @@ impl Pool {
         let launch = Arc::new(Launch {
             node: node.downgrade(),
             runtime: Arc::clone(&runtime),
-            name: options.name.unwrap_or_else(|| "worker".to_owned()),
+            name,
             env: options.env,
             setup,
             processors: options.processors,

@@ -196,6 +196,15 @@ impl RegistryCell {
         answer_here(runtime, self.answers(runtime, asker, ask));
     }
 
+    /// What those objects are called, by the first of their names in the order of the alphabet.
+    pub(crate) fn names_of(&self, of: &[Address]) -> Vec<Option<String>> {
+        let registry = self.0.lock();
+        let called = |address: &Address| {
+            registry.names.iter().filter(|(_, entry)| entry.address == *address).map(|(name, _)| name).min()
+        };
+        of.iter().map(|address| called(address).cloned()).collect()
+    }
+
     /// Handles one request and posts the answers to other nodes; those to this one.
     fn answers(&self, runtime: &Arc<Runtime>, asker: Asker, ask: Ask) -> Vec<(u64, Answer)> {
         // Answers are posted before the lock is released, which fixes their order; those to this node

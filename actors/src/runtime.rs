@@ -27,10 +27,12 @@ use crate::actor::Workers;
 use crate::call::{self, Calls};
 use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
+use crate::exits::Exits;
 use crate::family::Family;
 use crate::peer::{Peer, Reading};
 use crate::protocol::region::{REGIONS, RegionsCell};
 use crate::registry::{REGISTRY, RegistryCell};
+use crate::standing::Standing;
 use crate::wait::Seat;
 
 use self::budget::Budget;
@@ -87,6 +89,7 @@ pub(crate) struct Runtime {
     /// At the root only.
     registry: Option<Arc<RegistryCell>>,
     pub(crate) family: Family,
+    pub(crate) exits: Exits,
     to_flush: Mutex<Vec<NodeId>>,
     /// Whether that list may hold something.
     any_to_flush: AtomicBool,
@@ -101,6 +104,7 @@ pub(crate) struct Runtime {
     budget: Budget,
     pub(crate) memory: Memory,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) standing: Arc<Standing>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -146,6 +150,7 @@ impl Runtime {
             control,
             registry,
             family: Family::default(),
+            exits: Exits::default(),
             to_flush: Mutex::default(),
             any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),
@@ -157,6 +162,7 @@ impl Runtime {
             budget: Budget::default(),
             memory: Memory::default(),
             holds: Arc::default(),
+            standing: Arc::default(),
         }))
     }
 

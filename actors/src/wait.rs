@@ -18,6 +18,8 @@
 //! those at work. So after it has been woken it stays away for a moment if a caller has looked lately (`stand_back`). What
 //! comes meanwhile, and no caller reads, is late by that moment; the epoll keeps it.
 
+mod looking;
+
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -33,13 +35,8 @@ use crate::hook::Notify;
 use crate::peer::Peer;
 use crate::protocol::refuse_inside;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
-/// How long a caller looks for itself before it sleeps.
-const LOOK_FOR: Duration = Duration::from_micros(50);
-/// After so long without anything, a caller asks for what the peer may hold back; one at work writes before.
-const ASK_AFTER: Duration = Duration::from_micros(10);
-/// A yield that took longer than this gave the core to somebody with work of their own.
-const CORE_IS_TAKEN: Duration = Duration::from_micros(25);
 /// How long a thread that took somebody else's ring stays out of the epoll, if that somebody is not
 /// scheduled; then both try again.
 const STAND_BACK: Duration = Duration::from_millis(10);
@@ -59,6 +56,9 @@ pub(crate) struct Waiter {
 #[derive(Debug, Default)]
 struct State {
     notified: bool,
+    /// When this thread first slept for it, and how many lines have been written of that.
+    since: Option<Instant>,
+    told: u32,
     /// The thread that sits in the epoll, and what wakes it there.
     seated: Option<(ThreadId, Arc<Bell>)>,
 }
@@ -75,6 +75,22 @@ impl Waiter {
     /// Makes the waiter usable for another wait.
     pub(crate) fn reset(&self) {
         self.state.lock().notified = false;
+    }
+
+    /// Makes the waiter usable for something new to wait for.
+    pub(crate) fn begins(&self) {
+        let mut state = self.state.lock();
+        (state.notified, state.since, state.told) = (false, None, 0);
+    }
+
+    /// Since when its thread waits, which is from now on if it has not slept yet, and how many lines have been written of that.
+    pub(crate) fn stood(&self) -> (Instant, u32) {
+        let mut state = self.state.lock();
+        (*state.since.get_or_insert_with(Instant::now), state.told)
+    }
+
+    pub(crate) fn was_told(&self, times: u32) {
+        self.state.lock().told = times;
     }
 
     fn park(&self, deadline: Option<Instant>) -> bool {
@@ -219,24 +235,39 @@ impl Runtime {
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         from: Option<&Arc<Peer>>,
+        sought: Sought,
     ) -> bool {
-        self.wait_looking(waiter, deadline, from, from.map_or(&[], std::slice::from_ref))
+        self.wait_for(waiter, deadline, from, &|| sought)
     }
 
-    /// As [`wait`](Self::wait), for frames of any of several peers, or anything else that the epoll tells of.
+    /// The same, if it is not yet known what to say of the wait.
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        from: Option<&Arc<Peer>>,
+        sought: &dyn Fn() -> Sought,
+    ) -> bool {
+        let what = || (sought(), Vec::new());
+        self.wait_looking(waiter, deadline, from, from.map_or(&[], std::slice::from_ref), &what)
+    }
+
+    /// As [`wait`](Self::wait), for frames of any of several peers, or anything else that the epoll tells of. `what`: the whole, and some of it.
     pub(crate) fn wait_for_any(
         self: &Arc<Self>,
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         from: &[Arc<Peer>],
+        what: &dyn Fn() -> (Sought, Vec<Sought>),
     ) -> bool {
-        self.wait_looking(waiter, deadline, None, from)
+        self.wait_looking(waiter, deadline, None, from, what)
     }
 
     /// Runs what waits by other means than this node's epoll: in shared memory. What this node holds back leaves first. No lock may be held.
-    pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, wait: impl FnOnce() -> R) -> R {
+    pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, sought: Sought, wait: impl FnOnce() -> R) -> R {
         refuse_inside();
         self.flush_listed();
+        let _stands = self.standing.note(None, sought, Vec::new());
         let _waits = actor::waits(self);
         wait()
     }
@@ -248,6 +279,7 @@ impl Runtime {
         deadline: Option<Instant>,
         only: Option<&Arc<Peer>>,
         from: &[Arc<Peer>],
+        what: &dyn Fn() -> (Sought, Vec<Sought>),
     ) -> bool {
         refuse_inside();
         self.flush_listed();
@@ -258,6 +290,8 @@ impl Runtime {
             // It may have thought that there was still something to do here.
             peer.fetch_what_is_held_back(self);
         }
+        let (sought, members) = what();
+        let _stands = self.standing.note(Some(waiter), sought, members);
         // One of the threads of this node's actors is replaced while it sleeps.
         let _waits = actor::waits(self);
         if !self.seat.take(waiter) {
@@ -285,82 +319,5 @@ impl Runtime {
                 return;
             }
         }
-    }
-
-    /// Reads what has come, without waiting.
-    pub(crate) fn look_at_all(self: &Arc<Self>) {
-        refuse_inside();
-        let looked = poller::wait_once(self.poll.as_fd(), &self.reactor, Some(Duration::ZERO));
-        debug_assert!(looked.is_ok(), "looking at our own epoll: {looked:?}");
-    }
-
-    /// Yields for a moment until `done` says so; what it said. For what others are about to do in shared memory.
-    pub(crate) fn try_for_a_moment<R>(
-        &self,
-        deadline: Option<Instant>,
-        mut done: impl FnMut() -> Option<R>,
-    ) -> Option<R> {
-        if !self.seat.should_look() {
-            return None;
-        }
-        self.flush_listed();
-        let mut now = Instant::now();
-        let until = deadline.map_or(now + LOOK_FOR, |at| at.min(now + LOOK_FOR));
-        while now < until {
-            std::thread::yield_now();
-            let after = Instant::now();
-            let is_taken = after - now > CORE_IS_TAKEN;
-            now = after;
-            if let Some(result) = done() {
-                self.seat.looked(true);
-                return Some(result);
-            }
-            if is_taken {
-                break;
-            }
-        }
-        self.seat.looked(false);
-        None
-    }
-
-    /// Reads and yields for a moment: an answer that is already under way then costs no wake-up.
-    fn look_first(
-        self: &Arc<Self>,
-        waiter: &Waiter,
-        deadline: Option<Instant>,
-        only: Option<&Arc<Peer>>,
-        from: &[Arc<Peer>],
-    ) -> bool {
-        if !self.seat.should_look() {
-            return false;
-        }
-        self.seat.has_looked.store(true, Relaxed);
-        let begun = Instant::now();
-        let mut now = begun;
-        let mut has_asked = false;
-        let until = deadline.map_or(begun + LOOK_FOR, |at| at.min(begun + LOOK_FOR));
-        while now < until {
-            match only {
-                Some(peer) => peer.look(self),
-                // Nobody in particular: whatever comes is in the epoll.
-                None => self.look_at_all(),
-            }
-            if waiter.is_notified() {
-                self.seat.looked(true);
-                return true;
-            }
-            if !has_asked && now - begun > ASK_AFTER {
-                has_asked = true;
-                from.iter().for_each(|peer| peer.fetch_what_is_held_back(self));
-            }
-            std::thread::yield_now();
-            let after = Instant::now();
-            if after - now > CORE_IS_TAKEN {
-                break;
-            }
-            now = after;
-        }
-        self.seat.looked(false);
-        false
     }
 }

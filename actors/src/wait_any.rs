@@ -30,6 +30,7 @@ use crate::hook::{Hook, Notify, Poll};
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
+use crate::standing::{NAMED_MEMBERS, Sought};
 use crate::wait::Waiter;
 
 use self::member::Time;
@@ -291,6 +292,7 @@ impl WaitAny {
         if deadline.is_some_and(|at| at <= Instant::now()) {
             self.runtime.look_at_all();
         }
+        self.set.waiter.begins();
         loop {
             self.set.waiter.reset();
             let ready = self.poll_listed();
@@ -311,8 +313,17 @@ impl WaitAny {
             for (runtime, peer) in &self.others {
                 peer.iter().for_each(|peer| peer.fetch_what_is_held_back(runtime));
             }
-            self.runtime.wait_for_any(&self.set.waiter, until, &self.peers);
+            self.runtime.wait_for_any(&self.set.waiter, until, &self.peers, &|| self.sought());
         }
+    }
+
+    /// What this thread waits for, as a whole, and some of it.
+    fn sought(&self) -> (Sought, Vec<Sought>) {
+        let named: Vec<Sought> =
+            self.members.iter().take(NAMED_MEMBERS).map(|(_, m)| m.what.sought()).collect();
+        let is_idle = self.members.len() == named.len() && named.iter().all(|sought| sought.is_idle);
+        let whole = Sought::any(self.members.len());
+        (if is_idle { whole.idle() } else { whole }, named)
     }
 
     /// Polls what is on the list until something is ready.

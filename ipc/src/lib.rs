@@ -54,13 +54,13 @@ pub use output::{Got, OutputPipe, gather, output_pipe};
 pub use pipe::{RawPipe, fetch_aside, set_aside};
 pub use poller::Bell;
 pub use process::{
-    Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, Resource, SpawnError,
-    StdStream, Step, executable, exit_now, image_id, locate, processors, resolve, start, thread_count,
-    type_hash,
+    Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, ProcessState, Resource,
+    SpawnError, StdStream, Step, executable, exit_now, image_id, locate, processors, resolve, start,
+    states_of, thread_count, type_hash,
 };
 pub use region::{Access, Region};
 pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
-pub use signals::StopSignals;
+pub use signals::{QuitSignal, StopSignals};
 pub use system::{
     coarse_nanos, has_room_for_a_descriptor, is_ready, memory_left, monotonic_nanos, random_u64,
     resident_bytes, send_signal, set_stdin, wait_readable,

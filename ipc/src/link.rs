@@ -23,12 +23,18 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::region::Region;
 
 /// The size of a link page; pages that are never touched cost nothing.
 pub const LINK_BYTES: usize = 64 * 1024;
+/// Where the sides say who they are: a number and a name each.
+const WHO_AT: usize = 512;
+const WHO_BYTES: usize = 256;
+/// How much of a name is kept.
+const NAME_BYTES: usize = WHO_BYTES - 4;
 const COUNTERS_AT: usize = 1024;
 const COUNTER_BYTES: usize = 32;
 /// How many counters each side of a connection may hand out.
@@ -84,6 +90,7 @@ pub struct Counter {
 }
 
 const _: () = assert!(size_of::<Counter>() <= COUNTER_BYTES);
+const _: () = assert!(WHO_AT + 2 * WHO_BYTES <= COUNTERS_AT);
 
 impl Link {
     /// Creates a page for a new connection and the descriptor that carries it to the peer.
@@ -165,6 +172,32 @@ impl Link {
         self.begun(self.side.other()).load(SeqCst) != 0
     }
 
+    /// Says who we are: our process, and what our node is called, of which the head is kept if it is long.
+    pub fn call_ourselves(&self, pid: u32, name: &str) {
+        let mut name = name.as_bytes();
+        if name.len() > NAME_BYTES {
+            name = &name[..NAME_BYTES];
+        }
+        for (at, word) in name.chunks(4).enumerate() {
+            let mut bytes = [0; 4];
+            bytes[..word.len()].copy_from_slice(word);
+            self.who(self.side, at + 1).store(u32::from_ne_bytes(bytes), Relaxed);
+        }
+        // Ordering: with the acquire in `peer_is`, which finds the name when it finds the number.
+        self.who(self.side, 0).store(pid, Release);
+    }
+
+    /// The peer's process, and what its node is called; none until it has [said so](Self::call_ourselves). It may have ended.
+    pub fn peer_is(&self) -> Option<(u32, String)> {
+        let side = self.side.other();
+        let pid = self.who(side, 0).load(Acquire);
+        let words = (1..=NAME_BYTES / 4).map(|at| self.who(side, at).load(Relaxed));
+        let name: Vec<u8> = words.flat_map(u32::to_ne_bytes).take_while(|byte| *byte != 0).collect();
+        // Its last letter may have been cut.
+        let name = String::from_utf8_lossy(&name).trim_end_matches('\u{fffd}').to_owned();
+        (pid != 0).then_some((pid, name))
+    }
+
     /// Says that our process is about to abort since it was refused memory. May be called in a signal's handler.
     pub(crate) fn refused_memory(&self) {
         self.refused(self.side).store(1, SeqCst);
@@ -206,12 +239,16 @@ impl Link {
         self.word(side.index() * 64 + 384)
     }
 
-    /// Each word has a cache line of its own.
+    fn who(&self, side: Side, at: usize) -> &AtomicU32 {
+        self.word(WHO_AT + side.index() * WHO_BYTES + at * 4)
+    }
+
+    /// Each flag has a cache line of its own.
     fn word(&self, at: usize) -> &AtomicU32 {
         debug_assert!(at + 4 <= COUNTERS_AT, "a flag lies before the counters");
         // SAFETY: `at` is below `COUNTERS_AT`, which is below the region's length.
         let place = unsafe { self.region.base().add(at) };
-        // SAFETY: inside the mapping that `self` keeps, 64-byte aligned, and an atomic.
+        // SAFETY: inside the mapping that `self` keeps, 4-byte aligned, and an atomic.
         unsafe { place.cast::<AtomicU32>().as_ref() }
     }
 }
@@ -281,6 +318,20 @@ mod tests {
         second.refused_memory();
         assert!(first.peer_was_refused_memory() && !second.peer_was_refused_memory());
         assert!(first.must_flush(), "the flags have words of their own");
+    }
+
+    #[test]
+    fn each_side_says_who_it_is_and_a_long_name_is_cut_between_letters() {
+        let (first, second) = two_sides();
+        assert_eq!(second.peer_is(), None);
+        first.call_ourselves(7, "root");
+        second.call_ourselves(8, &"ö".repeat(200));
+        assert_eq!(second.peer_is(), Some((7, "root".to_owned())));
+        assert_eq!(first.peer_is(), Some((8, "ö".repeat(126))));
+        second.call_ourselves(8, &format!("x{}", "ö".repeat(200)));
+        assert_eq!(first.peer_is(), Some((8, format!("x{}", "ö".repeat(125)))));
+        assert!(!first.peer_has_begun() && !first.peer_was_refused_memory());
+        assert!(first.counter(Side::First, 0).is_some_and(|counter| counter.taken.load(SeqCst) == 0));
     }
 
     #[test]

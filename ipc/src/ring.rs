@@ -14,7 +14,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use crate::lane::RING_BYTES;
 use crate::lane::{Lane, free};
@@ -27,7 +27,10 @@ const RINGS_AT: usize = 4096;
 const WORD_BYTES: usize = 8;
 const REGION_BYTES: usize = RINGS_AT + 2 * RING_BYTES;
 
-const _: () = assert!(2 * size_of::<Lane>() <= RINGS_AT);
+/// Behind the words of both: the process that holds each end.
+const WHO_AT: usize = 2 * size_of::<Lane>();
+
+const _: () = assert!(WHO_AT + 2 * size_of::<AtomicU32>() <= RINGS_AT);
 
 /// One end of the two rings.
 #[derive(Debug)]
@@ -95,6 +98,24 @@ impl Rings {
     /// Which end this is.
     pub fn side(&self) -> Side {
         self.side
+    }
+
+    /// Says that this process holds our end.
+    pub fn is_held_by(&self, pid: u32) {
+        self.who(self.side).store(pid, Relaxed);
+    }
+
+    /// The process that was the last to use the other end; none if nobody has. It may have ended, or sent the end away.
+    pub fn other_holder(&self) -> Option<u32> {
+        Some(self.who(self.side.other()).load(Relaxed)).filter(|pid| *pid != 0)
+    }
+
+    fn who(&self, side: Side) -> &AtomicU32 {
+        let at = WHO_AT + if side == Side::First { 0 } else { size_of::<AtomicU32>() };
+        // SAFETY: both words lie before the rings, within the region.
+        let word = unsafe { self.region.base().byte_add(at) }.cast::<AtomicU32>();
+        // SAFETY: as for a lane.
+        unsafe { word.as_ref() }
     }
 
     #[inline]

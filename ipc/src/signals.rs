@@ -1,7 +1,8 @@
-//! The signals by which a terminal or an init system asks a program to end, as something an event loop can watch.
+//! The signals by which a terminal or an init system asks a program to end, or to say what it is at, as something that can be
+//! waited for.
 //!
-//! The first one is seen by whoever watches; the second does what it does by default: it kills. So a program that does
-//! not come to its end can be ended by pressing Ctrl-C again.
+//! Of those that ask for the end the first one is seen by whoever watches; the second does what it does by default: it kills. So a
+//! program that does not come to its end can be ended by pressing Ctrl-C again.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,7 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use parking_lot::Mutex;
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{SigId, flag, low_level};
 
 /// Readable once SIGINT or SIGTERM has come. Dropped, it gives the signals their default effect back.
@@ -55,4 +57,80 @@ impl Drop for StopSignals {
             low_level::unregister(id);
         }
     }
+}
+
+/// SIGQUIT, caught: each one writes a byte and sets a flag, and does nothing else. When the last of these is dropped, the signal has its
+/// default effect again.
+#[derive(Debug)]
+pub struct QuitSignal {
+    came: Arc<AtomicBool>,
+    actions: [SigId; 2],
+}
+
+/// How this process stands with SIGQUIT, whose handler stays once it is set.
+#[derive(Default)]
+struct Quit {
+    /// Whether the default effect is wanted. None until our handler is set.
+    by_default: Option<Arc<AtomicBool>>,
+    users: usize,
+}
+
+static QUIT: Mutex<Quit> = Mutex::new(Quit { by_default: None, users: 0 });
+
+impl QuitSignal {
+    /// Catches the signal from here on; each writes a byte to `bell`, which must not block. None, and nothing is changed, if somebody
+    /// else has said what the signal is to do: it has a handler, or is ignored.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn catch(bell: UnixStream) -> io::Result<Option<Self>> {
+        let mut quit = QUIT.lock();
+        let by_default = match &quit.by_default {
+            Some(ours) => Arc::clone(ours),
+            None if !has_default_effect(SIGQUIT)? => return Ok(None),
+            None => {
+                let fresh = Arc::new(AtomicBool::new(true));
+                flag::register_conditional_default(SIGQUIT, Arc::clone(&fresh))?;
+                Arc::clone(quit.by_default.insert(fresh))
+            }
+        };
+        let came = Arc::new(AtomicBool::new(false));
+        // In this order: whoever finds the byte finds the flag.
+        let flag = flag::register(SIGQUIT, Arc::clone(&came))?;
+        let pipe =
+            low_level::pipe::register(SIGQUIT, bell).inspect_err(|_| _ = low_level::unregister(flag))?;
+        quit.users += 1;
+        by_default.store(false, Ordering::SeqCst);
+        Ok(Some(Self { came, actions: [flag, pipe] }))
+    }
+
+    /// Whether one has come since this was last asked.
+    pub fn has_come(&self) -> bool {
+        self.came.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Drop for QuitSignal {
+    fn drop(&mut self) {
+        let mut quit = QUIT.lock();
+        quit.users -= 1;
+        if quit.users == 0
+            && let Some(by_default) = &quit.by_default
+        {
+            by_default.store(true, Ordering::SeqCst);
+        }
+        for action in self.actions {
+            low_level::unregister(action);
+        }
+    }
+}
+
+/// Whether nobody has said what that signal is to do.
+fn has_default_effect(signal: libc::c_int) -> io::Result<bool> {
+    // SAFETY: all zeros is a `sigaction`: no mask, no flags, the default action.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: with no new action nothing is changed; `now` is written by the call.
+    let result = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+    if result == 0 { Ok(now.sa_sigaction == libc::SIG_DFL) } else { Err(io::Error::last_os_error()) }
 }

@@ -70,6 +70,7 @@ examples! {
     served_counter [];
     values_shared [];
     wait_any [];
+    waits_named [];
     word_count ["--top", "3", "LICENSE-APACHE"];
 }
 

@@ -39,6 +39,7 @@ const UNSAFE: [&str; 33] = [
     "ipc/src/region/words.rs",
     "ipc/src/ring.rs",
     "ipc/src/ring/tests.rs",
+    "ipc/src/signals.rs",
     "ipc/src/sync/block.rs",
     "ipc/src/sync/condition.rs",
     "ipc/src/sync/lock.rs",

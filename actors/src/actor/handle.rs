@@ -175,7 +175,7 @@ impl<M: Message> ActorRef<M> {
             Line::There(remote) => remote.sender.as_ref().map(|sender| Arc::clone(&sender.peer)),
             Line::Here(_) | Line::Cut => None,
         };
-        let local = Local::new(peer, deadline);
+        let local = Local::new(self.address, peer, deadline);
         let message = make(ReplyTo::new(&self.runtime, &local));
         self.send(message, deadline, Patience::Until(deadline)).map_err(|error| {
             match AskError::from(error) {

@@ -15,6 +15,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Rights;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// Shared by all references of this node to one actor elsewhere.
 pub(crate) struct Remote {
@@ -250,7 +251,18 @@ impl Cell for Sender {
 /// That it is known how much room there is, or that there will never be any.
 pub(super) struct FirstRoom<'a>(pub(super) &'a Sender);
 
+impl Sender {
+    fn sought(&self) -> Sought {
+        let address = Address { node: self.peer.id, slot: self.actor };
+        Sought::object("room in the mailbox of", "actor", address)
+    }
+}
+
 impl Poll for FirstRoom<'_> {
+    fn sought(&self) -> Sought {
+        self.0.sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.0.state.lock();
         let is_ready = state.end.is_some() || state.knows_room;
@@ -273,6 +285,10 @@ impl Poll for FirstRoom<'_> {
 pub(super) struct RoomThere<'a>(pub(super) &'a Sender);
 
 impl Poll for RoomThere<'_> {
+    fn sought(&self) -> Sought {
+        self.0.sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.0.state.lock();
         let has_room = state.messages > 0 && state.bytes > 0;

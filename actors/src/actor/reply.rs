@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use callboard_core::{BodyError, NodeId, limits};
+use callboard_core::{Address, BodyError, NodeId, limits};
 use parking_lot::Mutex;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
@@ -24,12 +24,15 @@ use crate::peer::Peer;
 use crate::process::entry::MAX_RIGHTS;
 use crate::runtime::Runtime;
 use crate::scope::{self, MoveOnly};
+use crate::standing::Sought;
 
 /// Where a caller on this node finds the answer.
 pub(super) struct Local<R> {
     state: Mutex<Answering<R>>,
     /// The node of the actor called, if that is another: as a rule the answer comes from there.
     peer: Option<Arc<Peer>>,
+    /// The actor called.
+    of: Address,
     /// From then on nobody waits for it.
     deadline: Option<Instant>,
 }
@@ -48,9 +51,9 @@ enum Came<R> {
 }
 
 impl<R> Local<R> {
-    pub(super) fn new(peer: Option<Arc<Peer>>, deadline: Option<Instant>) -> Arc<Self> {
+    pub(super) fn new(of: Address, peer: Option<Arc<Peer>>, deadline: Option<Instant>) -> Arc<Self> {
         let state = Answering { answer: None, has_come: false, hooks: Hooks::default() };
-        Arc::new(Self { state: Mutex::new(state), peer, deadline })
+        Arc::new(Self { state: Mutex::new(state), peer, of, deadline })
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -118,6 +121,10 @@ impl<R> Local<R> {
 }
 
 impl<R: Send> Poll for Local<R> {
+    fn sought(&self) -> Sought {
+        Sought::object("an answer of", "actor", self.of)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         let is_settled = state.has_come || self.is_late();

@@ -16,6 +16,7 @@ use crate::hook::Hook;
 use crate::process::entry;
 use crate::scope;
 use crate::scratch::with_scratch;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// How long one that does not wait for room waits to hear of it the first time: a round trip, unless that node is stopped.
@@ -98,7 +99,8 @@ impl<M: Message> ActorRef<M> {
                 Err(NotAdded::Ended(message)) => return Err(CastError::Gone(message)),
                 Err(NotAdded::Full(message)) => message,
             };
-            if !self.runtime.wait(&waiter, until, None) {
+            let sought = Sought::object("room in the mailbox of", "actor", self.address);
+            if !self.runtime.wait(&waiter, until, None, sought) {
                 cell.forget(&hook);
                 return Err(CastError::Full(message));
             }

@@ -21,6 +21,7 @@ use crate::control::{CONTROL, Control};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// What happens on this node when a watched actor has ended.
@@ -165,7 +166,7 @@ impl<M: Message> ActorRef<M> {
     /// Source: `monitor` of Erlang.
     #[doc(alias = "watch")]
     pub fn monitor(&self) -> Monitor<M> {
-        let ended = Arc::new(Ended::default());
+        let ended = Arc::new(Ended::of(self.address));
         let fills = Arc::clone(&ended);
         let watching = self.watch(move |_, over| fills.fill(over));
         Monitor { of: self.clone(), ended, watching }
@@ -206,12 +207,16 @@ pub struct Monitor<M: Message> {
     watching: Watching,
 }
 
-#[derive(Default)]
 struct Ended {
     state: Mutex<(Option<Over>, Hooks)>,
+    of: Address,
 }
 
 impl Ended {
+    fn of(of: Address) -> Self {
+        Self { state: Mutex::default(), of }
+    }
+
     fn fill(&self, over: Over) {
         let hooks = {
             let mut state = self.state.lock();
@@ -223,6 +228,10 @@ impl Ended {
 }
 
 impl Poll for Ended {
+    fn sought(&self) -> Sought {
+        Sought::object("the end of", "actor", self.of)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         if state.0.is_none() {

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::start::Fresh;
 use super::wire::Told;
 use crate::cell::{Cell, Incoming, Violation};
+use crate::exits::Ended;
 use crate::hello::{Looked, Opening};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
@@ -22,6 +23,7 @@ use crate::process::description::Use;
 use crate::process::forward::{Forward, Forwards};
 use crate::process::{JoinError, OutOfMemory, Output, Outputs, ended};
 use crate::runtime::Runtime;
+use crate::standing::{Awaited, Sought};
 
 /// The signals that ask a program to end, end it, and let one that is stopped go on.
 const SIGTERM: i32 = 15;
@@ -177,6 +179,10 @@ impl CommandCell {
         }
     }
 
+    pub(crate) fn ended(&self) -> Ended {
+        Ended { name: self.name.clone(), pid: self.pid(), is_command: true, reason: self.outcome().err() }
+    }
+
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
         self.program.signal(signal)
     }
@@ -249,6 +255,7 @@ impl CommandCell {
 
     /// Ends a program whose start can't be finished, and waits until it has gone.
     pub(super) fn abandon(&self, runtime: &Arc<Runtime>) {
+        runtime.remove_command(self.slot);
         let _ = self.kill(runtime);
         self.finish(runtime, Instant::now() + GUARD_WITHIN);
     }
@@ -325,12 +332,16 @@ impl CommandCell {
         };
         hooks.iter().for_each(|hook| hook.notify());
         runtime.remove_cell(self.slot);
-        runtime.remove_command(self.slot);
+        runtime.command_ended(self);
     }
 }
 
 /// Ready at its end.
 impl Poll for CommandCell {
+    fn sought(&self) -> Sought {
+        Sought::here("the end of", "program", self.slot())
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         if !state.has_ended() {
@@ -352,6 +363,10 @@ impl Cell for CommandCell {
     fn receive(&self, _: &Arc<Runtime>, from: &Arc<Peer>, _: Incoming<'_>) -> Result<(), Violation> {
         let from: NodeId = from.id;
         Err(format!("a message from node {from} to a program that is no node"))
+    }
+
+    fn awaited(&self, _: Option<Slot>) -> Option<Awaited> {
+        Some(Awaited::process(&self.name, self.pid()))
     }
 
     /// The grace of a `terminate` is over, or the time that a guard had, or that is waited for last lines.

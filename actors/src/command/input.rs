@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use callboard_ipc::InputPipe;
 
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// The standard input of a program, to be written to. Dropped, it is the end of the program's input.
 ///
@@ -42,7 +43,9 @@ impl CommandInput {
         match self.pipe.write(bytes, Some(Instant::now())) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 let pipe = &self.pipe;
-                self.runtime.wait_elsewhere(|| pipe.write(bytes, deadline))
+                self.runtime.wait_elsewhere(Sought::plain("room in the input of a program"), || {
+                    pipe.write(bytes, deadline)
+                })
             }
             written => written,
         }

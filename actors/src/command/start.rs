@@ -16,6 +16,7 @@ use crate::process::description::{Description, Streams};
 use crate::process::wire::{Errand, life_line_frame};
 use crate::process::{Output, join_outputs};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// A guard that has been started, and may be told what to do.
 pub(crate) struct Fresh {
@@ -86,7 +87,9 @@ impl CommandCell {
         let mut streams = Streams::open(stdout, stderr).map_err(failed)?;
         let errand = Errand::Guard(Box::new(order));
         let mut fresh = Fresh::start(name, &mut streams).map_err(failed)?;
-        let program = match runtime.wait_elsewhere(|| fresh.give(&errand, stdin.as_ref())) {
+        let program = match runtime
+            .wait_elsewhere(Sought::plain("the start of a program"), || fresh.give(&errand, stdin.as_ref()))
+        {
             Ok(program) => program,
             Err(error) => {
                 // Whatever it has begun.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use callboard_core::Address;
 use parking_lot::Mutex;
 
 use super::GroupChange;
@@ -11,6 +12,7 @@ use super::wire::{Ask, Told};
 use crate::actor::{Actor, ActorRef, CastError, Context, Down, Exit, Message, MonitorId};
 use crate::failure::Failure;
 use crate::hook::{Hook, Hooks, Poll};
+use crate::standing::Sought;
 
 /// How many changes wait for a watch; one more, and it is told that it has missed some.
 const MAX_CHANGES: usize = 4096;
@@ -18,6 +20,8 @@ const MAX_CHANGES: usize = 4096;
 /// What is known of a group here.
 pub(super) struct Shared<M> {
     pub(super) state: Mutex<Known<M>>,
+    /// Its owner.
+    of: Address,
 }
 
 pub(super) struct Known<M> {
@@ -34,10 +38,11 @@ pub(super) struct Known<M> {
 /// Changes that wait for a watch.
 pub(super) struct Changes<M> {
     state: Mutex<(VecDeque<GroupChange<M>>, Hooks)>,
+    of: Address,
 }
 
-impl<M> Default for Shared<M> {
-    fn default() -> Self {
+impl<M> Shared<M> {
+    pub(super) fn new(of: Address) -> Self {
         let known = Known {
             version: None,
             members: Vec::new(),
@@ -46,7 +51,7 @@ impl<M> Default for Shared<M> {
             watches: Vec::new(),
             hooks: Hooks::default(),
         };
-        Self { state: Mutex::new(known) }
+        Self { state: Mutex::new(known), of }
     }
 }
 
@@ -55,7 +60,7 @@ impl<M: Message> Shared<M> {
     pub(super) fn watch(&self) -> Arc<Changes<M>> {
         let mut known = self.state.lock();
         let begin = known.members.iter().map(|member| GroupChange::Joined(member.clone())).collect();
-        let changes = Arc::new(Changes { state: Mutex::new((begin, Hooks::default())) });
+        let changes = Arc::new(Changes { state: Mutex::new((begin, Hooks::default())), of: self.of });
         known.watches.retain(|watch| watch.strong_count() > 0);
         known.watches.push(Arc::downgrade(&changes));
         changes
@@ -97,6 +102,10 @@ impl<M> Changes<M> {
 }
 
 impl<M: Send> Poll for Changes<M> {
+    fn sought(&self) -> Sought {
+        Sought::object("a change of", "group", self.of)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         let is_ready = !state.0.is_empty();
@@ -115,6 +124,10 @@ impl<M: Send> Poll for Changes<M> {
 pub(super) struct Until<'a, M>(pub(super) &'a Shared<M>, pub(super) u64);
 
 impl<M: Send> Poll for Until<'_, M> {
+    fn sought(&self) -> Sought {
+        Sought::object("the members of", "group", self.0.of)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut known = self.0.state.lock();
         let is_ready = known.is_gone || known.version.is_some_and(|version| version >= self.1);

@@ -15,6 +15,7 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+use crate::standing::{Awaited, Known, WaitRole};
 
 /// Where a worker is.
 #[derive(Debug)]
@@ -185,6 +186,29 @@ impl Cell for PipelineCell {
             return Err("a message from a node that is no worker of the pipeline".to_owned());
         };
         self.run_and_wake(runtime, |hub, effects| handle(hub, at, message, effects))
+    }
+
+    fn awaited(&self, _: Option<Slot>) -> Option<Awaited> {
+        Some(self.as_awaited())
+    }
+}
+
+/// How many workers are named to who waits.
+const MAX_NAMED: usize = 8;
+
+impl PipelineCell {
+    /// The stages, and those workers elsewhere that have something in hand.
+    fn as_awaited(&self) -> Awaited {
+        let state = self.state.lock();
+        let known = |at: Place| match state.links.get(&at) {
+            Some(Link::There { peer, .. }) => {
+                let (pid, name) = peer.connection()?.link().peer_is()?;
+                Some(Known { role: WaitRole::Worker, name, pid: Some(pid) })
+            }
+            Some(Link::Here(_)) | None => None,
+        };
+        let parties = state.hub.at_work().into_iter().filter_map(known).take(MAX_NAMED).collect();
+        Awaited { name: format!("of {}", state.hub.stage_names().join(", ")), parties }
     }
 }
 

@@ -97,6 +97,20 @@ impl Hub {
         self.sink_ended && self.sink.is_empty()
     }
 
+    pub(super) fn stage_names(&self) -> Vec<&str> {
+        self.stages.iter().map(|stage| stage.spec.name.as_str()).collect()
+    }
+
+    /// The workers that have something in hand, of the last stage first: the others may wait for room.
+    pub(super) fn at_work(&self) -> Vec<Place> {
+        let stages = self.stages.iter().enumerate().rev();
+        let workers = stages.flat_map(|(stage, of)| {
+            let workers = of.workers.iter().enumerate();
+            workers.map(move |(index, worker)| (Place { stage, index }, worker))
+        });
+        workers.filter(|(_, worker)| !worker.leased.is_empty()).map(|(at, _)| at).collect()
+    }
+
     pub(super) fn has(&self, at: Place) -> bool {
         self.stages.get(at.stage).is_some_and(|stage| at.index < stage.workers.len())
     }

@@ -19,6 +19,7 @@ use crate::node::Node;
 use crate::process::{JoinError, Process};
 use crate::runtime::{Runtime, StopOf};
 use crate::scope;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// How many source items are encoded before the sink is looked at again.
@@ -147,7 +148,7 @@ impl<'a> Runner<'a> {
         let mut source_ended = false;
         loop {
             // What changes from here on notifies the waiter again; what has changed before is seen below.
-            self.waiter.reset();
+            self.waiter.begins();
             self.cell.notify(&self.hook());
             let mut active = false;
             if !source_ended {
@@ -175,7 +176,8 @@ impl<'a> Runner<'a> {
                 return Ok(self.report(read, delivered));
             }
             if !active {
-                self.runtime().wait(&self.waiter, None, None);
+                let sought = Sought::here("a step of", "pipeline", self.cell.address.slot);
+                self.runtime().wait(&self.waiter, None, None, sought);
             }
         }
     }

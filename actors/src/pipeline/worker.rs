@@ -20,6 +20,7 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// A worker has about this much work in its inbox, so that it does not run dry while it asks for more. One whose items take longer has
@@ -324,7 +325,8 @@ impl<S: Stage> Drive for Worker<S> {
             ToTheHub::There { peer, .. } => Some(peer),
             ToTheHub::Here { .. } => None,
         };
-        runtime.wait(&waiter, None, from);
+        let sought = Sought::plain("an item for its stage").idle();
+        runtime.wait(&waiter, None, from, sought);
         self.waited += begun.elapsed();
     }
 }

@@ -3,6 +3,7 @@
 //! Whichever thread has a report, a submission or a death brings it in, under the cell's lock. Work is appended to outboxes and inboxes
 //! under it; what calls others, or the kernel, comes after it is released (`After`).
 
+mod awaited;
 mod effects;
 mod link;
 mod running;
@@ -29,6 +30,7 @@ use crate::peer::Peer;
 use crate::process::Process;
 use crate::process::routine::Routine;
 use crate::runtime::Runtime;
+use crate::standing::Awaited;
 
 use self::link::{Link, Linked};
 
@@ -70,6 +72,8 @@ pub(super) struct State {
 
 pub(super) struct PoolCell {
     pub(super) address: Address,
+    /// What its workers' names begin with.
+    name: String,
     pub(super) state: Mutex<State>,
     /// To the thread that starts workers; none if the pool is inline, or has ended.
     starter: Mutex<Option<Sender<WorkerId>>>,
@@ -78,6 +82,7 @@ pub(super) struct PoolCell {
 impl PoolCell {
     pub(super) fn create(
         runtime: &Arc<Runtime>,
+        name: String,
         machine: Machine<Sink>,
         starter: Option<Sender<WorkerId>>,
     ) -> Arc<Self> {
@@ -96,6 +101,7 @@ impl PoolCell {
         runtime.add_cell(|slot| {
             Arc::new(Self {
                 address: Address { node: runtime.id, slot },
+                name,
                 state: Mutex::new(state),
                 starter: Mutex::new(starter),
             })
@@ -320,6 +326,10 @@ impl Cell for PoolCell {
             return self.heard(runtime, self.worker_at(from)?, message);
         }
         self.reports(runtime, self.worker_at(from)?, incoming.body, incoming.rights.into())
+    }
+
+    fn awaited(&self, part: Option<Slot>) -> Option<Awaited> {
+        Some(self.as_awaited(part))
     }
 
     fn tick(&self, runtime: &Arc<Runtime>) {

@@ -18,6 +18,7 @@ use crate::parcel::Rights;
 use crate::peer::Peer;
 use crate::process::routine::Routine;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 #[derive(Default)]
@@ -172,7 +173,8 @@ impl Inbox {
         if self.poll(&(Arc::clone(&waiter) as Hook)) {
             return;
         }
-        runtime.wait(&waiter, None, from);
+        let sought = Sought::plain("a task").idle();
+        runtime.wait(&waiter, None, from, sought);
         self.forget(&(waiter as Hook));
     }
 

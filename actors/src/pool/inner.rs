@@ -27,6 +27,7 @@ use crate::hook::{Hook, Poll};
 use crate::process::JoinError;
 use crate::process::routine::Routine;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// The one worker of an inline pool, and whoever lends it a thread.
 pub(super) struct Inline {
@@ -159,14 +160,14 @@ impl Inner {
     /// `wanted`.
     pub(super) fn wait(&self, what: &dyn Poll, wanted: Wanted<'_, Sink>, deadline: Option<Instant>) -> bool {
         if self.inline.is_none() && !self.is_within() {
-            return self.runtime.wait_until(what, deadline);
+            return self.runtime.wait_until_as(what, deadline, &|| self.sought(what, wanted));
         }
         loop {
             self.work_inline();
             // A task that is tried again later comes by the inbox, and another worker by the cell.
             let work = Work { inner: self, wanted };
             let either = Either { what, work: &work, is_ready: AtomicBool::new(false) };
-            let is_ready = self.runtime.wait_until(&either, deadline);
+            let is_ready = self.runtime.wait_until_as(&either, deadline, &|| self.sought(what, wanted));
             if either.is_ready.load(Relaxed) {
                 return true;
             }
@@ -174,6 +175,16 @@ impl Inner {
                 return false;
             }
             self.do_here(wanted);
+        }
+    }
+
+    /// What is waited for by who wants that.
+    fn sought(&self, what: &dyn Poll, wanted: Wanted<'_, Sink>) -> Sought {
+        let pool = self.cell.address.slot;
+        match wanted {
+            Wanted::Unit(slot) => Sought::part_of("", "task", pool, slot),
+            Wanted::Of(_) => Sought::here("values of a mapping of", "pool", pool),
+            Wanted::Room | Wanted::Nothing => what.sought(),
         }
     }
 
@@ -314,6 +325,10 @@ fn caught(runtime: &Runtime, call: Call) {
 struct Room<'a>(&'a PoolCell);
 
 impl Poll for Room<'_> {
+    fn sought(&self) -> Sought {
+        Sought::here("room in", "pool", self.0.address.slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         self.0.poll(hook, |state| state.machine.has_room() || state.machine.state != State::Open)
     }
@@ -327,6 +342,10 @@ impl Poll for Room<'_> {
 struct Over<'a>(&'a PoolCell);
 
 impl Poll for Over<'_> {
+    fn sought(&self) -> Sought {
+        Sought::here("the end of", "pool", self.0.address.slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         self.0.poll(hook, |state| state.machine.is_over())
     }

@@ -21,6 +21,7 @@ use super::starter::{Launch, bench_here};
 use super::worker::Bench;
 use crate::hook::{Hook, Poll};
 use crate::process::JoinError;
+use crate::standing::Sought;
 
 /// What workers are lent by, and those that nobody uses just now: their initializer has run.
 pub(super) struct Lender {
@@ -123,6 +124,10 @@ pub(super) struct Work<'a> {
 }
 
 impl Poll for Work<'_> {
+    fn sought(&self) -> Sought {
+        Sought::here("work in", "pool", self.inner.cell.address.slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         // Kept before anything is looked at: whoever works now, and whatever changes, wakes it.
         let is_lendable = self.inner.cell.poll_lendable(hook, self.wanted);
@@ -154,6 +159,10 @@ impl SharedWork {
 }
 
 impl Poll for SharedWork {
+    fn sought(&self) -> Sought {
+        self.work().sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         self.work().poll(hook)
     }
@@ -172,6 +181,10 @@ pub(super) struct Either<'a> {
 }
 
 impl Poll for Either<'_> {
+    fn sought(&self) -> Sought {
+        self.what.sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         if self.what.poll(hook) {
             self.is_ready.store(true, Relaxed);

@@ -20,6 +20,7 @@ use super::machine::{Cancel, Place, Wanted, Wish};
 use super::work::Outcomes;
 use crate::hook::{Hook, Hooks, Poll};
 use crate::parcel::Parcel;
+use crate::standing::Sought;
 use crate::wait_any::{Pollable, Sealed, WaitAny, Waitable};
 
 /// How long a cancellation waits for the worker's word.
@@ -83,6 +84,10 @@ impl Settled {
 }
 
 impl Poll for Settled {
+    fn sought(&self) -> Sought {
+        Sought::plain("a task of a pool")
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut settling = self.0.lock();
         if !settling.is_settled {
@@ -232,6 +237,11 @@ struct Answered<'a, R> {
 }
 
 impl<R> Poll for Answered<'_, R> {
+    fn sought(&self) -> Sought {
+        let Task { pool, slot, .. } = self.task;
+        Sought::part_of("the cancellation of", "task", pool.cell.address.slot, *slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let Task { pool, slot, settled, .. } = self.task;
         let answered = pool.cell.poll(hook, |state| {
@@ -340,7 +350,25 @@ impl<R> fmt::Debug for Task<R> {
 
 impl<R> Sealed for Task<R> {
     fn pollable(&self) -> Pollable {
-        Pollable::new(&self.pool.runtime, Arc::clone(&self.settled) as Arc<dyn Poll>)
+        let sought = Sought::part_of("", "task", self.pool.cell.address.slot, self.slot);
+        Pollable::new(&self.pool.runtime, Arc::new(ThisTask(Arc::clone(&self.settled), sought)))
+    }
+}
+
+/// That this very task is done.
+struct ThisTask(Arc<Settled>, Sought);
+
+impl Poll for ThisTask {
+    fn sought(&self) -> Sought {
+        self.1
+    }
+
+    fn poll(&self, hook: &Hook) -> bool {
+        self.0.poll(hook)
+    }
+
+    fn forget(&self, hook: &Hook) {
+        self.0.forget(hook);
     }
 }
 

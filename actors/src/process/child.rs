@@ -3,24 +3,24 @@
 //! Two things tell that a child has ended: its pidfd, and the end of its connection. Its end counts when both
 //! have come, since the last report may still be in the socket when the process is gone.
 
+mod cell;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use callboard_core::{NodeId, Readiness, Slot, Source, Token, Wants, decode};
+use callboard_core::{NodeId, Slot, Source, Token, Wants};
 use callboard_ipc::{Child, Exit};
 use parking_lot::Mutex;
 
 use super::reason::{self, JoinError, OutOfMemory, SpawnError};
 use super::wire::{self, Report};
-use crate::cell::{Cell, Incoming, Violation};
-use crate::control::{CONTROL, Control};
-use crate::hook::{Hook, Hooks, Poll};
+use crate::exits::Ended;
+use crate::hook::Hooks;
 use crate::parcel::Parcel;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
-use crate::scope;
 
 /// How long after a child's end its lines may take to be passed on before that is told.
 const FORWARDED_WITHIN: Duration = Duration::from_secs(1);
@@ -126,6 +126,7 @@ impl ChildCell {
         self.state.lock().asked = true;
         let _ = self.process.kill();
         if let Some(runtime) = self.runtime.upgrade() {
+            runtime.remove_child(self.slot);
             self.disconnected(&runtime);
         }
         SpawnError::Start(error)
@@ -199,6 +200,11 @@ impl ChildCell {
 
     fn failure(&self) -> Option<JoinError> {
         self.state.lock().failure()
+    }
+
+    /// How it ended, for those who asked to be told.
+    pub(crate) fn ended(&self) -> Ended {
+        Ended { name: self.name.clone(), pid: self.pid(), is_command: false, reason: self.failure() }
     }
 
     /// Takes the exit status if the process has ended.
@@ -294,7 +300,7 @@ impl ChildCell {
             hook.notify();
         }
         runtime.remove_cell(self.slot);
-        runtime.remove_child(self.slot);
+        runtime.child_ended(self);
         on_end.0.into_iter().for_each(|what| what());
     }
 
@@ -311,88 +317,5 @@ impl ChildCell {
     /// Its end needs no line on standard error.
     pub(crate) fn is_watched(&self) {
         self.state.lock().asked = true;
-    }
-}
-
-/// Ready at its end.
-impl Poll for ChildCell {
-    fn poll(&self, hook: &Hook) -> bool {
-        let mut state = self.state.lock();
-        if !state.has_ended() {
-            state.hooks.add(hook);
-        }
-        state.has_ended()
-    }
-
-    fn forget(&self, hook: &Hook) {
-        self.state.lock().hooks.remove(hook);
-    }
-}
-
-impl Cell for ChildCell {
-    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-
-    fn receive(
-        &self,
-        runtime: &Arc<Runtime>,
-        from: &Arc<Peer>,
-        incoming: Incoming<'_>,
-    ) -> Result<(), Violation> {
-        if from.id != self.node {
-            return Err("a report from a node that is not the child".to_owned());
-        }
-        let report: Report = scope::enter_with(runtime, incoming.rights, || decode(incoming.body))
-            .map_err(|error| format!("a child's report: {error}"))?;
-        self.state.lock().report = Some(report);
-        Ok(())
-    }
-
-    fn peer_gone(&self, runtime: &Arc<Runtime>, _: NodeId) {
-        // At the root all of it has been forgotten by now. Elsewhere the root says when; if it is gone too, nobody will.
-        match runtime.peer(runtime.root) {
-            Some(root) if !self.has_ended() => {
-                let this = Weak::clone(&self.this);
-                runtime.call_then(
-                    &root,
-                    CONTROL,
-                    &Control::AwaitEnd { node: self.node },
-                    move |runtime, _| {
-                        if let Some(this) = this.upgrade() {
-                            this.disconnected(runtime);
-                        }
-                    },
-                );
-                root.flush(runtime);
-            }
-            _ => self.disconnected(runtime),
-        }
-    }
-
-    /// The grace of a `terminate` is over, or the time that is waited for its last lines.
-    fn tick(&self, runtime: &Arc<Runtime>) {
-        let gives_up = {
-            let mut state = self.state.lock();
-            let gives_up = state.forwards > 0 && state.forwards_until.is_some_and(|at| at <= Instant::now());
-            state.forwards = if gives_up { 0 } else { state.forwards };
-            gives_up
-        };
-        if gives_up {
-            return self.announce(runtime);
-        }
-        if !self.has_ended()
-            && let Err(error) = self.kill()
-        {
-            runtime.complain(&format!("process {} can't be killed: {error}", self.name));
-        }
-    }
-}
-
-impl Source for ChildCell {
-    fn ready(&self, _readiness: Readiness) {
-        if let Some(runtime) = self.runtime.upgrade() {
-            self.reap(&runtime);
-        }
     }
 }

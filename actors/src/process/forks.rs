@@ -22,6 +22,7 @@ use crate::command::start::Fresh;
 use crate::command::wire::{ANSWER_WITHIN, send};
 use crate::hello::{Hello, Looked, Opening};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// What the server's process is called, in errors.
 const NAME: &str = "forkserver";
@@ -94,7 +95,8 @@ impl Forks {
                 None => fresh()?,
             };
             let (gate, mut opener) = io::pipe()?;
-            match runtime.wait_elsewhere(|| asked.fork(&order, &handed, life, gate)) {
+            let sought = Sought::process("the start of a process by", "server", Some(asked.guard.pid()));
+            match runtime.wait_elsewhere(sought, || asked.fork(&order, &handed, life, gate)) {
                 Answer::Forked(child) => {
                     callboard_ipc::lead_group(&child);
                     *server = Some(asked);

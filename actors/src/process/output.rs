@@ -9,6 +9,7 @@ use callboard_ipc::{Got, OutputPipe};
 
 use super::lines::LineBuffer;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// How much is read at once; as much as a pipe holds.
 const READ_BYTES: usize = 64 << 10;
@@ -99,7 +100,9 @@ impl Output {
         let mut got = self.pipe.read(buffer, Some(Instant::now()))?;
         if got == Got::Nothing && deadline.is_none_or(|at| at > Instant::now()) {
             let pipe = &mut self.pipe;
-            got = self.runtime.wait_elsewhere(|| pipe.read(buffer, deadline))?;
+            got = self
+                .runtime
+                .wait_elsewhere(Sought::plain("output of a process"), || pipe.read(buffer, deadline))?;
         }
         self.is_over |= got == Got::End;
         Ok(got)

@@ -13,6 +13,7 @@ use crate::protocol::shared::Shape;
 pub(crate) enum ConditionShape {}
 
 impl Shape for ConditionShape {
+    const KIND: &'static str = "condition";
     type Options = ConditionOptions;
     type Words = RobustCondition;
 
@@ -35,5 +36,9 @@ impl Shape for ConditionShape {
 
     fn nudge(words: &RobustCondition) {
         words.nudge();
+    }
+
+    fn holders(words: &RobustCondition) -> Vec<u32> {
+        words.lock().holder().map(|holder| holder.member).into_iter().collect()
     }
 }

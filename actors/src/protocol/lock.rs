@@ -15,6 +15,7 @@ use crate::protocol::shared::Shape;
 pub(crate) enum LockShape {}
 
 impl Shape for LockShape {
+    const KIND: &'static str = "lock";
     type Options = LockOptions;
     type Words = RobustLock;
 
@@ -37,5 +38,9 @@ impl Shape for LockShape {
 
     fn nudge(words: &RobustLock) {
         words.nudge();
+    }
+
+    fn holders(words: &RobustLock) -> Vec<u32> {
+        words.holder().map(|holder| holder.member).into_iter().collect()
     }
 }

@@ -8,10 +8,17 @@ use callboard_ipc::sync::{Block, Holder, Member, RobustRwLock};
 
 use crate::protocol::shared::Shape;
 
+/// The numbers of those that are in it, writing or reading.
+pub(crate) fn inside(words: &RobustRwLock) -> Vec<u32> {
+    let writer = words.writer().map(|holder| holder.member);
+    writer.into_iter().chain(words.readers().into_iter().map(|(member, _)| member)).collect()
+}
+
 #[derive(Debug)]
 pub(crate) enum RwLockShape {}
 
 impl Shape for RwLockShape {
+    const KIND: &'static str = "lock";
     type Options = RwLockOptions;
     type Words = RobustRwLock;
 
@@ -37,5 +44,9 @@ impl Shape for RwLockShape {
 
     fn nudge(words: &RobustRwLock) {
         words.nudge();
+    }
+
+    fn holders(words: &RobustRwLock) -> Vec<u32> {
+        inside(words)
     }
 }

@@ -12,6 +12,7 @@ use crate::protocol::shared::Shape;
 pub(crate) enum SemaphoreShape {}
 
 impl Shape for SemaphoreShape {
+    const KIND: &'static str = "semaphore";
     type Options = SemaphoreOptions;
     type Words = RobustSemaphore;
 
@@ -56,5 +57,9 @@ impl Shape for SemaphoreShape {
 
     fn nudge(words: &RobustSemaphore) {
         words.nudge();
+    }
+
+    fn holders(words: &RobustSemaphore) -> Vec<u32> {
+        words.holders().into_iter().map(|(member, _)| member).collect()
     }
 }

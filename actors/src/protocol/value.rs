@@ -26,6 +26,7 @@ pub(crate) struct Laid {
 pub(crate) struct ValueShape<T>(PhantomData<fn() -> T>);
 
 impl<T: Pod> Shape for ValueShape<T> {
+    const KIND: &'static str = "value";
     type Options = Laid;
     type Words = RobustValue;
 
@@ -54,5 +55,9 @@ impl<T: Pod> Shape for ValueShape<T> {
 
     fn nudge(words: &RobustValue) {
         words.lock().nudge();
+    }
+
+    fn holders(words: &RobustValue) -> Vec<u32> {
+        words.lock().holder().map(|holder| holder.member).into_iter().collect()
     }
 }

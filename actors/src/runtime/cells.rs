@@ -53,6 +53,11 @@ impl Runtime {
         made
     }
 
+    /// The face of the object at `address`, if this node has one.
+    pub(crate) fn face_at(&self, address: Address) -> Option<Arc<dyn Face>> {
+        self.faces.lock().get(&address).and_then(Weak::upgrade)
+    }
+
     /// Forgets the face at `address` if its last handle is gone.
     pub(crate) fn remove_face(&self, address: Address) {
         let mut faces = self.faces.lock();
@@ -62,8 +67,7 @@ impl Runtime {
     }
 
     pub(crate) fn object_gone(self: &Arc<Self>, address: Address) {
-        let face = self.faces.lock().get(&address).and_then(Weak::upgrade);
-        if let Some(face) = face {
+        if let Some(face) = self.face_at(address) {
             face.gone(self);
         }
     }

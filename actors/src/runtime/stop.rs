@@ -12,6 +12,7 @@ use super::Runtime;
 use crate::control::{CONTROL, Control};
 use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::{Peer, encoded};
+use crate::standing::Sought;
 
 /// Whether this node has been asked to end, and who waits for that.
 #[derive(Default)]
@@ -90,6 +91,10 @@ impl Runtime {
 pub(crate) struct StopOf(pub(crate) Arc<Runtime>);
 
 impl Poll for StopOf {
+    fn sought(&self) -> Sought {
+        Sought::plain("a request to end").idle()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut stop = self.0.stop.lock();
         if !stop.asked {

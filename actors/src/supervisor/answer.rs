@@ -6,6 +6,7 @@ use super::cell::SupervisorCell;
 use super::effect::{ChildId, Refusal};
 use crate::actor::Exit;
 use crate::hook::{Hook, Hooks, Poll};
+use crate::standing::{Awaited, Sought};
 
 /// What came of a command.
 pub(super) type Answered = Result<ChildId, Refusal<Exit>>;
@@ -28,6 +29,10 @@ impl Answer {
 }
 
 impl Poll for Answer {
+    fn sought(&self) -> Sought {
+        Sought::plain("what comes of a command to a supervisor")
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         if state.0.is_none() {
@@ -42,6 +47,10 @@ impl Poll for Answer {
 }
 
 impl Poll for SupervisorCell {
+    fn sought(&self) -> Sought {
+        Sought::here("the end of", "supervisor", self.slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut inner = self.state.lock();
         if inner.over.is_none() {
@@ -55,10 +64,21 @@ impl Poll for SupervisorCell {
     }
 }
 
+impl SupervisorCell {
+    /// What somebody waits for who waits for it.
+    pub(super) fn as_awaited(&self) -> Awaited {
+        Awaited { name: self.name.clone(), parties: Vec::new() }
+    }
+}
+
 /// That a supervisor has begun, or ended.
 pub(super) struct Beginning<'a>(pub(super) &'a SupervisorCell);
 
 impl Poll for Beginning<'_> {
+    fn sought(&self) -> Sought {
+        Sought::here("the beginning of", "supervisor", self.0.slot)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut inner = self.0.state.lock();
         let is_ready = inner.has_begun || inner.over.is_some();

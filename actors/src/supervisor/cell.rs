@@ -37,9 +37,9 @@ type Job = Box<dyn FnOnce(&Arc<Runtime>) + Send>;
 pub(crate) struct SupervisorCell {
     runtime: Weak<Runtime>,
     node: WeakNode,
-    slot: Slot,
+    pub(super) slot: Slot,
     me: Weak<Self>,
-    name: String,
+    pub(super) name: String,
     /// Its strategy and limit, in words.
     terms: String,
     is_quiet: bool,
@@ -358,6 +358,10 @@ impl Cell for SupervisorCell {
 
     fn is_supervisor(&self) -> bool {
         true
+    }
+
+    fn awaited(&self, _: Option<Slot>) -> Option<crate::standing::Awaited> {
+        Some(self.as_awaited())
     }
 
     fn seen(&self) -> Option<Seen> {

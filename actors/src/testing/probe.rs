@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::hook::{Hook, Hooks, Poll};
 use crate::node::Node;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// How many messages a probe keeps that nobody takes. With one more it ends with an error, so that nobody waits for room.
 const KEPT_MESSAGES: usize = 65_536;
@@ -79,6 +80,10 @@ impl<M: Message> Kept<M> {
 struct Since<'a, M: Message>(&'a Inbox<M>, u64);
 
 impl<M: Message> Poll for Since<'_, M> {
+    fn sought(&self) -> Sought {
+        Sought::plain("a message for a probe")
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut kept = self.0.0.lock();
         let has_changed = kept.changes != self.1;

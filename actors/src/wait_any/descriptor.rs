@@ -1,7 +1,7 @@
 //! A plain descriptor as a member of a set.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use callboard_core::{Readiness, Source, Token, Wants};
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::hook::{Hook, Hooks, Poll};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// A duplicate of the user's descriptor, in the node's epoll. The epoll tells of edges; whether it is ready now, the kernel
 /// is asked anew each time.
@@ -30,6 +31,8 @@ struct Watch {
     runtime: Arc<Runtime>,
     watched: Arc<Watched>,
     token: Token,
+    /// Its user's number for it.
+    number: i32,
 }
 
 impl Drop for Watch {
@@ -39,6 +42,11 @@ impl Drop for Watch {
 }
 
 impl Poll for Watch {
+    fn sought(&self) -> Sought {
+        let part = if self.watched.wants == Wants::Writing { "room in" } else { "something to read from" };
+        Sought::descriptor(part, self.number)
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         // Kept before the kernel is asked: an edge in between notifies it.
         self.watched.hooks.lock().add(hook);
@@ -60,5 +68,5 @@ pub(super) fn watch(runtime: &Arc<Runtime>, fd: BorrowedFd<'_>, wants: Wants) ->
     let watched = Arc::new(Watched { fd: fd.try_clone_to_owned()?, wants, hooks: Mutex::default() });
     let source = Arc::clone(&watched) as Arc<dyn Source>;
     let token = runtime.reactor.register(watched.fd.as_fd(), wants, source)?;
-    Ok(Arc::new(Watch { runtime: Arc::clone(runtime), watched, token }))
+    Ok(Arc::new(Watch { runtime: Arc::clone(runtime), watched, token, number: fd.as_raw_fd() }))
 }

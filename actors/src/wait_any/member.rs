@@ -8,6 +8,7 @@ use crate::hook::{Hook, Poll};
 use crate::node::Node;
 use crate::process::Process;
 use crate::runtime::{Runtime, StopOf};
+use crate::standing::Sought;
 
 pub(crate) use self::sealed::{Pollable, Sealed};
 
@@ -66,6 +67,10 @@ impl Waitable for Node {}
 pub(super) struct Time(pub(super) Instant);
 
 impl Poll for Time {
+    fn sought(&self) -> Sought {
+        Sought::plain("a moment").idle()
+    }
+
     fn poll(&self, _: &Hook) -> bool {
         self.0 <= Instant::now()
     }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use crate::hook::{Hook, Hooks, Poll};
 use crate::pool::cell::{Call, Target};
 use crate::pool::work::Outcomes;
+use crate::standing::Sought;
 
 /// What has come back, and was not looked at.
 #[derive(Default)]
@@ -27,6 +28,10 @@ impl Target for Arrivals {
 }
 
 impl Poll for Arrivals {
+    fn sought(&self) -> Sought {
+        Sought::plain("values of a mapping")
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut arrived = self.0.lock();
         let any = !arrived.batches.is_empty();

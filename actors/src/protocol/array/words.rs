@@ -10,6 +10,7 @@ use callboard_ipc::Region;
 use callboard_ipc::sync::{BLOCK_ALIGNMENT, Block, Holder, Member, RobustRwLock};
 
 use super::options::Laid;
+use crate::protocol::rw_lock::inside;
 use crate::protocol::shared::Shape;
 
 /// An array, as any process has it.
@@ -55,6 +56,7 @@ fn stripe_bytes(options: &Laid) -> Option<usize> {
 pub(crate) struct ArrayShape<T>(PhantomData<fn() -> T>);
 
 impl<T: Pod> Shape for ArrayShape<T> {
+    const KIND: &'static str = "array";
     type Options = Laid;
     type Words = Words;
 
@@ -106,5 +108,9 @@ impl<T: Pod> Shape for ArrayShape<T> {
 
     fn nudge(words: &Words) {
         words.stripes.iter().for_each(RobustRwLock::nudge);
+    }
+
+    fn holders(words: &Words) -> Vec<u32> {
+        words.stripes.iter().flat_map(inside).collect()
     }
 }

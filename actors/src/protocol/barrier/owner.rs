@@ -161,6 +161,8 @@ impl BarrierOwner {
 }
 
 impl Owner for BarrierOwner {
+    const KIND: &'static str = "barrier";
+
     type Ask = Ask;
     type Reply = Reply;
 

@@ -272,7 +272,7 @@ impl ConditionGuard<'_> {
         let depth = attached.depth.get();
         let notified = std::mem::take(&mut self.notified);
         let wait = || attached.words().wait(attached.caller(), deadline, &notified);
-        match self.face.runtime().wait_elsewhere(wait) {
+        match self.face.runtime().wait_elsewhere(self.face.handle().sought(), wait) {
             Ok(Waited { was_notified, taken }) => {
                 // The lock is held again: nobody else is at the depth.
                 attached.depth.set(depth);

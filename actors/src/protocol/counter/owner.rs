@@ -70,6 +70,8 @@ impl TakesCasts for CounterOwner {
 }
 
 impl Owner for CounterOwner {
+    const KIND: &'static str = "counter";
+
     type Ask = Ask;
     type Reply = Reply;
 

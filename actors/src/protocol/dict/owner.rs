@@ -215,6 +215,8 @@ fn taken_out(value: Option<Vec<u8>>, rights: Rights) -> Reply {
 }
 
 impl Owner for DictOwner {
+    const KIND: &'static str = "dict";
+
     type Ask = Ask;
     type Reply = Reply;
 

@@ -22,6 +22,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// A change as it travels: the key, where all are watched, and its value now.
@@ -128,6 +129,10 @@ impl State {
 }
 
 impl Poll for Watching {
+    fn sought(&self) -> Sought {
+        Sought { part: "a change of", ..self.handle.sought() }
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         // What an answer tells may be known already: then the owner is asked again.

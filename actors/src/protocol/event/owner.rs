@@ -22,6 +22,8 @@ impl EventOwner {
 }
 
 impl Owner for EventOwner {
+    const KIND: &'static str = "event";
+
     type Ask = Ask;
     type Reply = IsSet;
 

@@ -32,6 +32,8 @@ impl LatchOwner {
 }
 
 impl Owner for LatchOwner {
+    const KIND: &'static str = "latch";
+
     type Ask = Ask;
     type Reply = Reply;
 

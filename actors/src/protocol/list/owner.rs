@@ -283,6 +283,8 @@ impl ListOwner {
 }
 
 impl Owner for ListOwner {
+    const KIND: &'static str = "list";
+
     type Ask = Ask;
     type Reply = Reply;
 

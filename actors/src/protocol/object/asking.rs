@@ -8,6 +8,7 @@ use super::handle::{Asked, Handle};
 use super::owner::Owner;
 use crate::hook::{Hook, Poll};
 use crate::peer::Peer;
+use crate::standing::Sought;
 use crate::wait_any::Pollable;
 
 /// A question that is asked again and again, each time until it is answered, or its owner has ended.
@@ -27,6 +28,10 @@ impl<O: Owner> Asking<O> {
 }
 
 impl<O: Owner> Poll for Asking<O> {
+    fn sought(&self) -> Sought {
+        self.handle.sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut asked = self.asked.lock();
         let is_ready = asked.get_or_insert_with(|| self.handle.begin((self.ask)())).poll(hook);

@@ -12,6 +12,7 @@ use crate::call::{self, CallError, Pending};
 use crate::hook::{Hook, Poll};
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 
 /// How long a question that the owner answers at once is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -143,10 +144,12 @@ impl<O: Owner> Handle<O> {
                         None => None,
                     }
                 });
+                let pending = pending.map(|pending| pending.about(self.sought()));
                 pending.map_or(Answer::Here(heard), Answer::Comes)
             }
             Line::There(peer) => {
-                Answer::Comes(runtime.call_pending(peer, self.address.slot, &Envelope::Ask(ask)))
+                let pending = runtime.call_pending(peer, self.address.slot, &Envelope::Ask(ask));
+                Answer::Comes(pending.about(self.sought()))
             }
             Line::Cut => Answer::Here(Some(Err(CallError::Disconnected))),
         };
@@ -187,6 +190,11 @@ impl<O: Owner> Handle<O> {
             Line::There(peer) => Some(peer),
             Line::Here(_) | Line::Cut => None,
         }
+    }
+
+    /// What somebody waits for who has asked it.
+    pub(crate) fn sought(&self) -> Sought {
+        Sought::object("", O::KIND, self.address)
     }
 
     /// Removes an object that was created here and that nobody else knows.

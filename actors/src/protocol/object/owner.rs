@@ -58,6 +58,9 @@ pub(crate) trait Owner: Send + Sized + 'static {
     type Ask: Serialize + DeserializeOwned + Send;
     type Reply: Serialize + DeserializeOwned + Send + 'static;
 
+    /// What it owns, in a word, for whoever asks what is waited for.
+    const KIND: &'static str;
+
     /// Handles what `asker` asks.
     fn handle(&mut self, asker: Asker, ask: Self::Ask, now: Instant, effects: &mut Effects<Self::Reply>);
 

@@ -97,12 +97,18 @@ impl End {
         let socket = self.socket.lock();
         let (Some(raw), None) = (&socket.0, self.token.get()) else { return Ok(()) };
         let source = Arc::clone(self) as Arc<dyn Source>;
+        raw.rings().is_held_by(std::process::id());
         let token = self.runtime.reactor.register(raw.as_fd(), Wants::Reading, source)?;
         let _ = self.token.set(token);
         drop(socket);
         // What the kernel would tell of in a moment, so that the first use of an end knows of the other's death.
         self.hear();
         Ok(())
+    }
+
+    /// The process that holds the other end, as far as it has said so.
+    pub(super) fn other_holder(&self) -> Option<u32> {
+        self.socket.lock().0.as_ref().and_then(|raw| raw.rings().other_holder())
     }
 
     /// Takes what the socket holds, and has everybody look: whoever reads a bell may be another than it was rung for.

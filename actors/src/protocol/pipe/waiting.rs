@@ -6,11 +6,16 @@ use std::sync::atomic::Ordering;
 use super::end::End;
 use super::wire::Head;
 use crate::hook::{Hook, Poll};
+use crate::standing::Sought;
 
 /// That a message could be received, or none ever.
 pub(super) struct Something(pub(super) Arc<End>);
 
 impl Poll for Something {
+    fn sought(&self) -> Sought {
+        Sought::process("a message from", "pipe", self.0.other_holder())
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         // What can't be watched is told by the receive.
         if self.0.has_something() || self.0.attach().is_err() {
@@ -49,6 +54,10 @@ impl Room<'_> {
 }
 
 impl Poll for Room<'_> {
+    fn sought(&self) -> Sought {
+        Sought::process("room in", "pipe", self.end.other_holder())
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         self.end.hooks.lock().add(hook);
         if let Some(raw) = &*self.end.out.lock() {

@@ -17,6 +17,7 @@ use super::producer::ROUND_TRIP;
 use super::wire::{Reply, Terms, ToOwner};
 use crate::hook::Hook;
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// What a `get` does after the state is unlocked.
@@ -125,7 +126,8 @@ impl Client {
             }
             drop(state);
             self.run_errands(runtime, &errands, terms);
-            runtime.wait(waiter, deadline, self.line.peer());
+            let sought = Sought::object("an item from", "queue", self.queue);
+            runtime.wait(waiter, deadline, self.line.peer(), sought);
             self.consumer.lock().getters.retain(|other| !Arc::ptr_eq(other, waiter));
         }
     }
@@ -302,7 +304,8 @@ impl Client {
             token
         };
         self.line.say(runtime, self, ToOwner::Join { token });
-        let joined = runtime.wait(&waiter, deadline, self.line.peer());
+        let sought = Sought::object("the last acknowledgement of", "queue", self.queue);
+        let joined = runtime.wait(&waiter, deadline, self.line.peer(), sought);
         if !joined {
             self.line.say(runtime, self, ToOwner::Unjoin { token });
             self.line.flush_by_need(runtime);

@@ -18,6 +18,7 @@ use crate::hook::{Hook, Hooks};
 use crate::parcel::Rights;
 use crate::peer::{encoded, header};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait::Waiter;
 
 /// How long a `try_put`, or a put whose time is over, waits for the owner's word on its offer.
@@ -326,16 +327,17 @@ pub(super) fn put(
     }
     let waiter = Waiter::new();
     let hook: Hook = Arc::clone(&waiter) as Hook;
+    let sought = Sought::object("room in", "queue", client.queue);
     let number = loop {
         if let Some(number) = producer.offer(runtime, client, item, &hook)? {
             break number;
         }
-        if !runtime.wait(&waiter, deadline, client.line.peer()) {
+        if !runtime.wait(&waiter, deadline, client.line.peer(), sought) {
             return Err(Refused::Full);
         }
         waiter.reset();
     };
-    let settled = runtime.wait(&waiter, deadline, client.line.peer());
+    let settled = runtime.wait(&waiter, deadline, client.line.peer(), sought);
     if settled {
         return outcome_of(producer.finish(number), Refused::DisconnectedMeanwhile);
     }

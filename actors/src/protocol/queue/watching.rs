@@ -14,6 +14,7 @@ use super::line::Line;
 use super::wire::Terms;
 use crate::hook::{Hook, Poll};
 use crate::peer::{Met, Peer};
+use crate::standing::Sought;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// That an item is here, or that none will come.
@@ -57,6 +58,10 @@ impl Gettable {
 }
 
 impl Poll for Gettable {
+    fn sought(&self) -> Sought {
+        Sought::object("an item from", "queue", self.client().queue)
+    }
+
     /// Asks the owner for an item on behalf of whoever waits. What comes is prefetched: it stays here for the next get, or
     /// goes back if nobody takes it while others wait.
     fn poll(&self, hook: &Hook) -> bool {

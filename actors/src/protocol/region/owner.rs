@@ -72,6 +72,8 @@ impl RegionOwner {
 }
 
 impl Owner for RegionOwner {
+    const KIND: &'static str = "region";
+
     type Ask = Ask;
     type Reply = Reply;
 

@@ -141,6 +141,8 @@ impl RegisterOwner {
 }
 
 impl Owner for RegisterOwner {
+    const KIND: &'static str = "register";
+
     type Ask = Ask;
     type Reply = Reply;
 

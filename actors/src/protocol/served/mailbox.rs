@@ -103,6 +103,8 @@ impl Mailbox {
 }
 
 impl Owner for Mailbox {
+    const KIND: &'static str = "object";
+
     type Ask = Request;
     type Reply = Answer;
 

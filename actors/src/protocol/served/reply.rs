@@ -15,6 +15,7 @@ use crate::hook::{Hook, Hooks, Poll};
 use crate::peer::Peer;
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
+use crate::standing::Sought;
 use crate::wait_any::{Pollable, Sealed, Waitable};
 
 /// What a method returned, as its caller sees it.
@@ -128,6 +129,10 @@ impl<R> fmt::Debug for Reply<R> {
 }
 
 impl Poll for UnderWay {
+    fn sought(&self) -> Sought {
+        self.handle.sought()
+    }
+
     fn poll(&self, hook: &Hook) -> bool {
         let mut state = self.state.lock();
         let is_ready = state.asked.as_ref().is_none_or(|asked| asked.poll(hook));

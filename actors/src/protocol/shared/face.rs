@@ -18,9 +18,13 @@ use crate::call::CallError;
 use crate::cell;
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
+use crate::standing::{Known, WaitRole};
 
 /// How long an owner is waited for that answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many holders are told to somebody who waits.
+const MAX_NAMED: usize = 8;
 
 /// What a wait came to.
 pub(crate) enum Found<T> {
@@ -92,7 +96,10 @@ impl<S: Shape> Face<S> {
         };
         let _attaching = match self.attaching.try_lock() {
             Some(at_once) => at_once,
-            None => self.handle.runtime.wait_elsewhere(attaching).ok_or(LockError::Unresponsive)?,
+            None => {
+                let attached = self.handle.runtime.wait_elsewhere(self.handle.sought(), attaching);
+                attached.ok_or(LockError::Unresponsive)?
+            }
         };
         if self.attached.get().is_some() {
             return self.attached();
@@ -148,7 +155,7 @@ impl<S: Shape> Face<S> {
 
     /// Takes what `take` takes, after it could not be had at once: others' frames leave first, and an actor's thread is replaced.
     pub(crate) fn wait<T>(&self, take: impl FnOnce() -> Result<T, NotTaken>) -> Result<Found<T>, LockError> {
-        match self.handle.runtime.wait_elsewhere(take) {
+        match self.handle.runtime.wait_elsewhere(self.handle.sought(), take) {
             Ok(taken) => Ok(Found::Taken(taken)),
             Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
             Err(error) => Err(refused(error)),
@@ -164,11 +171,18 @@ impl<S: Shape> Face<S> {
 
     /// Who these numbers are, each with what belongs to it; those that have gone are left out.
     pub(crate) fn who(&self, found: Vec<(u32, u32)>) -> Result<Vec<(Holder, u32)>, LockError> {
+        self.who_by(found, Instant::now().checked_add(ANSWER_WITHIN))
+    }
+
+    fn who_by(
+        &self,
+        found: Vec<(u32, u32)>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<(Holder, u32)>, LockError> {
         if found.is_empty() {
             return Ok(Vec::new());
         }
         let numbers = found.iter().map(|(number, _)| *number).collect();
-        let deadline = Instant::now().checked_add(ANSWER_WITHIN);
         let Reply::Members(members) = self.handle.ask_until(Ask::Who { numbers }, deadline)? else {
             return Err(LockError::Disconnected);
         };
@@ -191,6 +205,20 @@ impl<S: Shape> cell::Face for Face<S> {
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+
+    fn holders(&self, by: Instant) -> Result<Vec<Known>, String> {
+        let Some(attached) = self.at_hand() else { return Ok(Vec::new()) };
+        let mut numbers = S::holders(attached.words());
+        numbers.dedup();
+        numbers.truncate(MAX_NAMED);
+        let found = self.who_by(numbers.into_iter().map(|number| (number, 0)).collect(), Some(by));
+        let found = found.map_err(|_| "who holds it only its owner knows, who does not answer".to_owned())?;
+        let name = |holder: Holder| Known {
+            pid: Some(holder.pid),
+            ..self.handle.runtime.known(WaitRole::Holder, holder.node)
+        };
+        Ok(found.into_iter().map(|(holder, _)| name(holder)).collect())
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) trait Shape: Send + Sync + 'static {
     /// The object, as any process has it.
     type Words: Clone + fmt::Debug + Send + Sync + 'static;
 
+    /// What it is, in a word, for whoever asks what is waited for.
+    const KIND: &'static str;
+
     /// Why there can be none with these options.
     fn fault(_options: &Self::Options) -> Option<String> {
         None
@@ -53,6 +56,8 @@ pub(crate) trait Shape: Send + Sync + 'static {
     fn recover(words: &Self::Words, dead: Member, owner: Holder) -> bool;
     /// Wakes this process's threads that wait in it.
     fn nudge(words: &Self::Words);
+    /// The numbers of those that have it in hand just now.
+    fn holders(words: &Self::Words) -> Vec<u32>;
 }
 
 struct Joined {
@@ -202,6 +207,8 @@ fn too_large() -> io::Error {
 }
 
 impl<S: Shape> Owner for SharedOwner<S> {
+    const KIND: &'static str = S::KIND;
+
     type Ask = Ask;
     type Reply = Reply<S::Options>;
 

@@ -34,6 +34,8 @@ impl Shape for Probe {
     type Options = ();
     type Words = RobustLock;
 
+    const KIND: &'static str = "probe";
+
     fn bytes((): &()) -> Option<usize> {
         Some(RobustLock::BYTES)
     }
@@ -55,6 +57,10 @@ impl Shape for Probe {
 
     fn nudge(words: &RobustLock) {
         words.nudge();
+    }
+
+    fn holders(words: &RobustLock) -> Vec<u32> {
+        words.holder().map(|holder| holder.member).into_iter().collect()
     }
 }
 

@@ -1,0 +1,83 @@
+//! Which signals this library touches, and what a program, its children and other programs do at them. The program is
+//! `src/bin/signals_program.rs`.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use callboard_tests::{eventually, send_signal};
+use tempfile::NamedTempFile;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_signals_program");
+
+/// What the program says that begins so: `--ignore-signal=HUP`.
+fn says(mode: &str, begins: &[&str]) -> String {
+    let mut program = Command::new("env");
+    let output = program.args(begins).args([PROGRAM, mode]).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// The bit of a signal in the masks that the system shows.
+fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// > A node changes nothing about any signal of its process unless it is asked to, whatever it is used for.
+#[test]
+fn a_node_touches_no_signal_unless_it_is_asked() {
+    assert_eq!(says("untouched", &[]), "same\n");
+    assert_eq!(says("untouched", &["--ignore-signal=HUP,INT,QUIT,TERM"]), "same\n");
+}
+
+/// > A child begins with no handler but those of the standard library and one for SIGABRT, and in a process group of its own; what its parent ignores it ignores, and what the thread that spawned it blocks it blocks.
+#[test]
+fn a_child_ignores_and_blocks_what_its_parent_does_and_handles_nothing() {
+    for (begins, blocked, ignored) in
+        [("--block-signal=USR2", bit(12), 0), ("--ignore-signal=HUP", 0, bit(1))]
+    {
+        let said = says("children", &[begins]);
+        // SIGPIPE is ignored by the standard library; SIGUSR1 is handled here as in the parent, by the program's own line.
+        let handled = bit(6) | bit(7) | bit(11) | bit(10);
+        let expected = format!("child {blocked:x} {:x} {handled:x} true", ignored | bit(13));
+        assert_eq!(said.lines().next(), Some(&*expected), "{said}");
+    }
+}
+
+/// > So does another program, with no handler at all, and with SIGPIPE as by default.
+#[test]
+fn a_program_ignores_and_blocks_what_its_parent_does_and_handles_nothing() {
+    for (begins, blocked, ignored) in
+        [("--block-signal=USR2", bit(12), 0), ("--ignore-signal=HUP", 0, bit(1))]
+    {
+        let said = says("children", &[begins]);
+        assert_eq!(said.lines().nth(1), Some(&*format!("program {blocked:x} {ignored:x} 0")), "{said}");
+    }
+}
+
+/// > Handlers for SIGINT and SIGTERM that the program sets with `signal-hook`, before `Node::stop_on_signals` or after, run beside ours; when the node has ended, the signals end the program again.
+#[test]
+fn handlers_that_were_set_before_and_after_run_beside_ours() {
+    for signal in [2, 15] {
+        let said = NamedTempFile::new().unwrap();
+        let mut program = Command::new(PROGRAM);
+        program.arg("handlers").stdin(Stdio::null()).stdout(said.reopen().unwrap());
+        let mut program = program.spawn().unwrap();
+        let says = |line: &str| fs::read_to_string(said.path()).unwrap().lines().any(|said| said == line);
+        eventually("it is ready", || says("ready"));
+        send_signal(program.id(), signal);
+        eventually("all of them run, and the node ends", || says("all three") && says("node ended"));
+        send_signal(program.id(), signal);
+        assert_eq!(program.wait().unwrap().signal(), Some(signal));
+    }
+}
+
+/// > SIGCHLD is the program's own: its handler runs, and ends are told all the same; if it is ignored, so that the kernel forgets how children ended, a value that was returned is told, and an end without one as unknown.
+#[test]
+fn the_signal_of_ended_children_is_the_programs_own() {
+    let said = says("child-handler", &[]);
+    assert!(said.starts_with("returned 3, killed: ") && said.contains("SIGKILL"), "{said}");
+    let said = says("children-ignored", &["--ignore-signal=CHLD"]);
+    assert!(said.starts_with("returned 3, killed: ") && !said.contains("SIGKILL"), "{said}");
+}
