@@ -156,6 +156,12 @@ fn every_kind_of_wait_on_an_object_is_seen() {
     for what in owned {
         seen(&node, what, |wait| all_are(wait, &[WaitRole::Owner], pid));
     }
+    waits_in_memory_are_seen(&node, pid);
+    child.kill().unwrap();
+}
+
+/// The same for what lies in shared memory, which that process has made and holds.
+fn waits_in_memory_are_seen(node: &Node, pid: u32) {
     let lock: Lock = node.open("/lock").unwrap();
     begin(move || drop(lock.lock()));
     let reentrant: ReentrantLock = node.open("/reentrant").unwrap();
@@ -167,16 +173,15 @@ fn every_kind_of_wait_on_an_object_is_seen() {
     let array: Array<u64> = node.open("/array").unwrap();
     begin(move || drop(array.read(..)));
     for what in ["lock /lock", "lock /reentrant", "lock /rw-lock", "value /value", "array /array"] {
-        seen(&node, what, |wait| all_are(wait, &[WaitRole::Owner, WaitRole::Holder], pid));
+        seen(node, what, |wait| all_are(wait, &[WaitRole::Owner, WaitRole::Holder], pid));
     }
     let semaphore: Semaphore = node.open("/semaphore").unwrap();
     begin(move || drop(semaphore.acquire()));
     let condition: Condition = node.open("/condition").unwrap();
     begin(move || condition.lock().unwrap().wait());
     for what in ["semaphore /semaphore", "condition /condition"] {
-        seen(&node, what, |wait| all_are(wait, &[WaitRole::Owner], pid));
+        seen(node, what, |wait| all_are(wait, &[WaitRole::Owner], pid));
     }
-    child.kill().unwrap();
 }
 
 /// > Every wait of this crate that sleeps is seen, by what it is for: takes, room, calls, locks, ends, tasks, sets, pipelines, supervisors.
