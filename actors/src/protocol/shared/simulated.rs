@@ -264,16 +264,15 @@ impl Model for Shared {
     }
 
     fn heard(&mut self, by: NodeId, ask: &Ask, reply: &Reply<()>) {
-        match (ask, reply) {
-            (Ask::Attach { key, .. }, Reply::Attached(place)) => {
-                let (node, _, of, _) = self.members[&place.number];
-                assert_eq!((node, of), (by, *key), "a number that is another's");
-                if let Some(side) = self.sides.get_mut(&by).filter(|side| side.key == *key) {
-                    side.number = Some(place.number);
-                }
-            }
-            (Ask::Attach { .. } | Ask::Stay { .. }, _) => _ = self.sides.remove(&by),
-            _ => {}
+        let (Ask::Attach { key, .. } | Ask::Stay { key, .. }) = ask else { return };
+        // An answer about a former time here means nothing any more.
+        let Some(side) = self.sides.get_mut(&by).filter(|side| side.key == *key) else { return };
+        if let Reply::Attached(place) = reply {
+            let (node, _, of, _) = self.members[&place.number];
+            assert_eq!((node, of), (by, *key), "a number that is another's");
+            side.number = Some(place.number);
+        } else {
+            self.sides.remove(&by);
         }
     }
 
