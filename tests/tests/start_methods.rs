@@ -153,7 +153,7 @@ fn however_a_forked_process_ends_its_parent_is_told() {
         .spawn(
             "deaf",
             |_, ()| loop {
-                std::thread::park()
+                std::thread::park();
             },
             (),
         )

@@ -73,25 +73,30 @@ fn a_call_back_may_use_the_pool(mode: Workers) {
     assert!(Arc::into_inner(pool).unwrap().shutdown(PATIENCE));
 }
 
+/// A pool that its tasks find. It stays as long as its process, which is for this alone.
+static POOL: OnceLock<Pool> = OnceLock::new();
+static CALLED: AtomicU64 = AtomicU64::new(0);
+
+fn outer(n: u64) -> u64 {
+    let pool = POOL.get().unwrap();
+    pool.submit(square, n).unwrap().on_done(|value| {
+        CALLED.store(value.unwrap() + pool.stats().waiting as u64, Ordering::Relaxed);
+    });
+    n
+}
+
+fn asks_an_inline_pool(node: &Node, n: u64) -> u64 {
+    let pool = POOL.get_or_init(|| node.pool(PoolOptions::new().inline()).unwrap());
+    assert_eq!(pool.apply(outer, n), Ok(n));
+    CALLED.load(Ordering::Relaxed)
+}
+
 /// > A task of an inline pool may hand in others, and give them call-backs that use the pool.
 #[test]
 fn a_task_of_an_inline_pool_may_use_that_pool() {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    static CALLED: AtomicU64 = AtomicU64::new(0);
-    fn outer(n: u64) -> u64 {
-        let pool = POOL.get().unwrap();
-        pool.submit(square, n).unwrap().on_done(|value| {
-            CALLED.store(value.unwrap() + pool.stats().waiting as u64, Ordering::Relaxed);
-        });
-        n
-    }
-    // It stays as long as the program: no check for what is left.
-    let node = Node::start().unwrap();
-    POOL.set(node.pool(PoolOptions::new().inline()).unwrap()).unwrap();
-    let (done, heard) = channel();
-    std::thread::spawn(move || done.send(POOL.get().unwrap().apply(outer, 5).unwrap()).unwrap());
-    assert_eq!(heard.recv_timeout(PATIENCE / 4), Ok(5));
-    assert_eq!(CALLED.load(Ordering::Relaxed), 25);
+    let job = job();
+    let child = job.spawn("asks", asks_an_inline_pool, 5).unwrap();
+    assert_eq!(child.join_timeout(PATIENCE), Ok(25));
 }
 
 in_every_way! { a_call_back_may_use_the_pool }
