@@ -87,7 +87,7 @@ fn outer(n: u64) -> u64 {
 
 fn asks_an_inline_pool(node: &Node, n: u64) -> u64 {
     let pool = POOL.get_or_init(|| node.pool(PoolOptions::new().inline()).unwrap());
-    assert_eq!(pool.apply(outer, n), Ok(n));
+    assert_eq!(pool.apply(outer, n).unwrap(), n);
     CALLED.load(Ordering::Relaxed)
 }
 
