@@ -49,7 +49,9 @@ fn reason<R: std::fmt::Debug>(ended: Result<R, JoinError>) -> String {
 fn out_of_memory(node: &Node) -> Result<(), Box<dyn Error>> {
     let (mut words, end) = std::io::pipe()?;
     let too_much = isize::MAX.unsigned_abs();
-    let child = node.process("greedy").stderr(end).spawn(asks_for_too_much, too_much)?;
+    // With a backtrace, should the environment ask for one, it would be told as an abort alone.
+    let child = node.process("greedy").env("RUST_BACKTRACE", "0").stderr(end);
+    let child = child.spawn(asks_for_too_much, too_much)?;
     let ended = reason(child.join());
     let mut text = String::new();
     words.read_to_string(&mut text)?;

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use callboard::pool::PoolOptions;
+use callboard::testing::{Job, job};
 use callboard::{Failure, JoinError, Limit, Node, StartMethod, StartMethodError};
 use callboard_tests::{
-    LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
+    PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
 };
 
 callboard::test_door!();
 
-/// A node that forks, if this system can.
-fn forking() -> Option<Node> {
-    let node = Node::start().unwrap();
+/// A job that forks, if this system can. Only one test has one at a time: each looks at all children of this process.
+fn forking() -> Option<Job> {
+    let node = job();
     match node.set_start_method(StartMethod::ForkServer) {
         Ok(()) => Some(node),
         Err(error) => {
@@ -54,7 +55,7 @@ fn methods_are_known_by_name() {
     assert_eq!("fork".parse::<StartMethod>(), Err(StartMethodError::Fork));
     let error = "thread".parse::<StartMethod>().unwrap_err();
     assert!(error.to_string().contains("expected \"spawn\" or \"forkserver\""), "{error}");
-    let node = Node::start().unwrap();
+    let node = job();
     assert_eq!(node.start_method(), StartMethod::Spawn);
     assert_eq!(StartMethod::available()[0], StartMethod::Spawn);
 }
@@ -87,7 +88,6 @@ fn looks(node: &Node, key: String) -> (Vec<String>, u32, bool, bool) {
 /// > A forked process has what one has that was started anew: name, environment, directory, arguments, streams, limits, a group of its own, and this parent.
 #[test]
 fn a_forked_process_has_what_one_has_that_was_started_anew() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     let dir = std::env::temp_dir().canonicalize().unwrap();
     let mut all = Vec::new();
@@ -115,7 +115,6 @@ fn a_forked_process_has_what_one_has_that_was_started_anew() {
 /// > It has the environment and the directory that this process has when it is started, not when the server was.
 #[test]
 fn a_forked_process_has_the_directory_of_now() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     let here = |_: &Node, (): ()| std::env::current_dir().unwrap();
     let before = node.spawn("before", here, ()).unwrap().join().unwrap();
@@ -128,7 +127,6 @@ fn a_forked_process_has_the_directory_of_now() {
 /// > However a forked process ends, its parent is told as of others: error, panic, exit code, abort, signal.
 #[test]
 fn however_a_forked_process_ends_its_parent_is_told() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     assert_eq!(node.spawn("adds", |_, (a, b): (u64, u64)| a + b, (2, 3)).unwrap().join(), Ok(5));
     let fails = node.spawn("fails", |_, ()| Err::<(), _>(Failure::new("no luck")), ()).unwrap();
@@ -177,7 +175,6 @@ fn tree(node: &Node, depth: u32) -> u32 {
 /// > Forked processes fork others, and workers of pools are forked.
 #[test]
 fn forked_processes_fork_others_and_work_for_pools() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     assert_eq!(node.spawn("top", tree, 3).unwrap().join(), Ok(15));
     let pool = node.pool(PoolOptions::new().workers(2)).unwrap();
@@ -188,7 +185,6 @@ fn forked_processes_fork_others_and_work_for_pools() {
 /// > Forked processes live on when the server is killed, and others are forked by another; one that is stopped is waited for.
 #[test]
 fn nobody_depends_on_the_server() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     let lives = node.spawn("lives", hang, ()).unwrap();
     let server = servers(&node);
@@ -216,7 +212,6 @@ fn nobody_depends_on_the_server() {
 /// > Killed at any instant the server leaves nobody, and each start either comes to pass or is an error.
 #[test]
 fn a_server_killed_at_any_instant_leaves_nobody() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     let (is_over, kills) = (AtomicBool::new(false), AtomicU32::new(0));
     let (mut refused, mut wrong) = (0, Vec::new());
@@ -260,7 +255,6 @@ fn parent(node: &Node, (): ()) {
 /// > With its node killed neither the server nor what it has forked lives on, stopped ones neither.
 #[test]
 fn with_its_node_killed_neither_server_nor_forked_live_on() {
-    let _leaks = LeakCheck::new();
     let Some(node) = forking() else { return };
     for round in 0..rounds(10) {
         let child = node.process("parent").stderr_null().spawn(parent, ()).unwrap();
