@@ -319,9 +319,12 @@ impl Runtime {
             registry.peer_ended(self, peer.id);
         }
         self.control.leave(self, peer.id);
+        // Whoever uses its shared memory here is cut off before its join is over.
+        self.fail_calls_to(peer.id);
         for cell in interested {
             cell.peer_gone(self, peer.id);
         }
+        // Those that began meanwhile.
         self.fail_calls_to(peer.id);
         peer.let_go();
         self.flush_listed();
