@@ -117,6 +117,8 @@ impl Runtime {
         // The end of their connections may never be seen here. One that the kernel still has is not told.
         children.iter().filter(|child| !child.is_living()).for_each(|child| self.child_ended(child));
         self.exits.finish(self);
+        // Last: what has just been called may have logged too.
+        self.logs.end(self);
     }
 }
 

@@ -29,6 +29,7 @@ use crate::cell::{Cell, Face};
 use crate::control::{CONTROL, Control, ControlCell};
 use crate::exits::Exits;
 use crate::family::Family;
+use crate::logs::Logs;
 use crate::peer::{Peer, Reading};
 use crate::protocol::region::{REGIONS, RegionsCell};
 use crate::registry::{REGISTRY, RegistryCell};
@@ -50,9 +51,9 @@ pub(crate) struct Identity {
     /// None at the root.
     pub(crate) parent: Option<NodeId>,
     pub(crate) name: String,
-    /// Whether this process is there for this node alone, and ends with the node's parent or root.
     /// The process number of the parent's process, if it is another.
     pub(crate) parent_pid: Option<u32>,
+    /// Whether this process is there for this node alone, and ends with the node's parent or root.
     pub(crate) sole: bool,
 }
 
@@ -90,6 +91,7 @@ pub(crate) struct Runtime {
     registry: Option<Arc<RegistryCell>>,
     pub(crate) family: Family,
     pub(crate) exits: Exits,
+    pub(crate) logs: Logs,
     to_flush: Mutex<Vec<NodeId>>,
     /// Whether that list may hold something.
     any_to_flush: AtomicBool,
@@ -151,6 +153,7 @@ impl Runtime {
             registry,
             family: Family::default(),
             exits: Exits::default(),
+            logs: Logs::default(),
             to_flush: Mutex::default(),
             any_to_flush: AtomicBool::new(false),
             backlog: Mutex::default(),

@@ -25,6 +25,7 @@ mod output;
 mod pipe;
 pub mod poller;
 mod process;
+mod records;
 mod region;
 mod ring;
 mod signals;
@@ -58,6 +59,7 @@ pub use process::{
     SpawnError, StdStream, Step, executable, exit_now, image_id, locate, processors, resolve, start,
     states_of, thread_count, type_hash,
 };
+pub use records::{MAX_RECORD_BYTES, RecordGot, RecordReceiver, RecordSender, record_socket};
 pub use region::{Access, Region};
 pub use ring::{MAX_BESIDE, MAX_RIGHTS, Need, RING_BYTES, Rings};
 pub use signals::{QuitSignal, StopSignals};

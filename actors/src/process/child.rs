@@ -66,7 +66,7 @@ struct State {
     /// It had begun before it ended.
     had_begun: bool,
     out_of_memory: Option<OutOfMemory>,
-    /// How many of its streams are still passed on to ours; its end is told after that.
+    /// How many of its streams are still passed on to ours, and one for records that this node gathers; its end is told after that.
     forwards: usize,
     /// When that is no longer waited for.
     forwards_until: Option<Instant>,
@@ -226,6 +226,7 @@ impl ChildCell {
                         self.process.kernel_has_killed_since()
                     });
                     state.exit = Some(exit);
+                    state.forwards += usize::from(self.logs_are_handled(runtime));
                     if state.forwards > 0 {
                         let until = Instant::now() + FORWARDED_WITHIN;
                         state.forwards_until = Some(until);
@@ -249,6 +250,17 @@ impl ChildCell {
             peer.readable(runtime);
         }
         self.announce(runtime);
+    }
+
+    /// Whether this node gathers records: those of the child are with it once it has ended, and [`forwarded`](Self::forwarded) is called when
+    /// they have been handled.
+    fn logs_are_handled(&self, runtime: &Arc<Runtime>) -> bool {
+        let (this, of) = (Weak::clone(&self.this), Weak::clone(&self.runtime));
+        runtime.logs.after_those_there(move || {
+            if let (Some(this), Some(runtime)) = (this.upgrade(), of.upgrade()) {
+                this.forwarded(&runtime, 1);
+            }
+        })
     }
 
     /// So many more of its streams have been passed on, or will not be.

@@ -18,6 +18,7 @@ use crate::arriving::Arriving;
 use crate::command::wire::Order;
 use crate::control::{CONTROL, Control};
 use crate::hello::HELLO_WORD;
+use crate::logs::LogOrder;
 use crate::parcel::Parcel;
 use crate::peer::{Reading, encoded, header, packed};
 use crate::runtime::{Identity, Runtime};
@@ -34,10 +35,12 @@ pub(crate) struct Boot {
     pub(crate) name: String,
     /// After the page of this connection come: socket and page of one to the root, if the parent is another.
     pub(crate) has_root: bool,
-    /// Then comes standard input, if it was given one. The rest belongs to the arguments.
+    /// Then comes standard input, if it was given one. What is left at the end belongs to the arguments.
     pub(crate) has_stdin: bool,
     /// What it sets for itself.
     pub(crate) setup: Setup,
+    /// How it logs, if that was said; the socket for it, if there is one, comes after standard input.
+    pub(crate) logs: Option<LogOrder>,
     pub(crate) call: Call,
 }
 
@@ -127,6 +130,8 @@ pub(crate) fn send_boot(
     }
     let has_stdin = stdin.is_some();
     rights.extend(stdin);
+    let (logs, log_socket) = runtime.logs.order()?;
+    rights.extend(log_socket);
     rights.extend(call.take_rights().into_owned()?);
     departing.depart();
     let boot = Boot {
@@ -138,6 +143,7 @@ pub(crate) fn send_boot(
         has_root: !is_root,
         has_stdin,
         setup,
+        logs,
         call,
     };
     let body = encoded(&Errand::Boot(Box::new(boot)));

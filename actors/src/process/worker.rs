@@ -20,6 +20,7 @@ use crate::arriving::Arriving;
 use crate::call::CallError;
 use crate::command::guard::{self, Post};
 use crate::control::{CONTROL, Control};
+use crate::failure::Failure;
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
 use crate::peer::Reading;
@@ -83,7 +84,7 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         callboard_ipc::exit_now(0);
     }
     let Hello { header, body, mut rights } = hello()?;
-    let boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
+    let mut boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
         Errand::Boot(boot) => *boot,
         Errand::Guard(order) => {
             let post = Post { socket: bootstrap.socket, parent: bootstrap.parent, life };
@@ -108,6 +109,10 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
     if boot.has_stdin {
         callboard_ipc::set_stdin(next()?).map_err(|e| format!("standard input: {e}"))?;
     }
+    let log_socket = match &boot.logs {
+        Some(order) if order.has_socket => Some(next()?),
+        _ => None,
+    };
     // Before there is another thread.
     let placed = boot.setup.places().and_then(|steps| setup::apply(&steps));
     let node = Node::for_child(boot.identity(bootstrap.parent_pid)).map_err(|error| error.to_string())?;
@@ -121,7 +126,10 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         watched.map_err(|e| format!("the parent can't be watched: {e}"))?;
     }
     let refused = if boot.image == *image_id().as_bytes() {
-        placed.and_then(|()| setup::apply(&boot.setup.limits())).err().map(|refused| refused.to_string())
+        let logs = boot.logs.take().map_or(Ok(()), |order| runtime.logs.follow(runtime, order, log_socket));
+        let logs = logs.map_err(|error| Failure::from(error).to_string());
+        let limits = || setup::apply(&boot.setup.limits()).map_err(|refused| refused.to_string());
+        placed.map_err(|refused| refused.to_string()).and(logs).and_then(|()| limits()).err()
     } else {
         Some("the program was replaced by another build while it ran".to_owned())
     };
