@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match worker.join() {
             Ok(()) => println!("{} has ended", worker.name()),
             Err(JoinError::Signalled { signal, .. }) => {
-                println!("{} was killed by signal {signal}", worker.name())
+                println!("{} was killed by signal {signal}", worker.name());
             }
             Err(error) => return Err(error.into()),
         }

@@ -42,6 +42,14 @@ pub(crate) fn trip<T: Serialize + DeserializeOwned>(is_drawn: bool, bytes: &[u8]
     }
 }
 
+/// A log record is printed too.
+fn record(is_drawn: bool, bytes: &[u8]) {
+    trip::<crate::LogRecord>(is_drawn, bytes);
+    if let Ok(record) = decode::<crate::LogRecord>(bytes) {
+        assert!(!record.to_string().contains('\n'), "{record:?} is more than a line");
+    }
+}
+
 /// Those that are known to the whole crate.
 const OWN: &[Trip] = {
     use crate::protocol::{barrier, counter, dict, event, latch, list, object, register};
@@ -52,6 +60,7 @@ const OWN: &[Trip] = {
         trip::<crate::process::wire::Errand>,
         trip::<crate::process::wire::Report>,
         trip::<crate::tree::Part>,
+        record,
         trip::<object::Envelope<barrier::wire::Ask>>,
         trip::<barrier::wire::Reply>,
         trip::<object::Envelope<counter::wire::Ask>>,
