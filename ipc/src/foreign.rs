@@ -170,11 +170,16 @@ fn become_foreign(
 /// Makes a process group that this process may go into: that of a child that has ended, and that is
 /// to be [collected](collect) only when this process is in the group, which stays as long as somebody is in it.
 fn group_apart() -> io::Result<Pid> {
-    // SAFETY: this process has no other thread, and the child does nothing but two system calls.
+    let guard = rustix::process::getpid();
+    // SAFETY: this process has no other thread, and the child does nothing but a few system calls.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            let _ = rustix::process::setpgid(None, None);
+            // Before it leaves the group, with which it would end: the guard does, in which it still is.
+            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+            if rustix::process::getppid() == Some(guard) {
+                let _ = rustix::process::setpgid(None, None);
+            }
             crate::exit_now(0)
         }
         child => {

@@ -48,7 +48,7 @@ pub use fork::{
     surroundings, wait_for_request,
 };
 pub use input::InputPipe;
-pub use life_line::{LifeLine, bind_forked, guard_own_group, has_parted};
+pub use life_line::{LifeLine, bind_forked, guard_own_group, has_parted, lead_own_group};
 pub use link::{COUNTERS_PER_SIDE, Counter, LINK_BYTES, Link, Side};
 pub use listener::{Accepted, Listener, Listening, connect, listeners, user_id};
 pub use output::{Got, OutputPipe, gather, output_pipe};

@@ -9,7 +9,8 @@
 //! soon as it has been started. The child has nothing to do but to keep it.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
@@ -35,6 +36,18 @@ impl LifeLine {
     pub fn open() -> io::Result<Self> {
         let (given, held) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok(Self { held, given })
+    }
+
+    /// What goes into the child's socket: its end, and one of those by which this process's group ends. As long as somebody has that, the
+    /// kernel ends the group, also when this process has gone before: so the child is not left whatever is killed in which order.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says when descriptors run out.
+    pub fn rights(&self) -> io::Result<Vec<OwnedFd>> {
+        let given = self.given.as_fd().try_clone_to_owned()?;
+        let of_group = group().first().map(|end| end.try_clone()).transpose()?;
+        Ok([given].into_iter().chain(of_group).collect())
     }
 
     /// Binds the process `pid`, a child that has not been reaped and that holds the other end or has it in its socket; the
@@ -73,18 +86,45 @@ const PASSES: usize = 3;
 ///
 /// What the kernel says, for instance when there is no `/proc`.
 pub fn guard_own_group(given: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
+    let passes = passes(given)?;
+    set_owner(given, rustix::process::getpid().as_raw_pid(), libc::SIGCONT)?;
+    Ok(passes)
+}
+
+/// The reading ends by which this process's group ends with its parent; empty as long as the group is not this process's own.
+static GROUP: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+
+/// Leads a process group, which ends with the life-line as this process does. For one that is bound.
+///
+/// What it starts is in this group from before its first instruction until it is bound itself.
+pub fn lead_own_group(given: &OwnedFd) {
+    // It may lead it already.
+    let _ = rustix::process::setpgid(None, None);
+    // Without `/proc` there is none: then its children are in groups of their own from their start.
+    *group() = passes(given).unwrap_or_default();
+}
+
+/// Whether what this process starts is to stay in its group until it is bound. At a root, which may share its group with others, it is not.
+pub(crate) fn leads_own_group() -> bool {
+    !group().is_empty()
+}
+
+fn group() -> MutexGuard<'static, Vec<OwnedFd>> {
+    GROUP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Further reading ends, by which the kernel kills the group; several, since it walks a group without keeping that from forking.
+fn passes(given: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
     let path = format!("/proc/self/fd/{}", given.as_raw_fd());
-    let guard = rustix::process::getpid().as_raw_pid();
+    let leader = rustix::process::getpid().as_raw_pid();
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let passes = (0..PASSES).map(|_| {
         // Another open pipe to the kernel, with an owner of its own, and the same end. The latest comes first, and the guard last.
         let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())?;
-        set_owner(&again, -guard, libc::SIGKILL)?;
+        set_owner(&again, -leader, libc::SIGKILL)?;
         Ok(again)
     });
-    let passes = passes.collect::<io::Result<_>>()?;
-    set_owner(given, guard, libc::SIGCONT)?;
-    Ok(passes)
+    passes.collect()
 }
 
 /// Has `owner`, a process or minus a group's leader, be sent `signal` when the last writer is gone.

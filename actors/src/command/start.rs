@@ -30,8 +30,10 @@ impl Fresh {
     pub(crate) fn start(name: &str, streams: &mut Streams) -> io::Result<Self> {
         let (socket, theirs) = socket_pair()?;
         let life = LifeLine::open()?;
-        let first = life_line_frame();
-        fd_pass::send_whole(socket.as_fd(), &first, &[life.given.as_fd()], Instant::now())?;
+        let rights = life.rights()?;
+        let first = life_line_frame(rights.len());
+        let rights: Vec<_> = rights.iter().map(AsFd::as_fd).collect();
+        fd_pass::send_whole(socket.as_fd(), &first, &rights, Instant::now())?;
         let mut spec = ChildSpec::new(name, theirs);
         spec.stdout = std::mem::replace(&mut streams.stdout, StdStream::Null);
         spec.stderr = std::mem::replace(&mut streams.stderr, StdStream::Null);

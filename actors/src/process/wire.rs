@@ -90,9 +90,10 @@ pub(crate) enum Errand {
     Fork,
 }
 
-/// The first frame for a process that is to be started: its life-line comes along.
-pub(crate) fn life_line_frame() -> Vec<u8> {
-    let header = Header { descriptors: 1, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
+/// The first frame for a process that is to be started: its life-line comes along, with whatever else makes `rights` descriptors.
+pub(crate) fn life_line_frame(rights: usize) -> Vec<u8> {
+    let descriptors = u16::try_from(rights).unwrap_or(u16::MAX);
+    let header = Header { descriptors, ..header(Kind::Hello, Slot::default(), HELLO_WORD) };
     let mut frame = Vec::new();
     append_message(&mut frame, header, &[]);
     frame
@@ -100,8 +101,10 @@ pub(crate) fn life_line_frame() -> Vec<u8> {
 
 /// Puts a child's life-line into its socket. The child is still to be started.
 pub(crate) fn send_life_line(connection: &Connection, life: &LifeLine) -> std::io::Result<()> {
-    let frame = life_line_frame();
-    match connection.send(&frame, &[life.given.as_fd()])? {
+    let rights = life.rights()?;
+    let frame = life_line_frame(rights.len());
+    let rights: Vec<_> = rights.iter().map(AsFd::as_fd).collect();
+    match connection.send(&frame, &rights)? {
         Sent::Bytes(n) if n == frame.len() => Ok(()),
         // A fresh socket has room for more than one header.
         Sent::Bytes(_) | Sent::Full => Err(std::io::ErrorKind::StorageFull.into()),

@@ -79,11 +79,15 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
         Ok(None) => callboard_ipc::exit_now(0),
         Err(error) => Err(format!("the parent: {error}")),
     };
-    let life = hello()?.rights.pop_front().ok_or("the life-line is missing")?;
+    let mut first = hello()?.rights;
+    let life = first.pop_front().ok_or("the life-line is missing")?;
     if callboard_ipc::has_parted(&life).map_err(|e| format!("the life-line: {e}"))? {
         callboard_ipc::exit_now(0);
     }
     let Hello { header, body, mut rights } = hello()?;
+    // It came after this process had been bound, which until then was in its parent's group and would have ended with that.
+    callboard_ipc::lead_own_group(&life);
+    drop(first);
     let mut boot = match decode(&body).map_err(|error| format!("the hello can't be read: {error}"))? {
         Errand::Boot(boot) => *boot,
         Errand::Guard(order) => {

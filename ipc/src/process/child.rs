@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStat
 use thiserror::Error;
 
 use super::executable::executable;
-use crate::{bootstrap, oom};
+use crate::{bootstrap, life_line, oom};
 
 /// What a child's output stream is connected to.
 #[derive(Debug)]
@@ -166,7 +166,9 @@ fn command(spec: ChildSpec, path: &Path) -> Command {
     if let Some(cwd) = spec.cwd {
         command.current_dir(cwd);
     }
-    command.process_group(0);
+    if !life_line::leads_own_group() {
+        command.process_group(0);
+    }
     command.stdin(spec.socket).stdout(spec.stdout).stderr(spec.stderr);
     command
 }
@@ -247,6 +249,14 @@ impl Child {
     /// What the kernel says; none is expected.
     pub fn try_reap(&self) -> io::Result<Option<Exit>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let peek =
+            rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options | WaitIdOptions::NOWAIT);
+        // What it has just started may still be in its group, unbound and stopped. The group's number is its own until it is collected.
+        if let Ok(Some(status)) = peek
+            && status.terminating_signal().is_some()
+        {
+            self.kill_group()?;
+        }
         match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
             Ok(status) => Ok(status.map(exit)),
             Err(Errno::CHILD) => Ok(Some(Exit::Unknown)),
