@@ -99,7 +99,7 @@ impl Runtime {
     /// Kills and collects all children, and passes on what they wrote; for a node that ends. A child in an uninterruptible wait is left to
     /// the kernel.
     pub(crate) fn end_family(self: &Arc<Self>) {
-        self.family.forks.end();
+        self.family.forks.end(Instant::now() + REAP_WITHIN);
         let (children, commands) = (self.children(), self.commands());
         for child in &children {
             let _ = child.kill();
