@@ -53,7 +53,8 @@ impl<D> Arriving<D> {
                 return Err("a frame announced more descriptors than came with it".to_owned());
             }
             // Claimed at once: frames to others may pass between those of one message, and bring some of their own.
-            let mut rights: Vec<D> = descriptors.drain(..announced).collect();
+            let mut rights: Vec<D> =
+                if announced == 0 { Vec::new() } else { descriptors.drain(..announced).collect() };
             let whole = assembler.accept(frame.header, frame.body).map_err(|error| error.to_string())?;
             let Some(message) = whole else {
                 if !rights.is_empty() {

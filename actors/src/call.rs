@@ -138,33 +138,27 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// A call, sent by `send` with what is to be done with its answer; `send` returns its number.
+    /// A call that is waited for as `sought`, sent by `send` with what is to be done with its answer; `send` returns its number.
     pub(crate) fn begin(
         runtime: &Arc<Runtime>,
         peer: Option<&Arc<Peer>>,
+        sought: Sought,
         send: impl FnOnce(OnReply) -> u64,
     ) -> Self {
         let answering = Arc::new(Answering::default());
         let word = send(answering.on_reply());
-        let sought = Sought::node("an answer of", peer.map_or(runtime.id, |peer| peer.id));
         Self { runtime: Arc::clone(runtime), word, peer: peer.map(Arc::clone), answering, sought }
-    }
-
-    /// The same, for one that is waited for as that.
-    pub(crate) fn about(mut self, sought: Sought) -> Self {
-        self.sought = sought;
-        self
     }
 
     /// A question within this node that may turn out to be a call: `ask` takes what is to be done with the answer only then,
     /// and returns the call's number.
     pub(crate) fn begin_if(
         runtime: &Arc<Runtime>,
+        sought: Sought,
         ask: impl FnOnce(&dyn Fn() -> OnReply) -> Option<u64>,
     ) -> Option<Self> {
         let answering = Arc::new(Answering::default());
         let word = ask(&|| answering.on_reply())?;
-        let sought = Sought::node("an answer of", runtime.id);
         Some(Self { runtime: Arc::clone(runtime), word, peer: None, answering, sought })
     }
 
@@ -264,7 +258,18 @@ impl Runtime {
         slot: Slot,
         message: &M,
     ) -> Pending {
-        Pending::begin(self, Some(peer), |on_reply| self.send_call(peer, slot, message, on_reply))
+        self.call_about(peer, slot, message, Sought::node("an answer of", peer.id))
+    }
+
+    /// The same, for one that is waited for as `sought`.
+    pub(crate) fn call_about<M: Serialize>(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        slot: Slot,
+        message: &M,
+        sought: Sought,
+    ) -> Pending {
+        Pending::begin(self, Some(peer), sought, |on_reply| self.send_call(peer, slot, message, on_reply))
     }
 
     /// Handles a reply frame.

@@ -96,10 +96,15 @@ impl Runtime {
         self.family.commands.lock().values().cloned().collect()
     }
 
+    /// Whether users' code is called when [its children](Self::end_family) have ended.
+    pub(crate) fn makes_calls_at_its_end(&self) -> bool {
+        self.exits.are_told() || self.logs.are_gathered()
+    }
+
     /// Kills and collects all children, and passes on what they wrote; for a node that ends. A child in an uninterruptible wait is left to
     /// the kernel.
     pub(crate) fn end_family(self: &Arc<Self>) {
-        self.family.forks.end();
+        self.family.forks.end(Instant::now() + REAP_WITHIN);
         let (children, commands) = (self.children(), self.commands());
         for child in &children {
             let _ = child.kill();
@@ -108,7 +113,7 @@ impl Runtime {
             let _ = command.kill(self);
         }
         let deadline = Instant::now() + REAP_WITHIN;
-        children.iter().for_each(|child| child.collect(deadline));
+        children.iter().for_each(|child| child.collect(self, deadline));
         let deadline = Instant::now() + GUARDS_WITHIN;
         commands.iter().for_each(|command| command.finish(self, deadline));
         self.family.forwards.wait_idle(FORWARD_WITHIN);

@@ -31,7 +31,7 @@ pub use self::record::LogRecord;
 use self::gatherer::Gatherer;
 use self::layer::{Destination, LogLayer};
 use crate::node::Node;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, print};
 
 /// What is logged, and where it goes; for [`Node::start_logging`].
 ///
@@ -221,6 +221,11 @@ impl Logs {
         self.gatherer.lock().as_ref().is_some_and(|gatherer| gatherer.mark(Box::new(then)))
     }
 
+    /// Whether this node gathers records.
+    pub(crate) fn are_gathered(&self) -> bool {
+        self.gatherer.lock().is_some()
+    }
+
     /// The node ends: handles what is there.
     pub(crate) fn end(&self, runtime: &Runtime) {
         let gatherer = self.gatherer.lock().take();
@@ -268,7 +273,9 @@ impl Node {
         }
         let folder = folder.map(made).transpose()?;
         let each = match each {
-            None if folder.is_none() => Some(Box::new(|record: &LogRecord| eprintln!("{record}")) as Each),
+            None if folder.is_none() => {
+                Some(Box::new(|record: &LogRecord| print(&record.to_string())) as Each)
+            }
             each => each,
         };
         let (fresh, sender) = match each {

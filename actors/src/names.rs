@@ -281,13 +281,12 @@ fn ask(runtime: &Arc<Runtime>, ask: Ask, within: Duration) -> Result<Answer, Cal
     let sought = Sought::node("the registry of names at", runtime.root);
     let peer = runtime.peer(runtime.root);
     let pending = match (&peer, runtime.registry()) {
-        (Some(root), _) => runtime.call_pending(root, REGISTRY, &ask).about(sought),
-        (None, Some(registry)) => Pending::begin(runtime, None, |on_reply| {
+        (Some(root), _) => runtime.call_about(root, REGISTRY, &ask, sought),
+        (None, Some(registry)) => Pending::begin(runtime, None, sought, |on_reply| {
             let word = runtime.calls.begin(runtime.id, on_reply);
             registry::ask_here(runtime, &registry, word, ask);
             word
-        })
-        .about(sought),
+        }),
         (None, None) => return Err(CallError::Disconnected),
     };
     let answer = pending.wait(Instant::now().checked_add(within));

@@ -57,6 +57,17 @@ pub(crate) struct Identity {
     pub(crate) sole: bool,
 }
 
+/// Writes a line to standard error for the node of that name, or what will be one.
+pub(crate) fn complain(name: &str, text: &str) {
+    print(&format!("callboard: {name}: {text}"));
+}
+
+/// Writes a line to standard error, in one piece.
+pub(crate) fn print(line: &str) {
+    // Whoever read it may have gone, which is no reason to panic.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// How a connection came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -221,8 +232,7 @@ impl Runtime {
 
     /// Writes a line to standard error. For what nobody else can be told.
     pub(crate) fn complain(&self, text: &str) {
-        // Whoever read it may have gone, which is no reason to panic.
-        let _ = writeln!(std::io::stderr(), "callboard: {}: {text}", self.name);
+        complain(&self.name, text);
     }
 
     // ---- peers ---------------------------------------------------------------------------------

@@ -9,8 +9,11 @@
 //!
 //! The teller sleeps until the first wait that stands would have lasted too long, and no longer than that time; a wait that
 //! begins meanwhile is due later. Only when none stands it sleeps without end, and says so first (`nobody_waits`), then looks once more.
-//! A thread notes its wait and then looks at that word. Both notes are under the lock of the thread's place: if the teller's last look came
-//! before the note, the thread sees the word and wakes it; if it came after, the teller sees the note.
+//! A thread notes its wait and then looks at that word, unless it has nothing to do, of which no line is written. Both notes are under the lock of the
+//! thread's place: if the teller's last look came before the note, the thread sees the word and wakes it; if it came after, the teller sees the note. One that
+//! has been woken sleeps for that time before it looks, since nothing can be due earlier: so threads that wait often and briefly wake it once in that time.
+//!
+//! A wait goes on when its thread is woken for nothing and sleeps again. If the teller looks in between it may tell of it so much later, and no more.
 
 mod node;
 mod parties;
@@ -33,8 +36,8 @@ pub(crate) use self::teller::Teller;
 pub use self::words::{WaitInfo, WaitParty, WaitRole};
 use crate::wait::Waiter;
 
-/// How many members of a set are named; of more it is said how many.
-pub(crate) const NAMED_MEMBERS: usize = 8;
+/// How many are named on whom a wait depends, and of a set that is waited for how many members; of more of these it is said how many.
+pub(crate) const MAX_NAMED: usize = 8;
 
 /// One wait, as its thread noted it.
 #[derive(Clone, Debug)]
@@ -88,7 +91,10 @@ impl Standing {
             number = noted.last().map_or(0, |last| last.number + 1);
             noted.push(Noted { number, since, told, sought, members });
         }
-        if self.nobody_waits.load(Ordering::SeqCst) && self.nobody_waits.swap(false, Ordering::SeqCst) {
+        if !sought.is_idle
+            && self.nobody_waits.load(Ordering::SeqCst)
+            && self.nobody_waits.swap(false, Ordering::SeqCst)
+        {
             self.teller.wake();
         }
         Stands { place, number, waiter }
@@ -147,5 +153,20 @@ impl Drop for Stands<'_> {
         if let (Some(waiter), true) = (self.waiter, ended.told > 0) {
             waiter.was_told(ended.told);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wait_that_may_be_told_of_wakes_the_teller() {
+        let standing = Arc::<Standing>::default();
+        standing.nobody_waits.store(true, Ordering::SeqCst);
+        drop(standing.note(None, Sought::plain("something to do").idle(), Vec::new()));
+        assert!(standing.nobody_waits.load(Ordering::SeqCst));
+        drop(standing.note(None, Sought::plain("an answer"), Vec::new()));
+        assert!(!standing.nobody_waits.load(Ordering::SeqCst));
     }
 }

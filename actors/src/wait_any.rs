@@ -30,7 +30,7 @@ use crate::hook::{Hook, Notify, Poll};
 use crate::node::Node;
 use crate::peer::Peer;
 use crate::runtime::Runtime;
-use crate::standing::{NAMED_MEMBERS, Sought};
+use crate::standing::{MAX_NAMED, Sought};
 use crate::wait::Waiter;
 
 use self::member::Time;
@@ -319,8 +319,7 @@ impl WaitAny {
 
     /// What this thread waits for, as a whole, and some of it.
     fn sought(&self) -> (Sought, Vec<Sought>) {
-        let named: Vec<Sought> =
-            self.members.iter().take(NAMED_MEMBERS).map(|(_, m)| m.what.sought()).collect();
+        let named: Vec<Sought> = self.members.iter().take(MAX_NAMED).map(|(_, m)| m.what.sought()).collect();
         let is_idle = self.members.len() == named.len() && named.iter().all(|sought| sought.is_idle);
         let whole = Sought::any(self.members.len());
         (if is_idle { whole.idle() } else { whole }, named)

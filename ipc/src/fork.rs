@@ -10,18 +10,20 @@
 //! Should the server be killed in the instant between the fork and its answer, its parent has a child of which it does not know. Such a child is still in
 //! the server's process group, since it is the parent who puts it into one of its own ([`lead_group`]); [`end_server`] ends and collects the whole group.
 
-use std::ffi::OsString;
-use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
-use crate::process::{Child, ChildSpec, StdStream, check_directory, has_one_thread};
+use crate::process::{Child, ChildSpec, StdStream, has_one_thread};
 
 /// Where the C library keeps the number of the calling thread; `linux/prctl.h`.
 const PR_GET_TID_ADDRESS: libc::c_int = 40;
@@ -36,36 +38,52 @@ pub enum Forked {
 }
 
 /// What a process that is forked has of its parent, and not of the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Surroundings {
-    /// The whole environment.
-    pub env: Vec<(OsString, OsString)>,
+    /// The whole environment: entries as the system has them, `NAME=value`.
+    pub env: Vec<OsString>,
     /// The working directory.
-    pub cwd: PathBuf,
+    pub cwd: OwnedFd,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
 }
 
-/// A process to be forked, as its parent describes it: its surroundings, its end of the socket, standard output and standard error.
+/// A process to be forked, as its parent describes it: its surroundings, and its end of the socket.
 ///
 /// # Errors
 ///
-/// That the working directory can't be used, or what the kernel says when descriptors run out.
-pub fn surroundings(spec: ChildSpec) -> io::Result<(Surroundings, [OwnedFd; 3])> {
+/// `InvalidInput` if the environment has a nul byte; that the working directory can't be used; or what the kernel says when descriptors run out.
+pub fn surroundings(spec: ChildSpec) -> io::Result<(Surroundings, OwnedFd)> {
     let ChildSpec { env: changes, clear_env, cwd, stdout, stderr, socket, .. } = spec;
-    let cwd = match cwd {
-        Some(cwd) => {
-            check_directory(&cwd)?;
-            std::path::absolute(cwd)?
-        }
-        None => std::env::current_dir()?,
-    };
+    // By this name it is there also when it has been removed.
+    let path = cwd.as_deref().unwrap_or(Path::new("."));
+    let cwd = opened_directory(path).map_err(|error| {
+        io::Error::new(error.kind(), format!("working directory {}: {error}", path.display()))
+    })?;
     let mut env: Vec<_> = if clear_env { Vec::new() } else { std::env::vars_os().collect() };
     for (key, value) in changes {
         env.retain(|(other, _)| *other != key);
         env.extend(value.map(|value| (key, value)));
     }
+    let env: Vec<_> = env.into_iter().map(|(key, value)| [&*key, &*value].join(OsStr::new("="))).collect();
+    if env.iter().any(|entry| entry.as_bytes().contains(&0)) {
+        let text = "nul byte found in the name or value of a variable of the environment";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     let stdout = opened(stdout, rustix::stdio::stdout())?;
     let stderr = opened(stderr, rustix::stdio::stderr())?;
-    Ok((Surroundings { env, cwd }, [socket, stdout, stderr]))
+    Ok((Surroundings { env, cwd, stdout, stderr }, socket))
+}
+
+/// A directory that this process may go to: another that is handed it will be there, whatever becomes of its name.
+fn opened_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let found = rustix::fs::open(path, flags, Mode::empty())?;
+    // What may not be entered has no name in it that may be looked up.
+    drop(rustix::fs::openat(&found, ".", flags, Mode::empty())?);
+    Ok(found)
 }
 
 fn opened(stream: StdStream, own: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -131,11 +149,11 @@ pub fn fork_sibling() -> io::Result<Forked> {
     args.flags = u64::from(flags.cast_unsigned());
     args.pidfd = ptr::from_mut(&mut pidfd) as u64;
     args.child_tid = thread_number as u64;
+    let (args_at, args_bytes) = (ptr::from_ref(&args), size_of::<libc::clone_args>());
     // SAFETY: the new process has a copy of all memory, this stack included, as by `fork`: no memory is shared. This process has one thread, so nobody
     // else is in the middle of anything that the copy would find half done; and what the C library knows of its thread is set right, see above.
     // The kernel writes to `pidfd` here and to the thread's number there, both of which are there.
-    let forked =
-        unsafe { libc::syscall(libc::SYS_clone3, ptr::from_ref(&args), size_of::<libc::clone_args>()) };
+    let forked = unsafe { libc::syscall(libc::SYS_clone3, args_at, args_bytes) };
     match forked {
         -1 => Err(io::Error::last_os_error()),
         0 => {
@@ -151,39 +169,79 @@ pub fn fork_sibling() -> io::Result<Forked> {
     }
 }
 
+/// Writes out what is buffered of standard output, by this language's library and by C's: a process that is forked would write it again.
+pub fn flush_outputs() {
+    // Whoever read it may have gone.
+    let _ = io::stdout().flush();
+    // SAFETY: none stands for all streams that are written to, of which nobody is in the middle: this process has one thread.
+    unsafe { libc::fflush(ptr::null_mut()) };
+}
+
 /// Gives a forked process, of one thread, its standard output and error, its environment and its directory.
 ///
 /// # Errors
 ///
 /// What the kernel says.
-pub fn settle_in(it: Surroundings, streams: [OwnedFd; 2]) -> io::Result<()> {
-    let [stdout, stderr] = streams;
-    rustix::stdio::dup2_stdout(&stdout)?;
-    rustix::stdio::dup2_stderr(&stderr)?;
-    for (key, _) in std::env::vars_os() {
-        // SAFETY: this process has one thread.
-        unsafe { std::env::remove_var(key) };
-    }
-    for (key, value) in it.env {
-        // SAFETY: as above.
-        unsafe { std::env::set_var(key, value) };
-    }
-    std::env::set_current_dir(&it.cwd).map_err(|error| {
-        io::Error::new(error.kind(), format!("working directory {}: {error}", it.cwd.display()))
-    })?;
+pub fn settle_in(it: Surroundings) -> io::Result<()> {
+    rustix::stdio::dup2_stdout(&it.stdout)?;
+    rustix::stdio::dup2_stderr(&it.stderr)?;
+    set_environment(it.env)?;
+    rustix::process::fchdir(&it.cwd)
+        .map_err(|error| io::Error::new(error.kind(), format!("working directory: {error}")))?;
     crate::fence::register();
     Ok(())
 }
 
-/// Ends and collects a server, and those it has forked of which its parent, this process, has not heard.
-pub fn end_server(server: Child) {
+unsafe extern "C" {
+    /// The environment as the C library has it, and by it the standard library: entries, and a null at the end.
+    static mut environ: *const *const libc::c_char;
+}
+
+/// Has these entries in the place of the environment, whatever they look like: the verbs for single variables refuse some that a process may
+/// well be started with. For a process of one thread.
+fn set_environment(entries: Vec<OsString>) -> io::Result<()> {
+    let entries = entries.into_iter().map(|entry| CString::new(entry.into_vec()));
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    // Never given back: whoever reads a variable may keep what it points to.
+    let all = entries.into_iter().map(|entry| entry.into_raw().cast_const()).chain([ptr::null()]);
+    let all: &'static [_] = Vec::leak(all.collect());
+    // SAFETY: this process has one thread, so nobody reads the environment meanwhile; entries and list are there for good, and the C library
+    // copies a list that it has not made before it changes it.
+    unsafe { environ = all.as_ptr() };
+    Ok(())
+}
+
+/// How long is slept between two looks for processes that have been killed.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
+
+/// Ends and collects a server, and those it has forked of which its parent, this process, has not heard. What the kernel does not let end by the
+/// deadline is left to it.
+pub fn end_server(server: &Child, deadline: Instant) {
     // That there is nobody is what is wanted.
     let _ = server.kill_group();
-    // As long as it has not been collected the group's number is its own.
+    // As long as somebody in it has not been collected the group's number is its own.
     let group = WaitId::Pgid(Pid::from_raw(server.pid().cast_signed()));
-    while matches!(rustix::process::waitid(group.clone(), WaitIdOptions::EXITED), Ok(_) | Err(Errno::INTR)) {}
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    loop {
+        match rustix::process::waitid(group.clone(), options) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) if Instant::now() < deadline => await_end(server, deadline),
+            Ok(None) | Err(_) => break,
+        }
+    }
     // Killed before it ran the program it has not come to a group of its own.
-    server.end();
+    while matches!(server.try_reap(), Ok(None)) && Instant::now() < deadline {
+        await_end(server, deadline);
+    }
+}
+
+/// Waits until the server has ended, and if it has for a moment: of the others of its group there are no descriptors.
+fn await_end(server: &Child, deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match crate::wait_readable(server.as_fd(), Some(Duration::ZERO)) {
+        Ok(false) => _ = crate::wait_readable(server.as_fd(), Some(left)),
+        Ok(true) | Err(_) => std::thread::sleep(LOOKS_EVERY),
+    }
 }
 
 /// Puts a child that was forked into a process group of its own.
@@ -209,9 +267,7 @@ fn thread_number_at() -> io::Result<usize> {
 fn robust_list() -> io::Result<(usize, usize)> {
     let (mut head, mut len) = (0_usize, 0_usize);
     // SAFETY: the kernel writes an address and a length to the two words.
-    let asked = unsafe {
-        libc::syscall(libc::SYS_get_robust_list, 0, ptr::from_mut(&mut head), ptr::from_mut(&mut len))
-    };
+    let asked = unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut len) };
     if asked == -1 { Err(io::Error::last_os_error()) } else { Ok((head, len)) }
 }
 
@@ -221,6 +277,10 @@ fn robust_list() -> io::Result<(usize, usize)> {
 ///
 /// What it can't.
 pub fn can_fork() -> io::Result<()> {
+    // Others keep the thread's number elsewhere: musl has the kernel clear a lock of its own at the thread's end.
+    if !cfg!(target_env = "gnu") {
+        return Err(io::Error::other("the C library is not the one that this is made for, which is GNU's"));
+    }
     thread_number_at()?;
     robust_list()?;
     // A call without arguments is refused as such by a kernel that has it.

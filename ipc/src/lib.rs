@@ -44,8 +44,8 @@ pub use door::enter_door;
 pub use fd_pass::{DESCRIPTORS_PER_WRITE, Received, Sent};
 pub use foreign::{Foreign, ForeignError, end_group, guard_foreign, let_go_of_outputs, start_foreign};
 pub use fork::{
-    Forked, Surroundings, can_be_forked, can_fork, end_server, fork_sibling, lead_group, settle_in,
-    surroundings, wait_for_request,
+    Forked, Surroundings, can_be_forked, can_fork, end_server, flush_outputs, fork_sibling, lead_group,
+    settle_in, surroundings, wait_for_request,
 };
 pub use input::InputPipe;
 pub use life_line::{LifeLine, bind_forked, guard_own_group, has_parted, lead_own_group};

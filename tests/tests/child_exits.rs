@@ -1,11 +1,13 @@
 //! Calls for children that have ended: which ones, when, and what a call may do.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callboard::pool::PoolOptions;
+use callboard::testing::{is_stopped, resume, stop};
 use callboard::{Actor, ChildExit, Context, Failure, JoinError, Manager, Node, Process, Queue, QueueOptions};
 use callboard_tests::{LeakCheck, PATIENCE, Random, eventually, kill_self, pause, rounds};
 
@@ -164,6 +166,46 @@ fn a_node_that_ends_tells_of_those_it_kills_and_waits_for_its_calls() {
     leaks.check();
 }
 
+fn exits_when_told(node: &Node, code: i32) {
+    let mut rest = Vec::new();
+    std::io::stdin().read_to_end(&mut rest).unwrap();
+    match code {
+        0 => panic!("as {} was told", node.name()),
+        _ => std::process::exit(code),
+    }
+}
+
+/// Of a child that ends by itself while its node ends it is told how it did, as of any other.
+#[test]
+fn of_children_that_end_with_their_node_it_is_told_how_they_did() {
+    let mut random = Random::new();
+    for _ in 0..rounds(10) {
+        let node = Node::start().unwrap();
+        let told = told_by(&node);
+        let (hears, tells) = std::io::pipe().unwrap();
+        let children = (0..6).map(|at| {
+            let child = node.process(&at.to_string()).stderr_null().stdin(hears.try_clone().unwrap());
+            child.spawn(exits_when_told, at % 3).unwrap()
+        });
+        let _children: Vec<_> = children.collect();
+        drop(hears);
+        drop(tells);
+        // Some end by themselves, some are killed before they do.
+        pause(random.time(Duration::from_millis(3)));
+        drop(node);
+        for (at, exit) in next(&told, 6) {
+            let code = at.parse::<i32>().unwrap() % 3;
+            let is_right = match exit.reason {
+                Some(JoinError::Signalled { signal: 9, .. }) => true,
+                Some(JoinError::Panicked(_)) => code == 0,
+                Some(JoinError::Exited(told)) => code > 0 && told == code,
+                _ => false,
+            };
+            assert!(is_right, "{at}: {:?}", exit.reason);
+        }
+    }
+}
+
 /// > A node that ends calls for the children that it kills too, and waits for its calls, 5 s at most; a call may end the node itself.
 #[test]
 fn a_call_that_never_ends_holds_up_no_node_and_one_may_drop_the_last() {
@@ -238,4 +280,74 @@ fn of_many_children_that_are_killed_at_random_each_is_told_once() {
         );
         assert!(told.try_recv().is_err());
     }
+}
+
+/// Nobody reads its standard error, its calls panic, and each is made all the same.
+fn deaf(node: &Node, told: Queue<String>) {
+    node.on_child_exit(move |exit| {
+        told.put_confirmed(exit.name.clone()).unwrap();
+        panic!("each time");
+    })
+    .unwrap();
+    for name in ["first", "second", "third"] {
+        node.spawn(name, returns, 1).unwrap().join().unwrap();
+    }
+}
+
+/// Calls go on where nobody reads standard error any more.
+#[test]
+fn calls_go_on_where_nobody_reads_standard_error() {
+    let node = Node::start().unwrap();
+    let told: Queue<String> = node.anonymous(QueueOptions::new());
+    let (_, nobody_reads) = std::io::pipe().unwrap();
+    node.process("deaf").stderr(nobody_reads).spawn(deaf, told.clone()).unwrap().join().unwrap();
+    let names: Vec<_> = std::iter::from_fn(|| told.try_get().ok()).collect();
+    assert_eq!(names, ["first", "second", "third"]);
+}
+
+/// What stands for the place where late puts go: the process that has the queue, and how many were put.
+type Late = (Queue<Vec<u8>>, Queue<usize>, u32);
+
+/// How many items there are before the end.
+const EARLY: usize = 200;
+
+/// Puts a lot at its end, into a queue of a process that is not its parent and stands still at that moment.
+fn puts_late(node: &Node, (queue, counts, keeper): Late) {
+    let item = || vec![0_u8; 8_000];
+    (0..EARLY).for_each(|_| queue.put_confirmed(item()).unwrap());
+    node.on_child_exit(move |_| {
+        stop(keeper);
+        eventually("it stands still", || is_stopped(keeper));
+        let within = Duration::from_millis(50);
+        let count = (0..5_000).take_while(|_| queue.put_timeout(item(), within).is_ok()).count();
+        counts.put_confirmed(count).unwrap();
+    })
+    .unwrap();
+    node.spawn("left", stays, ()).map(drop).unwrap();
+}
+
+fn keeps(node: &Node, (): ()) {
+    let _queue: Queue<Vec<u8>> = node.create("/late", QueueOptions::new().capacity(10_000)).unwrap();
+    stays(node, ());
+}
+
+/// What such calls put at a child's end is there when it has been joined, as what its function put.
+#[test]
+fn what_calls_put_at_the_end_is_there_after_the_join() {
+    let node = Node::start().unwrap();
+    let keeper = node.spawn("keeper", keeps, ()).unwrap();
+    let queue: Queue<Vec<u8>> = node.open_timeout("/late", PATIENCE).unwrap();
+    let counts: Queue<usize> = node.anonymous(QueueOptions::new());
+    let late = node.spawn("late", puts_late, (queue.clone(), counts.clone(), keeper.pid())).unwrap();
+    let count = counts.get().unwrap();
+    assert!(count * 8_000 > 500_000, "{count} are more than a socket holds");
+    assert_eq!(
+        late.join_timeout(Duration::from_millis(50)),
+        Err(JoinError::TimedOut),
+        "it waits for the keeper"
+    );
+    resume(keeper.pid());
+    assert_eq!(late.join(), Ok(()));
+    let is_there = queue.len().unwrap();
+    assert!(is_there >= EARLY + count, "{is_there} of {EARLY} and {count}");
 }

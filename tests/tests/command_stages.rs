@@ -1,7 +1,9 @@
 //! Other programs run to their end, and as stages, sources and sinks of pipelines.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -250,4 +252,22 @@ fn descendants(pid: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// A stage's directory, program and arguments may have any bytes that the system takes.
+#[test]
+fn a_stages_words_may_be_no_text() {
+    let odd = OsStr::from_bytes(b"odd-\xff");
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join(odd);
+    std::fs::create_dir(&place).unwrap();
+    let node = Node::start().unwrap();
+    let stage = CommandStage::new(&node, "sh").args(["-c", "pwd; printf '%s %s' \"$0\" \"$ODD\""]).arg(odd);
+    let mut said = Vec::new();
+    Pipeline::source([ByteBuf::new()])
+        .stage(StageOptions::new("odd"), stage.env("ODD", odd).cwd(&place))
+        .run(&node, Workers::Processes, |text: ByteBuf| said = text.into_vec())
+        .unwrap();
+    let expected = [place.canonicalize().unwrap().as_os_str().as_bytes(), b"\nodd-\xff odd-\xff"].concat();
+    assert_eq!(said, expected);
 }

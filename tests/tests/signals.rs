@@ -31,7 +31,7 @@ fn a_node_touches_no_signal_unless_it_is_asked() {
     assert_eq!(says("untouched", &["--ignore-signal=HUP,INT,QUIT,TERM"]), "same\n");
 }
 
-/// > A child begins with no handler but those of the standard library and one for SIGABRT, and in a process group of its own; what its parent ignores it ignores, and what the thread that spawned it blocks it blocks.
+/// > A child that is started by `Spawn` begins with no handler but those of the standard library and one for SIGABRT, and in a process group of its own; what its parent ignores it ignores, and what the thread that spawned it blocks it blocks.
 #[test]
 fn a_child_ignores_and_blocks_what_its_parent_does_and_handles_nothing() {
     for (begins, blocked, ignored) in
@@ -73,11 +73,12 @@ fn handlers_that_were_set_before_and_after_run_beside_ours() {
     }
 }
 
-/// > SIGCHLD is the program's own: its handler runs, and ends are told all the same; if it is ignored, so that the kernel forgets how children ended, a value that was returned is told, and an end without one as unknown.
+/// > SIGCHLD is the program's own: its handler runs, and ends are told all the same; if it is ignored, so that the kernel forgets how children ended, what a child told itself is told, be it a value, a panic or a failed start, and any other end as unknown.
 #[test]
 fn the_signal_of_ended_children_is_the_programs_own() {
     let said = says("child-handler", &[]);
     assert!(said.starts_with("returned 3, killed: ") && said.contains("SIGKILL"), "{said}");
     let said = says("children-ignored", &["--ignore-signal=CHLD"]);
     assert!(said.starts_with("returned 3, killed: ") && !said.contains("SIGKILL"), "{said}");
+    assert!(said.contains("as it was told"), "{said}");
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callboard::pool::PoolOptions;
 use callboard::testing::{Job, job};
@@ -39,6 +40,11 @@ fn children_of(pid: u32) -> Vec<u32> {
     lists
         .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
         .collect()
+}
+
+fn leads_a_group(pid: u32) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed());
+    rustix::process::getpgid(pid).ok() == pid
 }
 
 /// Waits until it is ended.
@@ -122,6 +128,64 @@ fn a_forked_process_has_the_directory_of_now() {
     let gone = node.process("gone").cwd("/no/such/folder").spawn(here, ()).unwrap_err();
     assert!(format!("{gone:?}").contains("/no/such/folder"), "{gone:?}");
     assert_eq!(node.process("root").cwd("/").spawn(here, ()).unwrap().join().unwrap().to_str(), Some("/"));
+}
+
+/// What its environment holds under an unusual name, and in all.
+fn odd(_: &Node, key: String) -> (Option<String>, usize) {
+    (std::env::var(key).ok(), std::env::vars_os().count())
+}
+
+/// A variable may have a name that no shell would take; what can't be one is refused, however the process is to be started.
+#[test]
+fn unusual_variables_are_handed_on_and_impossible_ones_refused() {
+    let Some(node) = forking() else { return };
+    for method in StartMethod::ALL {
+        let with = |key: &str, value: &str| node.process("odd").start_method(method).env(key, value);
+        let has = |key: &str| with(key, "y").spawn(odd, key.to_owned()).unwrap().join().unwrap();
+        assert_eq!(has("=X").0.as_deref(), Some("y"), "{method}");
+        assert_eq!(has("a b").0.as_deref(), Some("y"), "{method}");
+        for (key, value) in [("A\0B", "y"), ("A", "x\0y")] {
+            let error = with(key, value).spawn(odd, "A".to_owned()).map(drop).unwrap_err();
+            assert!(format!("{error:?}").contains("nul byte"), "{method}: {error:?}");
+        }
+    }
+}
+
+/// Starts others, each way, from a folder that is there no more: how many came to be.
+fn from_nowhere(node: &Node, (): ()) -> usize {
+    let folder = std::env::temp_dir().join(format!("nowhere-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    std::fs::remove_dir(&folder).unwrap();
+    let starts = StartMethod::available().into_iter().map(|method| {
+        let child =
+            node.process("child").start_method(method).spawn(|_, ()| std::env::current_dir().is_err(), ());
+        child.unwrap().join().unwrap()
+    });
+    starts.filter(|is_nowhere| *is_nowhere).count()
+}
+
+/// A working directory that has been removed is handed on as it is, however a process is started.
+#[test]
+fn a_directory_that_was_removed_is_handed_on() {
+    let Some(node) = forking() else { return };
+    let child = node.process("parent").start_method(StartMethod::Spawn).spawn(from_nowhere, ()).unwrap();
+    assert_eq!(child.join(), Ok(2));
+}
+
+/// What `main` wrote before its node is written once by each process that ran `main`, and the server has none of the streams.
+#[test]
+fn what_main_wrote_is_written_once_by_each_that_ran_it() {
+    if forking().is_none() {
+        return;
+    }
+    let ran = Command::new(env!("CARGO_BIN_EXE_forks_program")).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{said} {}", String::from_utf8_lossy(&ran.stderr));
+    // By the program itself, and by the server.
+    assert_eq!(said.matches("main ").count(), 2, "{said}");
+    assert!(said.contains("first\n") && said.contains("second\n"), "{said}");
+    assert!(said.contains("server /dev/null /dev/null\n"), "{said}");
 }
 
 /// > However a forked process ends, its parent is told as of others: error, panic, exit code, abort, signal.
@@ -209,6 +273,33 @@ fn nobody_depends_on_the_server() {
     assert_eq!(lives.join(), Ok(()));
 }
 
+/// Of several that wait for a server that stands still each is known to wait.
+#[test]
+fn whoever_waits_for_the_server_is_seen() {
+    let Some(node) = forking() else { return };
+    let adds = |_: &Node, n: u64| n + 1;
+    assert_eq!(node.spawn("adds", adds, 1).unwrap().join(), Ok(2));
+    let server = servers(&node)[0];
+    send_signal(server, 19);
+    eventually("it is stopped", || stop_state(server) == Some('T'));
+    std::thread::scope(|scope| {
+        let node = &*node;
+        let starts: Vec<_> =
+            (0..3).map(|n| (n, scope.spawn(move || node.spawn("adds", adds, n).unwrap().join()))).collect();
+        let seen =
+            || node.waits().iter().filter(|wait| wait.what.contains("start of a process")).count() == 3;
+        let until = Instant::now() + PATIENCE;
+        while !seen() && Instant::now() < until {}
+        let all_are_seen = seen();
+        // Or nobody would come to an end here.
+        send_signal(server, 18);
+        assert!(all_are_seen, "{:?}", node.waits());
+        for (n, start) in starts {
+            assert_eq!(start.join().unwrap(), Ok(n + 1));
+        }
+    });
+}
+
 /// > Killed at any instant the server leaves nobody, and each start either comes to pass or is an error.
 #[test]
 fn a_server_killed_at_any_instant_leaves_nobody() {
@@ -259,9 +350,10 @@ fn with_its_node_killed_neither_server_nor_forked_live_on() {
     for round in 0..rounds(10) {
         let child = node.process("parent").stderr_null().spawn(parent, ()).unwrap();
         let mut below = Vec::new();
-        eventually("both are there", || {
+        // One that is stopped before its node has heard of it is bound to nothing yet.
+        eventually("both are there, and known to their node", || {
             below = children_of(child.pid());
-            below.len() == 2
+            below.len() == 2 && below.iter().all(|pid| leads_a_group(*pid))
         });
         if round % 3 > 0 {
             send_signal(below[round as usize % 2], 19);

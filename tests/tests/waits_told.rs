@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use callboard::testing::{resume, stop};
+use callboard::{Event, EventOptions, Node};
 use callboard_tests::{eventually, send_signal, stop_state};
 use tempfile::NamedTempFile;
 
@@ -226,4 +228,34 @@ fn the_environment_has_each_process_warn() {
     assert_eq!(status.code(), Some(0));
     let complaint = "CALLBOARD_WARN_WAIT is ignored: \"-1\" is no number of seconds above zero";
     assert_eq!(lines.iter().filter(|line| line.contains(complaint)).count(), 3, "one of each: {lines:?}");
+}
+
+/// How often the threads that look after waits have slept, in this process.
+fn sleeps() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let tellers = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "callboard-waits")
+    });
+    let counts = tellers.filter_map(|task| {
+        let status = fs::read_to_string(task.path().join("status")).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
+    });
+    counts.sum()
+}
+
+/// Waits that end soon do not keep the thread busy that looks after them.
+#[test]
+fn short_waits_do_not_keep_the_thread_busy_that_looks_after_them() {
+    let node = Node::start().unwrap();
+    node.warn_after(Some(Duration::from_secs(600))).unwrap();
+    let event: Event = node.anonymous(EventOptions::new());
+    eventually("it sleeps", || sleeps() > 0);
+    let before = sleeps();
+    for _ in 0..200 {
+        assert!(!event.wait_timeout(Duration::from_millis(1)).unwrap());
+    }
+    let slept = sleeps() - before;
+    assert!(slept < 10, "it was woken {slept} times");
 }

@@ -1,12 +1,14 @@
 //! Starting a program: its guard first, which then has its order.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use callboard_core::decode;
 use callboard_ipc::{Child, ChildSpec, LifeLine, StdStream, fd_pass, socket_pair};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::CommandError;
 use super::cell::CommandCell;
@@ -47,26 +49,37 @@ impl Fresh {
         }
     }
 
+    /// Sends `order`, with descriptors, and waits for what is told of it, with the descriptor that came along.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the other process, as a sentence about it.
+    pub(crate) fn ask<R: DeserializeOwned>(
+        &mut self,
+        order: &impl Serialize,
+        rights: &[BorrowedFd<'_>],
+    ) -> Result<(R, Option<OwnedFd>), String> {
+        let sent = wire::send(self.socket.as_fd(), order, rights);
+        let answer = self.opening.read(self.socket.as_fd(), ANSWER_WITHIN);
+        match (sent, answer) {
+            (_, Ok(Some(mut hello))) => {
+                let told = decode(&hello.body).map_err(|error| error.to_string())?;
+                Ok((told, hello.rights.pop_front()))
+            }
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(()), Ok(None)) => {
+                Err("it has ended; Node::start must be the first thing that main does, and a test binary \
+                                       needs callboard::test_door!()"
+                    .to_owned())
+            }
+            (Ok(()), Err(why)) => Err(why),
+        }
+    }
+
     /// Gives the order and waits until the program runs.
     fn give(&mut self, order: &Errand, stdin: Option<&OwnedFd>) -> Result<Child, CommandError> {
         let rights: Vec<_> = stdin.into_iter().map(AsFd::as_fd).collect();
-        let sent = wire::send(self.socket.as_fd(), order, &rights);
-        let answer = self.opening.read(self.socket.as_fd(), ANSWER_WITHIN);
-        let told = match (sent, answer) {
-            (_, Ok(Some(mut hello))) => {
-                let told =
-                    decode::<Told>(&hello.body).map_err(|error| CommandError::Guard(error.to_string()))?;
-                (told, hello.rights.pop_front())
-            }
-            (Err(error), _) => return Err(CommandError::Guard(error.to_string())),
-            (Ok(()), Ok(None)) => {
-                let text = "it ended at once; Node::start must be the first thing that main does, and a test binary \
-                            needs callboard::test_door!()";
-                return Err(CommandError::Guard(text.to_owned()));
-            }
-            (Ok(()), Err(why)) => return Err(CommandError::Guard(why)),
-        };
-        match told {
+        match self.ask(order, &rights).map_err(CommandError::Guard)? {
             (Told::Started { pid }, Some(descriptor)) => Ok(Child::watched(pid, descriptor)),
             (Told::NotStarted(error), _) => Err(error),
             _ => Err(CommandError::Guard("it told something that makes no sense".to_owned())),

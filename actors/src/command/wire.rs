@@ -36,11 +36,12 @@ pub(crate) struct Order {
     has_stdin: bool,
 }
 
-fn bytes(text: impl Into<OsString>) -> ByteBuf {
+/// Text of the system, as it travels.
+pub(crate) fn bytes(text: impl Into<OsString>) -> ByteBuf {
     ByteBuf::from(text.into().into_vec())
 }
 
-fn text(bytes: ByteBuf) -> OsString {
+pub(crate) fn text(bytes: ByteBuf) -> OsString {
     OsString::from_vec(bytes.into_vec())
 }
 

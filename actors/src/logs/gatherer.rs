@@ -12,6 +12,7 @@ use callboard_ipc::{Bell, MAX_RECORD_BYTES, RecordGot, RecordReceiver};
 use parking_lot::Mutex;
 
 use super::{Each, LogRecord};
+use crate::runtime::complain;
 
 /// How long a node that ends waits until the records that are there have been handled.
 const HANDLED_WITHIN: Duration = Duration::from_secs(5);
@@ -106,7 +107,7 @@ fn gather(name: &str, receiver: &RecordReceiver, orders: &Orders, mut each: Each
             Err(error) => Err(error),
         };
         if let Err(error) = waited {
-            eprintln!("callboard: {name}: records can't be gathered any more: {error}");
+            complain(name, &format!("records can't be gathered any more: {error}"));
             break;
         }
     }
@@ -145,9 +146,9 @@ fn handle(name: &str, record: &[u8], each: &mut Each) {
             // The panic is written to standard error by its hook; a line says whose it was.
             if catch_unwind(AssertUnwindSafe(|| each(&record))).is_err() {
                 let from = format!("{} (pid {})", record.node, record.pid);
-                eprintln!("callboard: {name}: what is called for records panicked at one of {from}");
+                complain(name, &format!("what is called for records panicked at one of {from}"));
             }
         }
-        Err(error) => eprintln!("callboard: {name}: a record can't be read: {error}"),
+        Err(error) => complain(name, &format!("a record can't be read: {error}")),
     }
 }

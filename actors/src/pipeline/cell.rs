@@ -15,7 +15,7 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::hook::Hook;
 use crate::peer::{Peer, encoded};
 use crate::runtime::Runtime;
-use crate::standing::{Awaited, Known, WaitRole};
+use crate::standing::{Awaited, Known, MAX_NAMED, WaitRole};
 
 /// Where a worker is.
 #[derive(Debug)]
@@ -192,9 +192,6 @@ impl Cell for PipelineCell {
         Some(self.as_awaited())
     }
 }
-
-/// How many workers are named to who waits.
-const MAX_NAMED: usize = 8;
 
 impl PipelineCell {
     /// The stages, and those workers elsewhere that have something in hand.

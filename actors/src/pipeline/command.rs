@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,8 @@ pub struct CommandStage {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    cwd: Option<PathBuf>,
+    /// As text of the system: a path has to be UTF-8 on its way.
+    cwd: Option<OsString>,
     timeout: Option<Duration>,
     home: Home,
 }
@@ -90,7 +91,7 @@ impl CommandStage {
 
     /// Its working directory.
     pub fn cwd(mut self, path: impl AsRef<Path>) -> Self {
-        self.cwd = Some(path.as_ref().to_owned());
+        self.cwd = Some(path.as_ref().as_os_str().to_owned());
         self
     }
 

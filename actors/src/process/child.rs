@@ -207,13 +207,13 @@ impl ChildCell {
         Ended { name: self.name.clone(), pid: self.pid(), is_command: false, reason: self.failure() }
     }
 
-    /// Takes the exit status if the process has ended.
-    fn reap(&self, runtime: &Arc<Runtime>) {
+    /// Takes the exit status if the process has ended; false if the system will not tell.
+    fn reap(&self, runtime: &Arc<Runtime>) -> bool {
         let token = {
             // Locked over the question: a second thread that asks would be told that the status is gone.
             let mut state = self.state.lock();
             if state.exit.is_some() {
-                return;
+                return true;
             }
             match self.process.try_reap() {
                 Ok(Some(exit)) => {
@@ -233,11 +233,11 @@ impl ChildCell {
                         runtime.tick_at(until, self.slot);
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return true,
                 Err(error) => {
                     drop(state);
                     runtime.complain(&format!("process {} can't be reaped: {error}", self.name));
-                    return;
+                    return false;
                 }
             }
             state.token.take()
@@ -250,6 +250,7 @@ impl ChildCell {
             peer.readable(runtime);
         }
         self.announce(runtime);
+        true
     }
 
     /// Whether this node gathers records: those of the child are with it once it has ended, and [`forwarded`](Self::forwarded) is called when
@@ -273,16 +274,18 @@ impl ChildCell {
     }
 
     /// Waits until the process is gone and collects it, for a node that ends: until `deadline`.
-    pub(crate) fn collect(&self, deadline: Instant) {
-        while self.is_living() {
-            match self.process.try_reap() {
-                Ok(Some(exit)) => self.state.lock().exit = Some(exit),
-                Ok(None) if Instant::now() < deadline => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    let _ = callboard_ipc::wait_readable(self.process.as_fd(), Some(left));
-                }
-                Ok(None) | Err(_) => break,
+    pub(crate) fn collect(&self, runtime: &Arc<Runtime>, deadline: Instant) {
+        // The loop thread may be about to do the same.
+        while self.reap(runtime) && self.is_living() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
             }
+            let _ = callboard_ipc::wait_readable(self.process.as_fd(), Some(left));
+        }
+        // If it was that one, it may not have read what the child wrote last.
+        if let Some(peer) = runtime.peer(self.node) {
+            peer.readable(runtime);
         }
     }
 

@@ -4,22 +4,22 @@
 //! [`Order`]s; it has one thread and is no node. What it forks is its node's own child, and from its first instruction on
 //! begins as one that was started by itself. If the server ends, of whatever, the next order starts another.
 
-use std::ffi::OsString;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use callboard_core::decode;
 use callboard_ipc::{Bootstrap, Child, ChildSpec, Forked, Surroundings};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::description::{Stream, Streams};
+use super::method::StartMethod;
 use super::wire::Errand;
 use crate::command::start::Fresh;
-use crate::command::wire::{ANSWER_WITHIN, send};
+use crate::command::wire::{bytes, send, text};
 use crate::hello::{Hello, Looked, Opening};
 use crate::runtime::Runtime;
 use crate::standing::Sought;
@@ -31,13 +31,15 @@ const NAME: &str = "forkserver";
 #[derive(Default)]
 pub(crate) struct Forks(Mutex<Option<Fresh>>);
 
-/// What a process is to have that is forked. Its end of the socket, standard output and standard error come along, the life-line that the
-/// server binds it to, and a gate: it touches nothing before a byte comes through, so that the same may be ordered once more if it is not known what
-/// has become of it.
+/// How long a server that was killed may take to end, when another is to take its place.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a process is to have that is forked: its environment. Its end of the socket, standard output, standard error and working directory come along, the
+/// life-line that the server binds it to, and a gate: it touches nothing before a byte comes through, so that the same may be ordered once more if it is
+/// not known what has become of it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Order {
-    env: Vec<(ByteBuf, ByteBuf)>,
-    cwd: ByteBuf,
+    env: Vec<ByteBuf>,
 }
 
 /// What the server answers.
@@ -54,23 +56,7 @@ enum Answer {
     Forked(Child),
     NotForked(String),
     /// The server is gone or does not answer, and why.
-    NoServer(io::Error),
-}
-
-impl From<Surroundings> for Order {
-    fn from(it: Surroundings) -> Self {
-        let bytes = |text: OsString| ByteBuf::from(text.into_vec());
-        let env = it.env.into_iter().map(|(key, value)| (bytes(key), bytes(value))).collect();
-        Self { env, cwd: bytes(it.cwd.into_os_string()) }
-    }
-}
-
-impl From<Order> for Surroundings {
-    fn from(order: Order) -> Self {
-        let text = |bytes: ByteBuf| OsString::from_vec(bytes.into_vec());
-        let env = order.env.into_iter().map(|(key, value)| (text(key), text(value))).collect();
-        Self { env, cwd: text(order.cwd).into() }
-    }
+    NoServer(String),
 }
 
 impl Forks {
@@ -80,12 +66,12 @@ impl Forks {
     ///
     /// What the system says, here or at the server; and that one server after another was killed or stood still.
     pub(crate) fn start(&self, runtime: &Arc<Runtime>, spec: ChildSpec, life: &OwnedFd) -> io::Result<Child> {
-        callboard_ipc::can_fork().map_err(|error| {
-            io::Error::new(io::ErrorKind::Unsupported, format!("this system can't fork as {NAME}: {error}"))
-        })?;
-        let (surroundings, handed) = callboard_ipc::surroundings(spec)?;
-        let order = Order::from(surroundings);
-        let mut server = self.0.lock();
+        StartMethod::ForkServer.check()?;
+        let (surroundings, socket) = callboard_ipc::surroundings(spec)?;
+        let Surroundings { env, cwd, stdout, stderr } = surroundings;
+        let order = Order { env: env.into_iter().map(bytes).collect() };
+        let handed = [&socket, &stdout, &stderr, &cwd, life].map(AsFd::as_fd);
+        let mut server = self.turn(runtime);
         // One that was there before may have been killed since.
         let attempts = if server.is_some() { 2 } else { 1 };
         let mut gone = None;
@@ -96,7 +82,7 @@ impl Forks {
             };
             let (gate, mut opener) = io::pipe()?;
             let sought = Sought::process("the start of a process by", "server", Some(asked.guard.pid()));
-            match runtime.wait_elsewhere(sought, || asked.fork(&order, &handed, life, gate)) {
+            match runtime.wait_elsewhere(sought, || asked.fork(&order, handed, gate)) {
                 Answer::Forked(child) => {
                     callboard_ipc::lead_group(&child);
                     *server = Some(asked);
@@ -108,20 +94,29 @@ impl Forks {
                     *server = Some(asked);
                     return Err(io::Error::other(format!("the {NAME} could not: {why}")));
                 }
-                Answer::NoServer(error) => {
-                    gone = Some(error);
+                Answer::NoServer(why) => {
+                    gone = Some(io::Error::other(format!("the {NAME}: {why}")));
                     // Whatever it has begun.
-                    callboard_ipc::end_server(asked.guard);
+                    callboard_ipc::end_server(&asked.guard, Instant::now() + ENDS_WITHIN);
                 }
             }
         }
         Err(gone.unwrap_or_else(|| io::ErrorKind::NotConnected.into()))
     }
 
-    /// Ends the server; for a node that ends.
-    pub(crate) fn end(&self) {
-        if let Some(server) = self.0.lock().take() {
-            callboard_ipc::end_server(server.guard);
+    /// The server for one who wants it, when all who came before have been served. It is kept while it is asked, and nothing that a wait does
+    /// besides comes back here.
+    fn turn(&self, runtime: &Arc<Runtime>) -> MutexGuard<'_, Option<Fresh>> {
+        let sought = Sought::plain("the start of a process, after others by the same server");
+        self.0.try_lock().unwrap_or_else(|| runtime.wait_elsewhere(sought, || self.0.lock()))
+    }
+
+    /// Ends the server, until the deadline; for a node that ends.
+    pub(crate) fn end(&self, deadline: Instant) {
+        // One that somebody waits for ends with that wait, or with this process: its life-line is there.
+        let server = self.0.try_lock_until(deadline).and_then(|mut server| server.take());
+        if let Some(server) = server {
+            callboard_ipc::end_server(&server.guard, deadline);
         }
     }
 }
@@ -131,7 +126,7 @@ fn fresh() -> io::Result<Fresh> {
     let mut streams = Streams::open(Stream::Inherit, Stream::Inherit)?;
     let fresh = Fresh::start(NAME, &mut streams)?;
     if let Err(error) = send(fresh.socket.as_fd(), &Errand::Fork, &[]) {
-        callboard_ipc::end_server(fresh.guard);
+        callboard_ipc::end_server(&fresh.guard, Instant::now() + ENDS_WITHIN);
         return Err(error);
     }
     Ok(fresh)
@@ -139,29 +134,13 @@ fn fresh() -> io::Result<Fresh> {
 
 impl Fresh {
     /// Has this server fork.
-    fn fork(&mut self, order: &Order, handed: &[OwnedFd; 3], life: &OwnedFd, gate: PipeReader) -> Answer {
-        let [socket, stdout, stderr] = handed;
-        let rights = [socket, stdout, stderr, life].map(AsFd::as_fd);
-        let rights = [rights[0], rights[1], rights[2], rights[3], gate.as_fd()];
-        if let Err(error) = send(self.socket.as_fd(), order, &rights) {
-            return Answer::NoServer(error);
-        }
-        drop(gate);
-        let mut hello = match self.opening.read(self.socket.as_fd(), ANSWER_WITHIN) {
-            Ok(Some(hello)) => hello,
-            Ok(None) => {
-                let text = format!(
-                    "the {NAME} has ended; Node::start must be the first thing that main does, and a test binary \
-                     needs callboard::test_door!()"
-                );
-                return Answer::NoServer(io::Error::other(text));
-            }
-            Err(why) => return Answer::NoServer(io::Error::other(format!("the {NAME}: {why}"))),
-        };
-        match (decode(&hello.body), hello.rights.pop_front()) {
-            (Ok(Told::Forked { pid }), Some(descriptor)) => Answer::Forked(Child::watched(pid, descriptor)),
-            (Ok(Told::NotForked(why)), _) => Answer::NotForked(why),
-            _ => Answer::NoServer(io::Error::other(format!("the {NAME} told something that makes no sense"))),
+    fn fork(&mut self, order: &Order, handed: [BorrowedFd<'_>; 5], gate: PipeReader) -> Answer {
+        let rights: Vec<_> = handed.into_iter().chain([gate.as_fd()]).collect();
+        match self.ask(order, &rights) {
+            Ok((Told::Forked { pid }, Some(descriptor))) => Answer::Forked(Child::watched(pid, descriptor)),
+            Ok((Told::NotForked(why), _)) => Answer::NotForked(why),
+            Ok(_) => Answer::NoServer("it told something that makes no sense".to_owned()),
+            Err(why) => Answer::NoServer(why),
         }
     }
 }
@@ -173,12 +152,15 @@ impl Fresh {
 /// In the server, what is wrong with an order; in a new process, what it could not have.
 pub(super) fn serve(bootstrap: Bootstrap, life: OwnedFd, mut opening: Opening) -> Result<Bootstrap, String> {
     let able = callboard_ipc::can_be_forked();
+    // What `main` has begun to write is this process's alone; and others are to see when its node closes its streams.
+    callboard_ipc::flush_outputs();
+    callboard_ipc::let_go_of_outputs().map_err(|error| format!("standard output and error: {error}"))?;
     let mut lines = vec![life.as_fd()];
     lines.extend(bootstrap.parent.as_ref().map(AsFd::as_fd));
     loop {
         let order = next_order(bootstrap.socket.as_fd(), &lines, &mut opening)?;
-        let [socket, stdout, stderr, its_life, gate] = <[OwnedFd; 5]>::try_from(Vec::from(order.rights))
-            .map_err(|rights| format!("{} descriptors came with an order, and five should", rights.len()))?;
+        let [socket, stdout, stderr, cwd, its_life, gate] = <[OwnedFd; 6]>::try_from(Vec::from(order.rights))
+            .map_err(|rights| format!("{} descriptors came with an order, and six should", rights.len()))?;
         let forked = match &able {
             Ok(()) => callboard_ipc::fork_sibling(),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
@@ -187,7 +169,7 @@ pub(super) fn serve(bootstrap: Bootstrap, life: OwnedFd, mut opening: Opening) -
             Ok(Forked::Child) => {
                 drop((life, its_life));
                 pass(gate);
-                settle_in(&order.body, [stdout, stderr])?;
+                settle_in(&order.body, [cwd, stdout, stderr])?;
                 return Ok(Bootstrap { socket, ..bootstrap });
             }
             Ok(Forked::Server(pid, descriptor)) => match callboard_ipc::bind_forked(&its_life, pid) {
@@ -229,7 +211,8 @@ fn pass(gate: OwnedFd) {
 }
 
 /// Becomes what was ordered.
-fn settle_in(order: &[u8], streams: [OwnedFd; 2]) -> Result<(), String> {
-    let order: Order = decode(order).map_err(|error| format!("the order can't be read: {error}"))?;
-    callboard_ipc::settle_in(order.into(), streams).map_err(|error| error.to_string())
+fn settle_in(order: &[u8], [cwd, stdout, stderr]: [OwnedFd; 3]) -> Result<(), String> {
+    let Order { env } = decode(order).map_err(|error| format!("the order can't be read: {error}"))?;
+    let it = Surroundings { env: env.into_iter().map(text).collect(), cwd, stdout, stderr };
+    callboard_ipc::settle_in(it).map_err(|error| error.to_string())
 }

@@ -37,10 +37,11 @@ pub enum StartMethod {
     Spawn,
     /// The program is run again once, up to [`Node::start`]: this is the server, which is started with the first process that is wanted so. It is copied for
     /// each process, by a `fork` of a process with one thread. What `main` does before [`Node::start`] is done once and each process has its result: so
-    /// have much of it if it takes long. Descriptors opened there are shared, with the place in their files. Limits, processors and niceness are those that
-    /// this process had when the server was started, and handlers that C code has for forks (`pthread_atfork`) are not run.
+    /// have much of it if it takes long. Descriptors opened there are shared, with the place in their files. Limits, processors, niceness, the mask of rights for new files
+    /// (`umask`) and which signals are ignored or blocked are those that this process, or the thread that wanted the first process, had when the server was started;
+    /// handlers of signals are those that `main` sets before [`Node::start`]. Handlers that C code has for forks (`pthread_atfork`) are not run.
     ///
-    /// Needs Linux 5.5, and a kernel that lets processes be checkpointed, as those of all distributions do; see [`available`](Self::available).
+    /// Needs Linux 5.5, the C library of GNU, and a kernel that lets processes be checkpointed, as those of all distributions do; see [`available`](Self::available).
     ForkServer,
 }
 
@@ -57,7 +58,7 @@ impl StartMethod {
     /// # Errors
     ///
     /// What is missing.
-    fn check(self) -> io::Result<()> {
+    pub(crate) fn check(self) -> io::Result<()> {
         match self {
             Self::Spawn => Ok(()),
             Self::ForkServer => callboard_ipc::can_fork()

@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::hello::{Hello, Opening};
 use crate::node::Node;
 use crate::peer::Reading;
+use crate::runtime::print;
 
 /// How long a child waits for its parent's hello; the parent sends it right after the start.
 const HELLO_WITHIN: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub(crate) fn run(bootstrap: Bootstrap) -> ! {
     let code = match &begun {
         Ok(Begun { node, boot, slot, rights, .. }) => perform(node, boot, *slot, rights.take()),
         Err(reason) => {
-            eprintln!("callboard: a child process could not begin: {reason}");
+            print(&format!("callboard: a child process could not begin: {reason}"));
             FAILED_START
         }
     };
@@ -150,20 +151,23 @@ fn begin(bootstrap: Bootstrap) -> Result<Begun, String> {
 fn perform(node: &Node, boot: &Boot, slot: Slot, rights: VecDeque<OwnedFd>) -> i32 {
     panics::note_those_of_this_thread();
     let outcome = panics::caught(|| entry::perform(node, &boot.call, Vec::from(rights).into()));
-    let (report, code) = match outcome {
-        Ok(Ok(value)) => {
-            let unconfirmed = confirm_all(node);
-            (Report::Returned { value, unconfirmed }, 0)
-        }
+    let (mut report, code) = match outcome {
+        Ok(Ok(value)) => (Report::Returned { value, unconfirmed: confirm_all(node) }, 0),
         Ok(Err(reason)) => (Report::FailedStart(reason), FAILED_START),
         Err(panic) => {
             confirm_all(node);
             (Report::Panicked(panic), PANICKED)
         }
     };
+    let has_calls = node.runtime().makes_calls_at_its_end();
     // First those who would start them again.
     node.end_supervisors();
     node.runtime().end_family();
+    // What was called then may have put something too.
+    let missing = if has_calls { confirm_all(node) } else { 0 };
+    if let Report::Returned { unconfirmed, .. } = &mut report {
+        *unconfirmed = missing.max(*unconfirmed);
+    }
     wire::report(node.runtime(), boot.parent, slot, &report);
     confirm_with_parent(node, boot);
     code

@@ -35,8 +35,8 @@ impl Node {
     /// whose processes have the variable `CALLBOARD_WARN_WAIT` in their environment, with a number of seconds, does so on each of its nodes; this
     /// call changes it.
     ///
-    /// While a wait stands that may come to be told of, a thread looks after the waits, at most once in that time. A wait that
-    /// ends before costs nothing.
+    /// A thread looks after the waits, at most once in that time, and sleeps while nobody waits. The first wait after that wakes it, which
+    /// costs a write to a socket; others that end before they are told of cost nothing more, and those of threads that have nothing to do never wake it.
     ///
     /// # Errors
     ///

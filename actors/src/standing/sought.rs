@@ -1,4 +1,4 @@
-//! What a thread waits for, as numbers: made for every wait, put into words for few.
+//! What a thread waits for, as numbers: at hand for every wait, noted for those that sleep, put into words for few.
 
 use callboard_core::{Address, NodeId, Slot};
 

@@ -98,6 +98,11 @@ impl Teller {
     pub(crate) fn asked(&self, runtime: &Arc<Runtime>, from: &Arc<Peer>, word: u64) {
         let mut orders = self.0.lock();
         match orders.start(runtime) {
+            // There will be no lines any more.
+            Ok(()) if orders.is_over => {
+                drop(orders);
+                call::reply(runtime, from, word, &());
+            }
             Ok(()) => {
                 orders.asked_by.push((from.id, word));
                 orders.ring();
@@ -126,35 +131,46 @@ impl Teller {
     }
 }
 
+/// When the waits are looked at next, for those that last too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    At(Instant),
+    /// After somebody has begun to wait.
+    Rung,
+}
+
 /// The thread's life.
 fn tell(of: &Weak<Runtime>, standing: &Arc<Standing>, mut ear: &UnixStream) {
+    let (mut look, mut looks_after) = (Look::Rung, None);
     loop {
-        let (has_quit_come, asked_by, after) = {
+        let (is_over, has_quit_come, asked_by, after) = {
             let mut orders = standing.teller.0.lock();
-            if orders.is_over {
-                return;
-            }
             let has_quit_come = orders.quit.as_ref().is_some_and(QuitSignal::has_come);
-            (has_quit_come, std::mem::take(&mut orders.asked_by), orders.after)
+            (orders.is_over, has_quit_come, std::mem::take(&mut orders.asked_by), orders.after)
         };
         let Some(runtime) = of.upgrade() else { return };
+        if is_over {
+            return answer(&runtime, asked_by);
+        }
         if has_quit_come {
             tell_of_the_job(&runtime);
         } else if !asked_by.is_empty() {
             write_lines(&runtime, standing.look(), true);
         }
-        for (node, word) in asked_by {
-            if let Some(peer) = runtime.peer(node) {
-                call::reply(&runtime, &peer, word, &());
-                peer.flush(&runtime);
-            }
+        answer(&runtime, asked_by);
+        if after != looks_after {
+            (look, looks_after) = (Look::At(Instant::now()), after);
         }
         let timeout = after.and_then(|after| {
-            let (due, timeout) = standing.due(after);
+            let (due, next) = standing.due_at_last(after, look);
             if !due.is_empty() {
                 write_lines(&runtime, due, false);
             }
-            timeout
+            look = next;
+            match next {
+                Look::At(at) => Some(at.saturating_duration_since(Instant::now())),
+                Look::Rung => None,
+            }
         });
         drop(runtime);
         // An error would come again at once: then it is for the next order, which comes by a ring or not at all.
@@ -166,7 +182,33 @@ fn tell(of: &Weak<Runtime>, standing: &Arc<Standing>, mut ear: &UnixStream) {
     }
 }
 
+/// Tells those who wanted to know that what there was to be written has been.
+fn answer(runtime: &Arc<Runtime>, asked_by: Vec<(NodeId, u64)>) {
+    for (node, word) in asked_by {
+        if let Some(peer) = runtime.peer(node) {
+            call::reply(runtime, &peer, word, &());
+            peer.flush(runtime);
+        }
+    }
+}
+
 impl Standing {
+    /// If it is time to look: the waits that have lasted so long that they are to be told of now. And when to look next.
+    fn due_at_last(&self, after: Duration, look: Look) -> (Vec<(String, Noted)>, Look) {
+        let now = Instant::now();
+        let next = match look {
+            Look::Rung if self.nobody_waits.load(Ordering::SeqCst) => Look::Rung,
+            // Somebody has rung. What has begun since the last look is not due before, however many begin and end meanwhile.
+            Look::Rung => Look::At(now + after),
+            Look::At(at) if at > now => look,
+            Look::At(_) => {
+                let (due, next) = self.due(after);
+                return (due, next.map_or(Look::Rung, |next| Look::At(now + next)));
+            }
+        };
+        (Vec::new(), next)
+    }
+
     /// The waits that have lasted so long that they are to be told of now, and when to look again; none: when somebody waits.
     fn due(&self, after: Duration) -> (Vec<(String, Noted)>, Option<Duration>) {
         self.nobody_waits.store(false, Ordering::SeqCst);
@@ -261,4 +303,25 @@ fn with_states(
     let pids: Vec<u32> = asked.iter().map(|(peer, _)| runtime.who_is(peer.id).1.unwrap_or(0)).collect();
     let states = states_of(&pids);
     asked.into_iter().zip(states).map(|((peer, pending), state)| (peer, pending, state)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Node;
+
+    #[test]
+    fn a_node_that_ends_answers_at_once_when_the_root_asks_for_its_lines() {
+        let root = Node::start().unwrap();
+        let other = root.start_beside("other").unwrap();
+        let ask = || {
+            let peer = root.runtime().peer(other.id()).unwrap();
+            let pending = root.runtime().call_pending(&peer, CONTROL, &Control::TellWaits);
+            root.runtime().flush_listed();
+            pending.wait(Some(Instant::now() + Duration::from_secs(30))).map(drop)
+        };
+        assert_eq!(ask(), Ok(()));
+        other.runtime().standing.teller.end();
+        assert_eq!(ask(), Ok(()));
+    }
 }

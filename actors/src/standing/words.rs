@@ -156,7 +156,7 @@ impl Words<'_> {
         let mut parties: Vec<WaitParty> = Vec::new();
         for Known { role, name, pid } in known {
             let party = WaitParty { role, name, pid, state: ProcessState::Unknown };
-            if !parties.contains(&party) && parties.len() < super::NAMED_MEMBERS {
+            if !parties.contains(&party) && parties.len() < super::MAX_NAMED {
                 parties.push(party);
             }
         }

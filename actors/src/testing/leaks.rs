@@ -16,7 +16,7 @@ use super::processes::stat;
 const BESIDE_OTHERS: Duration = PATIENCE.saturating_mul(5);
 /// The longest time between two looks.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
-/// The names of the threads that a node starts, as the system cuts them.
+/// The names of the threads that a node starts, as the system cuts them; and all that begin as the first does, with a hyphen behind it.
 const OURS: [&str; 4] = ["callboard", "actors", "served", "supervisor"];
 
 /// Compares what this process holds at the beginning and at the end of a test: its children, threads, descriptors
@@ -239,11 +239,15 @@ fn own_threads(which: Threads) -> BTreeMap<String, String> {
     for number in entries("/proc/self/task") {
         let Ok(name) = fs::read_to_string(format!("/proc/self/task/{number}/comm")) else { continue };
         let name = name.trim_end();
-        if matches!(which, Threads::All) || OURS.contains(&name) {
+        if matches!(which, Threads::All) || is_ours(name) {
             found.insert(number.clone(), format!("{number} ({name})"));
         }
     }
     found
+}
+
+fn is_ours(thread: &str) -> bool {
+    OURS.contains(&thread) || thread.strip_prefix(OURS[0]).is_some_and(|rest| rest.starts_with('-'))
 }
 
 fn descriptors() -> BTreeMap<String, String> {
@@ -288,4 +292,20 @@ fn shared_memory() -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_known_as_ours_by_their_names() {
+        for name in ["callboard", "callboard-waits", "callboard-exits", "callboard-logs", "actors", "served"]
+        {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in ["callboards_test", "main", "actors_start"] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
 }

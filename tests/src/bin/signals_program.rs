@@ -43,6 +43,10 @@ fn returns(_: &Node, number: u64) -> u64 {
     number
 }
 
+fn panics(_: &Node, (): ()) {
+    panic!("as it was told");
+}
+
 fn stays(node: &Node, (): ()) {
     while !node.wait_stopping(LONG) {}
 }
@@ -116,6 +120,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let why = killed.join().err().ok_or("it was killed")?;
             eventually("it is told", || mode == "children-ignored" || ended.load(Ordering::SeqCst) == 1);
             println!("returned {returned}, killed: {why}");
+            let panics = node.process("panics").stderr_null().spawn(panics, ())?;
+            println!("{}", panics.join().err().ok_or("it panics")?);
         }
         other => return Err(format!("{other:?} is not known").into()),
     }

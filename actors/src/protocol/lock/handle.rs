@@ -120,7 +120,10 @@ impl Lock {
         if let Some(taken) = attached.words().take_now(me).map_err(refused)? {
             return Ok(Some(LockGuard::new(attached, taken)));
         }
-        match self.face.wait(|| attached.words().take(me.holder(), me.cut, deadline))? {
+        match self
+            .face
+            .look_and_wait(|| attached.words().look(me), || attached.words().take_asleep(me, deadline))?
+        {
             Found::Taken(taken) => Ok(Some(LockGuard::new(attached, taken))),
             Found::TimedOut => Ok(None),
         }

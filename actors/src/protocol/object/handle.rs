@@ -134,7 +134,7 @@ impl<O: Owner> Handle<O> {
         let answer = match &*self.line {
             Line::Here(cell) => {
                 let mut heard = None;
-                let pending = Pending::begin_if(runtime, |on_reply| {
+                let pending = Pending::begin_if(runtime, self.sought(), |on_reply| {
                     match cell.ask_here(runtime, ask, Some(on_reply)) {
                         Some(Heard::Waits(word)) => Some(word),
                         Some(Heard::Answered(reply)) => {
@@ -144,12 +144,11 @@ impl<O: Owner> Handle<O> {
                         None => None,
                     }
                 });
-                let pending = pending.map(|pending| pending.about(self.sought()));
                 pending.map_or(Answer::Here(heard), Answer::Comes)
             }
             Line::There(peer) => {
-                let pending = runtime.call_pending(peer, self.address.slot, &Envelope::Ask(ask));
-                Answer::Comes(pending.about(self.sought()))
+                let ask = Envelope::Ask(ask);
+                Answer::Comes(runtime.call_about(peer, self.address.slot, &ask, self.sought()))
             }
             Line::Cut => Answer::Here(Some(Err(CallError::Disconnected))),
         };

@@ -18,13 +18,10 @@ use crate::call::CallError;
 use crate::cell;
 use crate::protocol::object::{Asked, Handle};
 use crate::runtime::Runtime;
-use crate::standing::{Known, WaitRole};
+use crate::standing::{Known, MAX_NAMED, WaitRole};
 
 /// How long an owner is waited for that answers at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// How many holders are told to somebody who waits.
-const MAX_NAMED: usize = 8;
 
 /// What a wait came to.
 pub(crate) enum Found<T> {
@@ -155,7 +152,17 @@ impl<S: Shape> Face<S> {
 
     /// Takes what `take` takes, after it could not be had at once: others' frames leave first, and an actor's thread is replaced.
     pub(crate) fn wait<T>(&self, take: impl FnOnce() -> Result<T, NotTaken>) -> Result<Found<T>, LockError> {
-        match self.handle.runtime.wait_elsewhere(self.handle.sought(), take) {
+        self.look_and_wait(|| Ok(None), take)
+    }
+
+    /// The same for what is [looked](callboard_ipc::sync::LockWord::look) for a while before its thread sleeps.
+    pub(crate) fn look_and_wait<T>(
+        &self,
+        look: impl FnOnce() -> Result<Option<T>, NotTaken>,
+        take: impl FnOnce() -> Result<T, NotTaken>,
+    ) -> Result<Found<T>, LockError> {
+        let look = || look().transpose();
+        match self.handle.runtime.look_and_wait_elsewhere(self.handle.sought(), look, take) {
             Ok(taken) => Ok(Found::Taken(taken)),
             Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
             Err(error) => Err(refused(error)),
