@@ -14,6 +14,8 @@ use callboard_core::{NodeId, encode_into};
 use serde::Serialize;
 
 pub(crate) use self::draw::Draw;
+#[cfg(test)]
+pub(crate) use self::node::runtime;
 pub(crate) use self::objects::play;
 pub(crate) use self::wire::{Trip, trip};
 
