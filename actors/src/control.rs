@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use callboard_core::limits::MAX_AWAITED_ENDS_PER_NODE;
 use callboard_core::{Address, Kind, NodeId, Slot, decode};
 use callboard_ipc::{Connection, Handover, Side};
 use parking_lot::Mutex;
@@ -71,10 +72,59 @@ struct Members {
     nodes: HashSet<NodeId>,
     /// Who asked to be told of a node's end, and with which word.
     awaiting: HashMap<NodeId, Vec<(Arc<Peer>, u64)>>,
+    /// How many of these are of each node.
+    asked: Tally,
     /// What is to be done here then.
     awaiting_here: HashMap<NodeId, Vec<AtEnd>>,
     /// Pairs that have been introduced, the smaller first.
     pairs: HashSet<(NodeId, NodeId)>,
+}
+
+impl Members {
+    /// A node that has ended waits for nobody's end.
+    fn forget_asker(&mut self, node: NodeId) {
+        if self.asked.of(node) == 0 {
+            return;
+        }
+        self.awaiting.retain(|_, askers| {
+            askers.retain(|(peer, _)| peer.id != node);
+            !askers.is_empty()
+        });
+        self.asked.forget(node);
+    }
+}
+
+/// How many ends each node is waiting to hear of.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(HashMap<NodeId, usize>);
+
+impl Tally {
+    pub(crate) fn of(&self, node: NodeId) -> usize {
+        self.0.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Counts one more; false if there are as many as there may be.
+    #[must_use]
+    pub(crate) fn add(&mut self, node: NodeId) -> bool {
+        let count = self.0.entry(node).or_default();
+        let has_room = *count < MAX_AWAITED_ENDS_PER_NODE;
+        *count += usize::from(has_room);
+        has_room
+    }
+
+    /// One less.
+    pub(crate) fn take(&mut self, node: NodeId) {
+        if let Some(count) = self.0.get_mut(&node) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&node);
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        self.0.remove(&node);
+    }
 }
 
 impl ControlCell {
@@ -89,8 +139,12 @@ impl ControlCell {
             let mut members = self.members.lock();
             members.nodes.remove(&node);
             members.pairs.retain(|(a, b)| *a != node && *b != node);
-            (members.awaiting.remove(&node), members.awaiting_here.remove(&node))
+            members.forget_asker(node);
+            let awaiting = members.awaiting.remove(&node);
+            awaiting.iter().flatten().for_each(|(peer, _)| members.asked.take(peer.id));
+            (awaiting, members.awaiting_here.remove(&node))
         };
+        self.fates.forget(node);
         for (peer, word) in awaiting.into_iter().flatten() {
             call::reply(runtime, &peer, word, &());
         }
@@ -108,14 +162,33 @@ impl ControlCell {
         then(runtime);
     }
 
-    fn await_end(&self, runtime: &Arc<Runtime>, from: &Arc<Peer>, word: u64, node: NodeId) {
+    fn await_end(
+        &self,
+        runtime: &Arc<Runtime>,
+        from: &Arc<Peer>,
+        word: u64,
+        node: NodeId,
+    ) -> Result<(), Violation> {
         let mut members = self.members.lock();
         if members.nodes.contains(&node) {
+            if !members.asked.add(from.id) {
+                return Err(format!("more than {MAX_AWAITED_ENDS_PER_NODE} ends are awaited by one node"));
+            }
             members.awaiting.entry(node).or_default().push((Arc::clone(from), word));
-            return;
+            return Ok(());
         }
         drop(members);
         call::reply(runtime, from, word, &());
+        Ok(())
+    }
+
+    /// How many wait for somebody's end.
+    #[cfg(test)]
+    pub(crate) fn awaited(&self) -> usize {
+        let members = self.members.lock();
+        let count = members.awaiting.values().map(Vec::len).sum();
+        assert_eq!(members.asked.0.values().sum::<usize>(), count);
+        count
     }
 
     /// Makes two nodes meet, once; whether `wanted` is alive.
@@ -177,7 +250,7 @@ impl Cell for ControlCell {
                 call::reply(runtime, from, incoming.word, &());
             }
             Control::AwaitEnd { node } if incoming.kind == Kind::Call => {
-                self.await_end(runtime, from, incoming.word, node);
+                self.await_end(runtime, from, incoming.word, node)?;
             }
             Control::Look if incoming.kind == Kind::Call => {
                 call::reply(runtime, from, incoming.word, &tree::part(runtime));
@@ -191,7 +264,7 @@ impl Cell for ControlCell {
                 runtime.standing.teller.asked(runtime, from, incoming.word);
             }
             Control::Fate { of } if incoming.kind == Kind::Call => {
-                answer_fate(runtime, from, incoming.word, of);
+                answer_fate(runtime, from, incoming.word, of)?;
             }
             Control::Introduce { .. }
             | Control::Sync

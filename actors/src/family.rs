@@ -92,7 +92,7 @@ impl Runtime {
         drop(removed);
     }
 
-    fn commands(&self) -> Vec<Arc<CommandCell>> {
+    pub(crate) fn commands(&self) -> Vec<Arc<CommandCell>> {
         self.family.commands.lock().values().cloned().collect()
     }
 

@@ -47,6 +47,10 @@ mod planting {
         NotTakenBack,
         /// A served object runs the calls of those who are gone.
         CallOfTheDeadRun,
+        /// A group keeps a member that has ended.
+        DeadMemberKept,
+        /// A group forgets that a mirror had no room for a change.
+        MirrorLeftBehind,
         /// A supervisor does not answer who had a child stopped.
         CommandUnanswered,
     }

@@ -14,6 +14,8 @@ use callboard_core::{NodeId, encode_into};
 use serde::Serialize;
 
 pub(crate) use self::draw::Draw;
+#[cfg(test)]
+pub(crate) use self::node::runtime;
 pub(crate) use self::objects::play;
 pub(crate) use self::wire::{Trip, trip};
 
@@ -21,14 +23,17 @@ pub(crate) use self::wire::{Trip, trip};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by the name under which `tests/fuzz` has them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("arriving", arriving::run),
+    ("group", |input| crate::group::fuzz(Draw::new(input))),
     ("heads", heads::run),
     ("hub", crate::pipeline::fuzz),
     ("node", node::run),
     ("objects", objects::run),
     ("pool", crate::pool::fuzz),
     ("queue", crate::protocol::queue::fuzz),
+    ("served", |input| crate::protocol::served::fuzz(Draw::new(input))),
+    ("shared", |input| crate::protocol::shared::fuzz(Draw::new(input))),
     ("supervisor", crate::supervisor::fuzz),
     ("wire", wire::run),
 ];

@@ -1,10 +1,16 @@
 //! Groups of actors by name: whoever joins is found by all, and leaves when it ends.
 //!
-//! The owner is an actor of the node that created the group; each handle has a copy of the members that follows it, so that sending
-//! to a member costs no question.
+//! The owner (`owner`, a pure machine) is at work in an actor of the node that created the group (`host`); each handle has a copy of the
+//! members that follows it (`roll`, kept by the actor in `mirror`), so that sending to a member costs no question.
 
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
+mod host;
 mod mirror;
 mod owner;
+mod roll;
+#[cfg(test)]
+mod simulated;
 mod wire;
 
 use std::fmt;
@@ -15,8 +21,10 @@ use std::time::{Duration, Instant};
 use callboard_core::Address;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::fuzz;
+use self::host::Host;
 use self::mirror::{Changes, Mirror, Shared, Until};
-use self::owner::Owner;
 use self::wire::{Ask, Told};
 use crate::actor::{self, ActorRef, AskError, CastError, Message, ReplyTo};
 use crate::fnv::Fnv;
@@ -172,7 +180,7 @@ impl<M: Message> Group<M> {
     ) -> Result<(), GroupError> {
         let is_known = {
             let known = shared.state.lock();
-            known.version.is_some_and(|known| known >= version) && !known.is_gone
+            known.roll.version.is_some_and(|known| known >= version) && !known.is_gone
         };
         if is_known {
             return Ok(());
@@ -218,7 +226,7 @@ impl<M: Message> Group<M> {
     ///
     /// [`GroupError`].
     pub fn members(&self) -> Result<Vec<ActorRef<M>>, GroupError> {
-        Ok(self.shared()?.state.lock().members.clone())
+        Ok(self.shared()?.state.lock().roll.members.clone())
     }
 
     /// The member whose turn it is; none if there is none. Each handle, with its clones, counts turns for itself.
@@ -228,12 +236,12 @@ impl<M: Message> Group<M> {
     /// [`GroupError`].
     pub fn by_turn(&self) -> Result<Option<ActorRef<M>>, GroupError> {
         let mut known = self.shared()?.state.lock();
-        let count = known.members.len();
+        let count = known.roll.members.len();
         if count == 0 {
             return Ok(None);
         }
         known.turn = (known.turn + 1) % count;
-        Ok(known.members.get(known.turn).cloned())
+        Ok(known.roll.members.get(known.turn).cloned())
     }
 
     /// The member that is in charge of `key`: the same for all handles that know the same members. When one joins or leaves only the
@@ -249,7 +257,7 @@ impl<M: Message> Group<M> {
             (member.address(), key).hash(&mut hasher);
             mixed(hasher.finish())
         };
-        Ok(known.members.iter().max_by_key(weight).cloned())
+        Ok(known.roll.members.iter().max_by_key(weight).cloned())
     }
 
     /// Sends `message` to the member whose turn it is, waiting for room there; to the next if that has ended.
@@ -361,7 +369,7 @@ impl<M: Message> Object for Group<M> {
     type Options = GroupOptions;
 
     fn build(node: &Node, _: GroupOptions) -> Self {
-        let owner = node.actor::<Owner<M>>(()).start().expect("its start can't fail");
+        let owner = node.actor::<Host<M>>(()).start().expect("its start can't fail");
         Self::new(node.runtime(), owner)
     }
 

@@ -287,7 +287,7 @@ impl Node {
     /// Creates an object under `name`, owned by this node.
     ///
     /// A name is 1 to 255 bytes of text without control characters; a slash at its head is only a habit. It stands for
-    /// the object until this node ends: a closed queue keeps its name.
+    /// the object until this node ends: a closed queue keeps its name. A process that gives more than 1,048,576 names is cut off from the job.
     ///
     /// # Errors
     ///
@@ -311,7 +311,7 @@ impl Node {
     }
 
     /// Opens the object that `name` stands for, waiting up to `timeout` until there is one. Zero does as
-    /// [`open`](Self::open).
+    /// [`open`](Self::open). A process in which more than 65,536 threads wait for names at once is cut off from the job.
     ///
     /// # Errors
     ///

@@ -63,14 +63,16 @@ pub struct Spawn<'a> {
     stdin: Option<OwnedFd>,
     /// None stands for what its node is set to.
     method: Option<StartMethod>,
-    /// The id of its node, if it hosts an actor that a supervisor keeps.
-    kept_as: Option<NodeId>,
+    /// The id of its node, if that is known already.
+    id: Option<NodeId>,
+    /// It hosts an actor that a supervisor keeps.
+    is_kept: bool,
 }
 
 impl<'a> Spawn<'a> {
     pub(crate) fn new(node: &'a Node, name: &str) -> Self {
         let (name, description) = (name.to_owned(), Description::default());
-        Self { node, name, description, stdin: None, method: None, kept_as: None }
+        Self { node, name, description, stdin: None, method: None, id: None, is_kept: false }
     }
 
     describes!();
@@ -101,8 +103,13 @@ impl<'a> Spawn<'a> {
     }
 
     /// It hosts an actor that a supervisor of this node keeps, and its node has this id.
-    pub(crate) fn kept_as(mut self, id: NodeId) -> Self {
-        self.kept_as = Some(id);
+    pub(crate) fn kept_as(self, id: NodeId) -> Self {
+        Self { is_kept: true, ..self.known_as(id) }
+    }
+
+    /// Its node has this [id](new_id).
+    pub(crate) fn known_as(mut self, id: NodeId) -> Self {
+        self.id = Some(id);
         self
     }
 
@@ -129,8 +136,8 @@ impl<'a> Spawn<'a> {
     {
         let runtime = self.node.runtime();
         let (call, departing) = entry::prepare(f, &args)?;
-        let (is_kept, child) = (self.kept_as.is_some(), self.kept_as.or_else(new_id));
-        let child = child.ok_or(SpawnError::NoRandomness)?;
+        let is_kept = self.is_kept;
+        let child = self.id.or_else(new_id).ok_or(SpawnError::NoRandomness)?;
         let (connection, end) = Connection::open().map_err(SpawnError::Start)?;
         let life = LifeLine::open().map_err(SpawnError::Start)?;
         wire::send_life_line(&connection, &life).map_err(SpawnError::Start)?;

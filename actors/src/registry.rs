@@ -3,8 +3,11 @@
 //! `Registry` is a pure machine; `RegistryCell` puts it at the well-known slot [`REGISTRY`] of the root. A name is bound
 //! to the life of the node that owns its object, and free again before anybody hears of that node's end.
 
+mod books;
 #[cfg(test)]
 mod simulated;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use callboard_core::{Address, Kind, NodeId, Slot, decode, encode_into};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use self::books::Books;
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::fault::fault;
@@ -74,6 +78,29 @@ pub(crate) enum Ask {
     },
 }
 
+impl Ask {
+    fn name(&self) -> &str {
+        match self {
+            Self::Register { name, .. }
+            | Self::Hold { name, .. }
+            | Self::Unhold { name, .. }
+            | Self::Lookup { name, .. }
+            | Self::Forget { name, .. }
+            | Self::Unregister { name, .. }
+            | Self::Release { name, .. } => name,
+        }
+    }
+
+    /// What the name stands for, or should or did, if that is said.
+    fn address(&self) -> Option<Address> {
+        match self {
+            Self::Register { entry, .. } | Self::Hold { entry, .. } => Some(entry.address),
+            Self::Unregister { address, .. } | Self::Release { address, .. } => Some(*address),
+            Self::Unhold { .. } | Self::Lookup { .. } | Self::Forget { .. } => None,
+        }
+    }
+}
+
 /// What the registry answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
@@ -100,6 +127,7 @@ pub(crate) struct Registry {
     names: HashMap<String, Entry>,
     holds: HashMap<String, Hold>,
     waiting: HashMap<String, Vec<Asker>>,
+    books: Books,
 }
 
 impl Registry {
@@ -112,6 +140,7 @@ impl Registry {
                     (Some(stands), _) => Answer::Stands(stands.clone()),
                     (None, Some(hold)) => Answer::Stands(hold.by.clone()),
                     (None, None) => {
+                        self.books.given(&name, &entry);
                         self.holds.insert(name, Hold { key, by: entry });
                         Answer::Registered
                     }
@@ -119,14 +148,17 @@ impl Registry {
                 vec![(asker, answer)]
             }
             Ask::Unhold { name, key } => {
-                if self.holds.get(&name).is_some_and(|hold| hold.key == key) {
-                    self.holds.remove(&name);
+                if self.holds.get(&name).is_some_and(|hold| hold.key == key)
+                    && let Some(hold) = self.holds.remove(&name)
+                {
+                    self.books.taken(&name, &hold.by);
                 }
                 Vec::new()
             }
             Ask::Lookup { name, wait } => match self.names.get(&name) {
                 Some(entry) => vec![(asker, Answer::Stands(entry.clone()))],
                 None if wait => {
+                    self.books.waits(asker.0);
                     self.waiting.entry(name).or_default().push(asker);
                     Vec::new()
                 }
@@ -148,8 +180,10 @@ impl Registry {
     }
 
     fn unregister(&mut self, name: &str, address: Address) {
-        if self.names.get(name).is_some_and(|entry| entry.address == address) {
-            self.names.remove(name);
+        if self.names.get(name).is_some_and(|entry| entry.address == address)
+            && let Some(entry) = self.names.remove(name)
+        {
+            self.books.taken(name, &entry);
         }
     }
 
@@ -161,8 +195,10 @@ impl Registry {
             return vec![(asker, Answer::Stands(hold.by.clone()))];
         }
         let waiting = self.waiting.remove(&name).unwrap_or_default();
+        waiting.iter().for_each(|(node, _)| self.books.wait_no_more(*node, 1));
         let news = waiting.into_iter().map(|who| (who, Answer::Stands(entry.clone())));
         let answers = std::iter::once((asker, Answer::Registered)).chain(news).collect();
+        self.books.given(&name, &entry);
         self.names.insert(name, entry);
         answers
     }
@@ -170,8 +206,12 @@ impl Registry {
     /// Frees the names of a node that has ended and forgets whom it made wait.
     pub(crate) fn node_ended(&mut self, node: NodeId) {
         fault!(NamesOfTheDeadKept, return);
-        self.names.retain(|_, entry| entry.address.node != node);
-        self.holds.retain(|_, hold| hold.by.address.node != node);
+        let books = &mut self.books;
+        let of_it = |entry: &Entry| entry.address.node == node;
+        self.names.extract_if(|_, entry| of_it(entry)).for_each(|(name, entry)| books.taken(&name, &entry));
+        self.holds
+            .extract_if(|_, hold| of_it(&hold.by))
+            .for_each(|(name, hold)| books.taken(&name, &hold.by));
         let names: Vec<String> = self.waiting.keys().cloned().collect();
         for name in names {
             self.forget(&name, |(waiting, _)| *waiting == node);
@@ -180,7 +220,8 @@ impl Registry {
 
     fn forget(&mut self, name: &str, whom: impl Fn(&Asker) -> bool) {
         if let Some(waiting) = self.waiting.get_mut(name) {
-            waiting.retain(|asker| !whom(asker));
+            let forgotten = waiting.extract_if(.., |asker| whom(asker));
+            forgotten.for_each(|(node, _)| self.books.wait_no_more(node, 1));
             if waiting.is_empty() {
                 self.waiting.remove(name);
             }
@@ -198,11 +239,21 @@ impl RegistryCell {
 
     /// What those objects are called, by the first of their names in the order of the alphabet.
     pub(crate) fn names_of(&self, of: &[Address]) -> Vec<Option<String>> {
+        let mut called: HashMap<Address, Option<&String>> = of.iter().map(|of| (*of, None)).collect();
         let registry = self.0.lock();
-        let called = |address: &Address| {
-            registry.names.iter().filter(|(_, entry)| entry.address == *address).map(|(name, _)| name).min()
-        };
-        of.iter().map(|address| called(address).cloned()).collect()
+        for (name, entry) in &registry.names {
+            if let Some(first) = called.get_mut(&entry.address) {
+                *first = Some(first.map_or(name, |first| first.min(name)));
+            }
+        }
+        of.iter().map(|address| called[address].cloned()).collect()
+    }
+
+    /// How many names stand for something, how many are kept, and how many look-ups wait.
+    #[cfg(test)]
+    pub(crate) fn has(&self) -> [usize; 3] {
+        let registry = self.0.lock();
+        [registry.names.len(), registry.holds.len(), registry.waiting.values().map(Vec::len).sum()]
     }
 
     /// Handles one request and posts the answers to other nodes; those to this one.
@@ -247,6 +298,7 @@ impl Cell for RegistryCell {
         if answered != (incoming.kind == Kind::Call) {
             return Err("a registry message of the wrong kind".to_owned());
         }
+        self.0.lock().books.admit(from.id, &ask)?;
         self.handle(runtime, (from.id, incoming.word), ask);
         Ok(())
     }
@@ -277,97 +329,4 @@ pub(crate) fn register_here(
         Answer::Stands(entry) => Some(entry),
         Answer::Registered | Answer::Unknown | Answer::Released => None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(id: u64) -> NodeId {
-        NodeId::new(id).unwrap()
-    }
-
-    fn entry(id: u64) -> Entry {
-        let slot = Slot { index: 5, generation: 1 };
-        Entry { address: Address { node: node(id), slot }, type_name: "Queue<u64>".into() }
-    }
-
-    fn register(registry: &mut Registry, id: u64, name: &str) -> Vec<(Asker, Answer)> {
-        registry.ask((node(id), 1), Ask::Register { name: name.into(), entry: entry(id), key: 0 })
-    }
-
-    /// > The first to register a name wins, the second learns who did.
-    #[test]
-    fn the_first_to_register_a_name_wins_and_the_second_learns_who_did() {
-        let mut registry = Registry::default();
-        assert_eq!(register(&mut registry, 1, "/a"), [((node(1), 1), Answer::Registered)]);
-        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
-    }
-
-    #[test]
-    fn a_lookup_that_waits_is_answered_when_the_name_comes() {
-        let mut registry = Registry::default();
-        let waits = Ask::Lookup { name: "/a".into(), wait: true };
-        assert!(registry.ask((node(3), 9), waits).is_empty());
-        let answers = register(&mut registry, 1, "/a");
-        assert_eq!(answers[1], ((node(3), 9), Answer::Stands(entry(1))));
-    }
-
-    #[test]
-    fn a_lookup_given_up_or_whose_asker_died_is_not_answered() {
-        let mut registry = Registry::default();
-        for id in [3, 4] {
-            let waits = Ask::Lookup { name: "/a".into(), wait: true };
-            assert!(registry.ask((node(id), 9), waits).is_empty());
-        }
-        registry.ask((node(3), 0), Ask::Forget { name: "/a".into(), word: 9 });
-        registry.node_ended(node(4));
-        assert!(registry.waiting.is_empty());
-        assert_eq!(register(&mut registry, 1, "/a").len(), 1);
-    }
-
-    #[test]
-    fn names_are_free_after_their_node_ended_and_others_stay() {
-        let mut registry = Registry::default();
-        register(&mut registry, 1, "/a");
-        register(&mut registry, 2, "/b");
-        registry.node_ended(node(1));
-        let look = |name: &str| Ask::Lookup { name: name.into(), wait: false };
-        assert_eq!(registry.ask((node(2), 1), look("/a"))[0].1, Answer::Unknown);
-        assert_eq!(registry.ask((node(2), 1), look("/b"))[0].1, Answer::Stands(entry(2)));
-    }
-
-    #[test]
-    fn a_name_that_is_held_is_free_for_who_knows_the_key_until_it_is_let_go() {
-        let mut registry = Registry::default();
-        let hold = |id, key| Ask::Hold { name: "/a".into(), entry: entry(id), key };
-        assert_eq!(registry.ask((node(1), 1), hold(1, 7)), [((node(1), 1), Answer::Registered)]);
-        assert_eq!(registry.ask((node(2), 1), hold(2, 8)), [((node(2), 1), Answer::Stands(entry(1)))]);
-        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
-        for _ in 0..2 {
-            let known = Ask::Register { name: "/a".into(), entry: entry(3), key: 7 };
-            assert_eq!(registry.ask((node(3), 1), known), [((node(3), 1), Answer::Registered)]);
-            registry.node_ended(node(3));
-            assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
-        }
-        registry.ask((node(1), 0), Ask::Unhold { name: "/a".into(), key: 8 });
-        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Stands(entry(1)))]);
-        registry.ask((node(1), 0), Ask::Unhold { name: "/a".into(), key: 7 });
-        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Registered)]);
-        registry.node_ended(node(2));
-        registry.ask((node(1), 1), hold(1, 7));
-        registry.node_ended(node(1));
-        assert_eq!(register(&mut registry, 2, "/a"), [((node(2), 1), Answer::Registered)]);
-    }
-
-    #[test]
-    fn only_the_address_that_holds_a_name_can_give_it_up() {
-        let mut registry = Registry::default();
-        register(&mut registry, 1, "/a");
-        let other = Ask::Unregister { name: "/a".into(), address: entry(2).address };
-        registry.ask((node(2), 0), other);
-        assert_eq!(registry.names.len(), 1);
-        registry.ask((node(1), 0), Ask::Unregister { name: "/a".into(), address: entry(1).address });
-        assert!(registry.names.is_empty());
-    }
 }

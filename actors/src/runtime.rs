@@ -11,6 +11,7 @@ mod flush;
 mod holds;
 pub(crate) mod memory;
 mod stop;
+mod tick;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
@@ -42,6 +43,7 @@ pub(crate) use self::holds::Holds;
 use self::memory::Memory;
 use self::stop::StopAsked;
 pub(crate) use self::stop::StopOf;
+pub(crate) use self::tick::Tick;
 
 /// Who a node is.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! What runs below a node: its processes, supervisors and actors, as text.
+//! What runs below a node: its processes, supervisors, actors and other programs, as text.
 //!
 //! Each node tells its own part, on whichever thread reads the question, so that one whose actors are stuck answers too. Nothing is
 //! counted for it that is not counted anyway.
@@ -29,6 +29,16 @@ pub(crate) struct Part {
     /// That many more.
     more_actors: u64,
     children: Vec<ChildPart>,
+    programs: Vec<ProgramPart>,
+}
+
+/// Another program, which tells nothing of itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct ProgramPart {
+    name: String,
+    pid: u32,
+    /// As the kernel says.
+    is_stopped: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,11 +110,25 @@ pub(crate) fn part(runtime: &Runtime) -> Part {
         pid: child.pid(),
     });
     let children = children.collect();
+    let programs = programs(runtime);
     let (name, pid) = (runtime.name.clone(), std::process::id());
-    Part { name, pid, supervisors, actors, more_actors, children }
+    Part { name, pid, supervisors, actors, more_actors, children, programs }
 }
 
-/// What runs below a node at one moment, made by [`Node::tree`]. Printed, it is a line for each process, supervisor and actor.
+fn programs(runtime: &Runtime) -> Vec<ProgramPart> {
+    let commands = runtime.commands();
+    let living = commands.iter().filter(|command| command.is_living());
+    let mut programs: Vec<_> = living
+        .map(|command| {
+            let (name, pid) = (command.name().to_owned(), command.pid());
+            ProgramPart { name, pid, is_stopped: callboard_ipc::is_stopped(pid) }
+        })
+        .collect();
+    programs.sort();
+    programs
+}
+
+/// What runs below a node at one moment, made by [`Node::tree`]. Printed, it is a line for each process, supervisor, actor and program.
 #[derive(Clone, Debug)]
 pub struct Tree {
     top: NodeId,
@@ -112,8 +136,11 @@ pub struct Tree {
 }
 
 impl Node {
-    /// What runs on this node and below it: processes, supervisors and actors, with their figures. Waits up to `timeout` for other
-    /// processes, zero not at all; one that does not answer by then, being stopped or very busy, is named as such.
+    /// What runs on this node and below it: processes, supervisors and actors, with their figures, and other programs. Waits up to
+    /// `timeout` for other processes, zero not at all; one that does not answer by then, being stopped or very busy, is named as such.
+    ///
+    /// A program stands below the node that [started it](Node::command), which tells of it: its name and process id, and whether it is
+    /// stopped. Nothing is asked of the program itself, and what it has started is not told.
     ///
     /// Of the actors of each process a hundred are listed, those with the most to do.
     pub fn tree(&self, timeout: Duration) -> Tree {
@@ -175,6 +202,10 @@ impl Lines<'_, '_> {
         }
         for child in part.children.iter().filter(|child| !shown.pids.contains(&child.pid)) {
             self.process(depth, None, child)?;
+        }
+        for ProgramPart { name, pid, is_stopped } in &part.programs {
+            let state = if *is_stopped { ": is stopped" } else { "" };
+            self.line(depth, format_args!("program {name} (pid {pid}){state}"))?;
         }
         Ok(())
     }

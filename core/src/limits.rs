@@ -25,3 +25,21 @@ pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How deep values may be nested in a body: deeper ones would overflow the stack of who decodes them.
 pub const MAX_BODY_DEPTH: usize = 128;
+
+/// How many questions of one node may wait at one owner, and how many of its look-ups for names. Each is a thread's, or one of a set that
+/// a thread waits for, and takes some hundred bytes there; a process has not so many threads.
+pub const MAX_WAITING_PER_NODE: usize = 65_536;
+
+/// How many names one node may have given to its objects, or keep for others. An object costs its node more memory than its name costs the
+/// root.
+pub const MAX_NAMES_PER_NODE: usize = 1 << 20;
+
+/// The most bytes of these names and of the names of their types, all together: what they cost the root.
+pub const MAX_NAMES_BYTES_PER_NODE: usize = 256 * 1024 * 1024;
+
+/// The longest name of an object's type. Those of generic types hold the names of what they hold, and come to some hundred bytes.
+pub const MAX_TYPE_NAME_BYTES: usize = 64 * 1024;
+
+/// How many ends of others one node may be waiting to hear of from another. Whoever watches many actors of a node that ends asks for
+/// each at once; one takes some tens of bytes.
+pub const MAX_AWAITED_ENDS_PER_NODE: usize = 1 << 20;

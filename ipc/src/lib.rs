@@ -56,8 +56,8 @@ pub use pipe::{RawPipe, fetch_aside, set_aside};
 pub use poller::Bell;
 pub use process::{
     Child, ChildSpec, CodeError, CodeOffset, EXECUTABLE_VARIABLE, Exit, ImageId, ProcessState, Resource,
-    SpawnError, StdStream, Step, executable, exit_now, image_id, locate, processors, resolve, start,
-    states_of, thread_count, type_hash,
+    SpawnError, StdStream, Step, executable, exit_now, image_id, is_stopped, locate, processors, resolve,
+    start, states_of, thread_count, type_hash,
 };
 pub use records::{MAX_RECORD_BYTES, RecordGot, RecordReceiver, RecordSender, record_socket};
 pub use region::{Access, Region};

@@ -20,7 +20,7 @@ pub use child::{Child, ChildSpec, Exit, SpawnError, StdStream, start};
 pub use code::{CodeError, CodeOffset, locate, resolve, type_hash};
 pub use executable::{EXECUTABLE_VARIABLE, executable};
 pub use image::{ImageId, image_id};
-pub use state::{ProcessState, states_of};
+pub use state::{ProcessState, is_stopped, states_of};
 pub use steps::{Resource, Step, processors};
 
 /// How many threads this process has, the calling one included.

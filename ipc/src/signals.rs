@@ -2,7 +2,8 @@
 //! waited for.
 //!
 //! Of those that ask for the end the first one is seen by whoever watches; the second does what it does by default: it kills. So a
-//! program that does not come to its end can be ended by pressing Ctrl-C again.
+//! program that does not come to its end can be ended by pressing Ctrl-C again. As process 1 it can too, whom the kernel kills by no signal
+//! that comes from its own container: there it exits.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,7 +37,7 @@ impl StopSignals {
         let mut pipes = Vec::new();
         for signal in [SIGINT, SIGTERM] {
             // In this order: what is set by a signal counts for the next.
-            flag::register_conditional_default(signal, Arc::clone(&by_default))?;
+            register_default(signal, Arc::clone(&by_default))?;
             flag::register(signal, Arc::clone(&by_default))?;
             pipes.push(low_level::pipe::register(signal, writer.try_clone()?)?);
         }
@@ -91,7 +92,7 @@ impl QuitSignal {
             None if !has_default_effect(SIGQUIT)? => return Ok(None),
             None => {
                 let fresh = Arc::new(AtomicBool::new(true));
-                flag::register_conditional_default(SIGQUIT, Arc::clone(&fresh))?;
+                register_default(SIGQUIT, Arc::clone(&fresh))?;
                 Arc::clone(quit.by_default.insert(fresh))
             }
         };
@@ -124,6 +125,28 @@ impl Drop for QuitSignal {
             low_level::unregister(action);
         }
     }
+}
+
+/// Has that signal end this process, as it does by default, whenever `is_wanted`.
+fn register_default(signal: libc::c_int, is_wanted: Arc<AtomicBool>) -> io::Result<SigId> {
+    let action = move || {
+        if is_wanted.load(Ordering::SeqCst) {
+            end_by(signal);
+        }
+    };
+    // SAFETY: in a handler this loads an atomic, asks for the process id, and ends the process by means that are allowed there.
+    unsafe { low_level::register(signal, action) }
+}
+
+/// Ends this process by a signal that does so by default.
+fn end_by(signal: libc::c_int) {
+    if std::process::id() == 1 {
+        // The first process of a container: the kernel gives it no signal of which it has no handler, not even one that it raises
+        // itself, nor that of an abort, which then ends in a fault. So it exits, with what a shell says of that signal.
+        low_level::exit(128 + signal);
+    }
+    // Fails for signals that are not known alone.
+    let _ = low_level::emulate_default_handler(signal);
 }
 
 /// Whether nobody has said what that signal is to do.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use callboard_tests::{eventually, send_signal};
 use tempfile::NamedTempFile;
@@ -70,6 +70,53 @@ fn handlers_that_were_set_before_and_after_run_beside_ours() {
         eventually("all of them run, and the node ends", || says("all three") && says("node ended"));
         send_signal(program.id(), signal);
         assert_eq!(program.wait().unwrap().signal(), Some(signal));
+    }
+}
+
+/// A process that is killed with what it has started, if it should still be there.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The only child of that process, once it has one.
+fn child_of(parent: u32) -> Option<u32> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(") ")?;
+        (fields.split(' ').nth(1) == Some(&*parent.to_string())).then_some(pid)
+    });
+    processes.into_iter().next()
+}
+
+/// > As process 1 of a container, to which the kernel gives no signal without a handler, a program whose node has ended exits by SIGTERM and SIGINT with 128 and the signal's number.
+#[test]
+fn as_the_first_process_of_a_container_a_signal_ends_the_program() {
+    let apart = |script: &str| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-Urmpf", "--kill-child", "sh", "-c", script, PROGRAM]).stdin(Stdio::null());
+        unshare
+    };
+    if !apart("mount -t proc none /proc").status().is_ok_and(|tried| tried.success()) {
+        eprintln!("not tried: this user may not have name spaces of its own");
+        return;
+    }
+    for signal in [2, 15] {
+        let said = NamedTempFile::new().unwrap();
+        let mut program = apart("mount -t proc none /proc && exec \"$0\" handlers");
+        let mut program = Killed(program.stdout(said.reopen().unwrap()).spawn().unwrap());
+        let says = |line: &str| fs::read_to_string(said.path()).unwrap().lines().any(|said| said == line);
+        eventually("it is ready", || says("ready"));
+        let first = child_of(program.0.id()).unwrap();
+        send_signal(first, signal);
+        eventually("the node ends", || says("node ended"));
+        send_signal(first, signal);
+        assert_eq!(program.0.wait().unwrap().code(), Some(128 + signal));
     }
 }
 

@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use callboard::{
     ActorRef, AutoShutdown, Backoff, ChildSpec, ChildState, Event, EventOptions, Exit, Failure, NameError,
-    Node, Restart, StartActorError, Strategy, Supervisor, SupervisorEnd, SupervisorError, SupervisorSpec,
+    Node, Queue, QueueOptions, Restart, StartActorError, Strategy, Supervisor, SupervisorEnd,
+    SupervisorError, SupervisorSpec,
 };
 use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, rounds, send_signal};
 
@@ -302,6 +303,55 @@ fn the_tree_of_a_job_names_all_that_runs() {
         supervisor.stop();
         supervisor.wait_timeout(PATIENCE).unwrap();
         assert!(!node.tree(PATIENCE).to_string().contains("process"));
+    }
+    check.check();
+}
+
+/// Starts a program, and has it until it is told to end.
+fn has_a_program(node: &Node, (told, go): (Queue<u32>, Event)) -> Result<(), Failure> {
+    let program = node.command("sleep").arg("1000").name("inner").spawn()?;
+    told.put(program.pid())?;
+    go.wait_timeout(PATIENCE)?;
+    Ok(())
+}
+
+/// > The tree names other programs below the node that started them, stopped ones as such, and none that has ended.
+#[test]
+fn the_tree_names_other_programs_below_whoever_started_them() {
+    let check = LeakCheck::new();
+    {
+        let node = Node::start().unwrap();
+        let told: Queue<u32> = node.anonymous(QueueOptions::new());
+        let go: Event = node.anonymous(EventOptions::new());
+        let child = node.spawn("child", has_a_program, (told.clone(), go.clone())).unwrap();
+        let inner = told.get_timeout(PATIENCE).unwrap();
+        let outer = ["b", "a"].map(|name| node.command("sleep").arg("1000").name(name).spawn().unwrap());
+        let [b, a] = outer.each_ref().map(callboard::Command::pid);
+        let me = std::process::id();
+        let (head, process) = (format!("root (pid {me})"), format!("  process child (pid {})", child.pid()));
+        let below = format!("    program inner (pid {inner})");
+        let beside = [format!("  program a (pid {a})"), format!("  program b (pid {b})")];
+        let lines = || node.tree(PATIENCE).to_string().lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(), [head.clone(), process.clone(), below, beside[0].clone(), beside[1].clone()]);
+        for pid in [inner, a] {
+            send_signal(pid, 19);
+        }
+        let stopped = [
+            head,
+            process,
+            format!("    program inner (pid {inner}): is stopped"),
+            format!("  program a (pid {a}): is stopped"),
+            beside[1].clone(),
+        ];
+        eventually("two are stopped", || lines() == stopped);
+        send_signal(a, 18);
+        eventually("one goes on", || lines()[3..] == beside);
+        outer[0].kill().unwrap();
+        let _ = outer[0].wait_timeout(PATIENCE);
+        assert_eq!(lines()[3..], beside[..1]);
+        go.set().unwrap();
+        child.join_timeout(PATIENCE).unwrap().unwrap();
+        assert_eq!(lines()[1..], beside[..1], "the inner one has ended with its node");
     }
     check.check();
 }

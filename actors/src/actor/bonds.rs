@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use callboard_core::limits::MAX_AWAITED_ENDS_PER_NODE;
 use callboard_core::{Address, NodeId, TimerKey, Timers};
 
 use super::exit::Exit;
@@ -32,6 +33,18 @@ impl Bonds {
         self.watchers.retain(|watcher| watcher.node() != Some(node));
     }
 
+    /// Why that node can't be sound, which watches or links too much.
+    pub(super) fn fault_of(&self, node: NodeId) -> Option<String> {
+        const MOST: usize = MAX_AWAITED_ENDS_PER_NODE;
+        let watchers = || self.watchers.iter().filter(|watcher| watcher.node() == Some(node)).count();
+        if self.watchers.len() > MOST && watchers() > MOST {
+            return Some(format!("more than {MOST} watches of one node over one actor"));
+        }
+        let links = || self.links.iter().filter(|other| other.node == node).count();
+        (self.links.len() > MOST && links() > MOST)
+            .then(|| format!("more than {MOST} links of one node to one actor"))
+    }
+
     /// Takes out the timers that are due.
     pub(super) fn due(&mut self, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| self.timers.pop_due(now)).collect()
@@ -39,5 +52,25 @@ impl Bonds {
 
     pub(super) fn cancel(&mut self, timer: TimerKey) {
         self.timers.cancel(timer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_core::Slot;
+
+    use super::*;
+
+    #[test]
+    fn links_of_one_node_to_one_actor_have_a_limit() {
+        let [one, two] = [1, 2].map(|id| NodeId::new(id).unwrap());
+        let link = |node, index| Address { node, slot: Slot { index, generation: 1 } };
+        let mut bonds = Bonds::default();
+        bonds.links.insert(link(two, 0));
+        bonds.links.extend((0..MAX_AWAITED_ENDS_PER_NODE as u32).map(|index| link(one, index)));
+        assert_eq!((bonds.fault_of(one), bonds.fault_of(two)), (None, None));
+        bonds.links.insert(link(one, u32::MAX));
+        assert!(bonds.fault_of(one).is_some_and(|fault| fault.contains("links of one node")));
+        assert_eq!(bonds.fault_of(two), None);
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use callboard_core::limits::MAX_AWAITED_ENDS_PER_NODE;
 use callboard_core::{Address, NodeId, Slot};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -19,16 +20,14 @@ use super::exit::Exit;
 use super::watch::{OnEnd, once_names_are_free};
 use super::wire::{Follows, Over};
 use crate::call::{self, CallError};
-use crate::control::{CONTROL, Control};
+use crate::cell::Violation;
+use crate::control::{CONTROL, Control, Tally};
 use crate::peer::Peer;
 use crate::runtime::Runtime;
 
 /// How many fates a node remembers once they are decided, the latest. Whoever asks later, as it was stopped meanwhile, is told
 /// only what it knows itself.
 const MAX_DECIDED: usize = 1024;
-
-/// How many may wait for one; more are told only what they know themselves.
-const MAX_WAITING: usize = 1 << 20;
 
 /// How one life in a process of its own ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +49,8 @@ struct Lives {
     lives: HashMap<NodeId, Life>,
     /// Those that are decided, the latest last.
     decided: VecDeque<NodeId>,
+    /// How many of each node wait.
+    asked: Tally,
     /// The node ends: nothing is decided any more.
     is_closed: bool,
 }
@@ -58,14 +59,20 @@ struct Lives {
 struct Life {
     /// Where the actor is, unless it had none when its process ended.
     slot: Option<Slot>,
-    waiting: Vec<(Slot, Then)>,
+    waiting: Vec<Waiting>,
     fate: Option<Fate>,
+}
+
+struct Waiting {
+    /// Of the actor asked about.
+    slot: Slot,
+    by: NodeId,
+    then: Then,
 }
 
 impl Life {
     fn may_wait(&self, for_slot: Slot) -> bool {
-        let may_be_it = self.slot.is_none_or(|slot| slot == for_slot);
-        may_be_it && self.fate.is_none() && self.waiting.len() < MAX_WAITING
+        self.slot.is_none_or(|slot| slot == for_slot) && self.fate.is_none()
     }
 
     fn of(&self, slot: Slot) -> Option<Fate> {
@@ -82,36 +89,74 @@ impl Fates {
     pub(super) fn is_at(&self, runtime: &Arc<Runtime>, address: Address) {
         let others: Vec<_> = {
             let mut state = self.0.lock();
-            let Some(life) = state.lives.get_mut(&address.node) else { return };
+            let Lives { lives, asked, .. } = &mut *state;
+            let Some(life) = lives.get_mut(&address.node) else { return };
             life.slot = Some(address.slot);
-            life.waiting.extract_if(.., |(slot, _)| *slot != address.slot).collect()
+            let others: Vec<_> = life.waiting.extract_if(.., |waits| waits.slot != address.slot).collect();
+            others.iter().for_each(|waits| asked.take(waits.by));
+            others
         };
-        others.into_iter().for_each(|(_, then)| then(runtime, None));
+        others.into_iter().for_each(|waits| (waits.then)(runtime, None));
     }
 
-    /// Runs `then` with the fate of the actor at that address once it is decided; now if it is, or nobody here knows.
-    pub(crate) fn ask(&self, runtime: &Arc<Runtime>, of: Address, then: Then) {
+    /// Runs `then`, which is of node `by`, with the fate of the actor at that address once it is decided; now if it is, or nobody here
+    /// knows.
+    ///
+    /// # Errors
+    ///
+    /// That more of that node wait than may.
+    pub(crate) fn ask(
+        &self,
+        runtime: &Arc<Runtime>,
+        by: NodeId,
+        of: Address,
+        then: Then,
+    ) -> Result<(), Violation> {
         let known = {
             let mut state = self.0.lock();
-            let is_closed = state.is_closed;
-            match state.lives.get_mut(&of.node) {
-                Some(life) if !is_closed && life.may_wait(of.slot) => {
-                    return life.waiting.push((of.slot, then));
+            let Lives { lives, asked, is_closed, .. } = &mut *state;
+            match lives.get_mut(&of.node) {
+                Some(life) if !*is_closed && life.may_wait(of.slot) => {
+                    // Whoever asks here does so for what is counted elsewhere.
+                    if by != runtime.id && !asked.add(by) {
+                        return Err(format!(
+                            "more than {MAX_AWAITED_ENDS_PER_NODE} fates are awaited by one node"
+                        ));
+                    }
+                    life.waiting.push(Waiting { slot: of.slot, by, then });
+                    return Ok(());
                 }
                 Some(life) => life.of(of.slot),
                 None => None,
             }
         };
         then(runtime, known);
+        Ok(())
+    }
+
+    /// A node that has ended waits for nobody's fate.
+    pub(crate) fn forget(&self, node: NodeId) {
+        let forgotten: Vec<_> = {
+            let mut state = self.0.lock();
+            if state.asked.of(node) == 0 {
+                return;
+            }
+            state.asked.forget(node);
+            let lives = state.lives.values_mut();
+            lives.flat_map(|life| life.waiting.extract_if(.., |waits| waits.by == node)).collect()
+        };
+        drop(forgotten);
     }
 
     fn decide(&self, runtime: &Arc<Runtime>, node: NodeId, fate: Fate) {
         let answers: Vec<_> = {
             let mut state = self.0.lock();
-            let Some(life) = state.lives.get_mut(&node) else { return };
+            let Lives { lives, asked, .. } = &mut *state;
+            let Some(life) = lives.get_mut(&node) else { return };
             life.fate = Some(fate);
             let waiting = std::mem::take(&mut life.waiting);
-            let answers = waiting.into_iter().map(|(slot, then)| (life.of(slot), then)).collect();
+            waiting.iter().for_each(|waits| asked.take(waits.by));
+            let answers = waiting.into_iter().map(|waits| (life.of(waits.slot), waits.then)).collect();
             state.decided.push_back(node);
             if state.decided.len() > MAX_DECIDED
                 && let Some(oldest) = state.decided.pop_front()
@@ -131,7 +176,7 @@ impl Fates {
             std::mem::take(&mut state.lives)
         };
         let waiting = lives.into_values().flat_map(|life| life.waiting);
-        waiting.for_each(|(_, then)| then(runtime, None));
+        waiting.for_each(|waits| (waits.then)(runtime, None));
     }
 }
 
@@ -199,7 +244,8 @@ fn ask(
 ) {
     if keeper == runtime.id {
         let then = Box::new(|runtime: &Arc<Runtime>, fate| then(runtime, Ok(fate)));
-        return runtime.control.fates.ask(runtime, of, then);
+        let asked = runtime.control.fates.ask(runtime, runtime.id, of, then);
+        return debug_assert!(asked.is_ok(), "{asked:?}");
     }
     let Some(peer) = runtime.meet(keeper) else { return then(runtime, Err(CallError::Disconnected)) };
     runtime.call_then(&peer, CONTROL, &Control::Fate { of }, |runtime, answer| {
@@ -209,13 +255,22 @@ fn ask(
 }
 
 /// Answers a call of that peer with a fate, once it is decided.
-pub(crate) fn answer(runtime: &Arc<Runtime>, from: &Arc<Peer>, word: u64, of: Address) {
+///
+/// # Errors
+///
+/// That more of that peer wait than may.
+pub(crate) fn answer(
+    runtime: &Arc<Runtime>,
+    from: &Arc<Peer>,
+    word: u64,
+    of: Address,
+) -> Result<(), Violation> {
     let peer = Arc::clone(from);
     let answer = move |runtime: &Arc<Runtime>, fate: Option<Fate>| {
         call::reply(runtime, &peer, word, &fate);
         peer.flush_by_need(runtime);
     };
-    runtime.control.fates.ask(runtime, of, Box::new(answer));
+    runtime.control.fates.ask(runtime, from.id, of, Box::new(answer))
 }
 
 #[cfg(test)]
@@ -237,7 +292,7 @@ mod tests {
         let note = move |_: &Arc<Runtime>, fate: Option<Fate>| {
             told.lock().push((of.slot.index, fate.map(|fate| fate.restarts)));
         };
-        node.runtime().control.fates.ask(node.runtime(), of, Box::new(note));
+        node.runtime().control.fates.ask(node.runtime(), node.id(), of, Box::new(note)).unwrap();
     }
 
     #[test]
@@ -290,5 +345,21 @@ mod tests {
         drop(node);
         assert_eq!(*told.lock(), [(5, None)]);
         drop(runtime);
+    }
+
+    #[test]
+    fn fates_awaited_by_one_node_have_a_limit_and_go_with_it() {
+        let node = Node::start().unwrap();
+        let (runtime, fates) = (node.runtime(), &node.runtime().control.fates);
+        let [id, one, two] = [7, 8, 9].map(|id| NodeId::new(id).unwrap());
+        let _open = Open::new(runtime, id);
+        let asks = |by| fates.ask(runtime, by, at(id, 5), Box::new(|_, _| ()));
+        assert_eq!(asks(two), Ok(()));
+        (0..MAX_AWAITED_ENDS_PER_NODE).for_each(|_| asks(one).unwrap());
+        assert!(asks(one).is_err_and(|refused| refused.contains("fates are awaited by one node")));
+        assert_eq!(asks(two), Ok(()), "another's");
+        fates.forget(one);
+        assert_eq!(fates.0.lock().lives[&id].waiting.len(), 2);
+        assert_eq!(asks(one), Ok(()));
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn run(input: &[u8]) {
 }
 
 /// The root of a job, which nobody runs.
-fn runtime() -> Arc<Runtime> {
+pub(crate) fn runtime() -> Arc<Runtime> {
     let (poll, shared) = poller::open_poll().expect("descriptors are left");
     let event_loop = EventLoop::new(poll).expect("descriptors are left");
     let id = node(0);
@@ -124,11 +124,14 @@ fn control(draw: &mut Draw<'_>) -> Vec<u8> {
 }
 
 #[cfg(test)]
+mod limits;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::event::wire::Ask;
 
-    fn send(
+    pub(super) fn send(
         runtime: &Arc<Runtime>,
         from: usize,
         slot: Slot,

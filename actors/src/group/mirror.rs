@@ -8,6 +8,7 @@ use callboard_core::Address;
 use parking_lot::Mutex;
 
 use super::GroupChange;
+use super::roll::{Change, Roll};
 use super::wire::{Ask, Told};
 use crate::actor::{Actor, ActorRef, CastError, Context, Down, Exit, Message, MonitorId};
 use crate::failure::Failure;
@@ -25,9 +26,7 @@ pub(super) struct Shared<M> {
 }
 
 pub(super) struct Known<M> {
-    /// None until the owner has told it.
-    pub(super) version: Option<u64>,
-    pub(super) members: Vec<ActorRef<M>>,
+    pub(super) roll: Roll<ActorRef<M>>,
     /// The owner has ended.
     pub(super) is_gone: bool,
     pub(super) turn: usize,
@@ -44,8 +43,7 @@ pub(super) struct Changes<M> {
 impl<M> Shared<M> {
     pub(super) fn new(of: Address) -> Self {
         let known = Known {
-            version: None,
-            members: Vec::new(),
+            roll: Roll::default(),
             is_gone: false,
             turn: 0,
             watches: Vec::new(),
@@ -59,7 +57,7 @@ impl<M: Message> Shared<M> {
     /// A watch that begins with those who are there.
     pub(super) fn watch(&self) -> Arc<Changes<M>> {
         let mut known = self.state.lock();
-        let begin = known.members.iter().map(|member| GroupChange::Joined(member.clone())).collect();
+        let begin = known.roll.members.iter().map(|member| GroupChange::Joined(member.clone())).collect();
         let changes = Arc::new(Changes { state: Mutex::new((begin, Hooks::default())), of: self.of });
         known.watches.retain(|watch| watch.strong_count() > 0);
         known.watches.push(Arc::downgrade(&changes));
@@ -120,6 +118,15 @@ impl<M: Send> Poll for Changes<M> {
     }
 }
 
+impl<M> From<Change<ActorRef<M>>> for GroupChange<M> {
+    fn from(change: Change<ActorRef<M>>) -> Self {
+        match change {
+            Change::Joined(member) => GroupChange::Joined(member),
+            Change::Left(member) => GroupChange::Left(member),
+        }
+    }
+}
+
 /// That a version is known here, or that the owner has ended.
 pub(super) struct Until<'a, M>(pub(super) &'a Shared<M>, pub(super) u64);
 
@@ -130,7 +137,7 @@ impl<M: Send> Poll for Until<'_, M> {
 
     fn poll(&self, hook: &Hook) -> bool {
         let mut known = self.0.state.lock();
-        let is_ready = known.is_gone || known.version.is_some_and(|version| version >= self.1);
+        let is_ready = known.is_gone || known.roll.version.is_some_and(|version| version >= self.1);
         if !is_ready {
             known.hooks.add(hook);
         }
@@ -179,24 +186,7 @@ impl<M: Message> Actor for Mirror<M> {
                 // If it has ended, the monitor tells.
                 Vec::new()
             }
-            Told::All { version, members } => {
-                known.version = Some(version);
-                let before = std::mem::replace(&mut known.members, members);
-                let joined = known.members.iter().filter(|member| !before.contains(member));
-                let joined: Vec<_> = joined.map(|member| GroupChange::Joined(member.clone())).collect();
-                let left = before.into_iter().filter(|member| !known.members.contains(member));
-                left.map(GroupChange::Left).chain(joined).collect()
-            }
-            Told::Joined { version, member } => {
-                known.version = Some(version);
-                known.members.push(member.clone());
-                vec![GroupChange::Joined(member)]
-            }
-            Told::Left { version, member } => {
-                known.version = Some(version);
-                let at = known.members.iter().position(|other| other.address() == member);
-                at.map(|at| GroupChange::Left(known.members.remove(at))).into_iter().collect()
-            }
+            Told::News(news) => known.roll.hears(news).into_iter().map(GroupChange::from).collect(),
         });
         Ok(())
     }
@@ -217,7 +207,7 @@ impl<M: Message> Mirror<M> {
     fn gone(&self) {
         self.shared.change(|known| {
             known.is_gone = true;
-            known.members.drain(..).map(GroupChange::Left).collect()
+            known.roll.members.drain(..).map(GroupChange::Left).collect()
         });
     }
 }

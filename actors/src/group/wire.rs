@@ -3,6 +3,7 @@
 use callboard_core::Address;
 use serde::{Deserialize, Serialize};
 
+use super::roll::News;
 use crate::actor::{ActorRef, Message, ReplyTo};
 
 /// To the owner.
@@ -21,18 +22,7 @@ pub(super) enum Ask<M: Message> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "", deserialize = "M: Message"))]
 pub(super) enum Told<M: Message> {
-    All {
-        version: u64,
-        members: Vec<ActorRef<M>>,
-    },
-    Joined {
-        version: u64,
-        member: ActorRef<M>,
-    },
-    Left {
-        version: u64,
-        member: Address,
-    },
+    News(News<ActorRef<M>>),
     /// From the mirror itself: the owner is to be asked.
     Begin,
 }

@@ -7,6 +7,8 @@ mod awaited;
 mod effects;
 mod link;
 mod running;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub(super) type Ends = Process<Result<(), String>>;
 pub(super) struct State {
     pub(super) machine: Machine<Sink>,
     links: HashMap<WorkerId, Linked>,
+    /// Which worker each node was started to be, until it has ended. A worker that starts says its number, and must be that node.
+    started: HashMap<NodeId, WorkerId>,
     /// Which worker each node is.
     nodes: HashMap<NodeId, WorkerId>,
     pub(super) processes: HashMap<WorkerId, Arc<Ends>>,
@@ -68,6 +72,14 @@ pub(super) struct State {
     /// When the next tick comes.
     tick: Option<(Instant, TimerKey)>,
     pub(super) figures: Figures,
+}
+
+impl State {
+    /// A worker's process has ended, or was never there.
+    fn forget(&mut self, worker: WorkerId) {
+        self.processes.remove(&worker);
+        self.started.retain(|_, other| *other != worker);
+    }
 }
 
 pub(super) struct PoolCell {
@@ -89,6 +101,7 @@ impl PoolCell {
         let state = State {
             machine,
             links: HashMap::new(),
+            started: HashMap::new(),
             nodes: HashMap::new(),
             processes: HashMap::new(),
             functions: Vec::new(),
@@ -138,6 +151,11 @@ impl PoolCell {
         })
     }
 
+    /// A worker is about to be started as that node.
+    pub(super) fn expects(&self, worker: WorkerId, node: NodeId) {
+        self.state.lock().started.insert(node, worker);
+    }
+
     /// A worker in this very process is there.
     pub(super) fn ready_here(
         &self,
@@ -164,7 +182,7 @@ impl PoolCell {
 
     /// A worker could not begin.
     pub(super) fn failed_start(&self, runtime: &Arc<Runtime>, worker: WorkerId, why: &str) {
-        self.state.lock().processes.remove(&worker);
+        self.state.lock().forget(worker);
         self.run(runtime, |machine, effects| {
             effects.figures.ended(worker);
             machine.failed_start(worker, why, Instant::now(), effects);
@@ -175,7 +193,7 @@ impl PoolCell {
     pub(super) fn ended(&self, runtime: &Arc<Runtime>, worker: WorkerId, death: &Death) {
         let linked = {
             let mut state = self.state.lock();
-            state.processes.remove(&worker);
+            state.forget(worker);
             let linked = state.links.remove(&worker);
             if let Some(Linked { link: Link::There { peer, .. }, .. }) = &linked {
                 state.nodes.remove(&peer.id);
@@ -202,6 +220,11 @@ impl PoolCell {
     ) -> Result<(), Violation> {
         {
             let mut state = self.state.lock();
+            if state.started.get(&from.id) != Some(&worker) {
+                return Err(format!(
+                    "a node that was not started as worker {worker} of the pool says that it is that"
+                ));
+            }
             if state.links.contains_key(&worker) || state.nodes.contains_key(&from.id) {
                 return Err("a second worker where there is one".to_owned());
             }

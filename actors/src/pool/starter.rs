@@ -13,7 +13,7 @@ use super::line::Line;
 use super::machine::Death;
 use super::worker::{Bench, Setup, in_process};
 use crate::node::WeakNode;
-use crate::process::{Describe, JoinError, setup};
+use crate::process::{Describe, JoinError, SpawnError, new_id, setup};
 use crate::runtime::Runtime;
 
 /// How a pool's workers are started.
@@ -76,6 +76,12 @@ impl Launch {
         if let Some(processors) = self.processors_of(worker) {
             spawn = spawn.processors(processors);
         }
+        let Some(id) = new_id() else {
+            return cell.failed_start(&self.runtime, worker, &SpawnError::NoRandomness.to_string());
+        };
+        // Before it is there: whoever says that it is this worker must be that node.
+        cell.expects(worker, id);
+        let spawn = spawn.known_as(id);
         let process = match spawn.spawn(in_process, self.setup_of(worker)) {
             Ok(process) => Arc::new(process),
             Err(error) => {

@@ -14,5 +14,5 @@ mod worker;
 pub use self::error::ServedError;
 pub use self::handle::{Serve, Served};
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::mailbox::TRIPS;
+pub(crate) use self::mailbox::{TRIPS, fuzz};
 pub use self::reply::Reply;

@@ -13,8 +13,12 @@
 mod attached;
 mod error;
 mod face;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod object;
 mod owner;
+#[cfg(any(test, fuzzing))]
+mod probe;
 #[cfg(test)]
 mod simulated;
 mod wire;
@@ -23,6 +27,8 @@ pub(crate) use self::attached::Attached;
 pub(crate) use self::error::refused;
 pub use self::error::{Holder, LockError};
 pub(crate) use self::face::{Face, Found};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::fuzz;
 pub(crate) use self::object::memory_object;
 pub(crate) use self::owner::{Shape, SharedOwner};
 

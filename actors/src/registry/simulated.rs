@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use callboard_core::{Address, NodeId, Slot};
 
-use super::{Answer, Ask, Asker, Entry, Registry};
+use super::{Answer, Ask, Asker, Books, Entry, Registry};
 use crate::fault::Fault;
 use crate::simulation::{self, Next, Roads, Schedule, to_owner};
 
@@ -257,7 +257,8 @@ impl Play {
     }
 
     fn check(&self) {
-        let Registry { names, holds, waiting } = &self.registry;
+        let Registry { names, holds, waiting, books } = &self.registry;
+        assert_eq!(*books, recount(&self.registry), "what each node has");
         assert!(names.iter().all(|(name, entry)| self.expected.names.get(name) == Some(entry)));
         assert_eq!(names.len(), self.expected.names.len(), "names that stand for something");
         assert!(holds.keys().all(|name| self.expected.holds.contains_key(name)));
@@ -294,6 +295,15 @@ impl Play {
     }
 }
 
+/// What each node has, counted anew.
+fn recount(registry: &Registry) -> Books {
+    let mut books = Books::default();
+    registry.names.iter().for_each(|(name, entry)| books.given(name, entry));
+    registry.holds.iter().for_each(|(name, hold)| books.given(name, &hold.by));
+    registry.waiting.values().flatten().for_each(|(node, _)| books.waits(*node));
+    books
+}
+
 fn play(schedule: &mut Schedule) {
     let mut play = Play::new();
     for _ in 0..schedule.within(1..200) {
@@ -313,7 +323,7 @@ fn play(schedule: &mut Schedule) {
         }
     }
     play.quiet(schedule);
-    let Registry { names, holds, waiting } = &play.registry;
+    let Registry { names, holds, waiting, .. } = &play.registry;
     assert!(names.is_empty() && holds.is_empty() && waiting.is_empty(), "something of the dead is left");
 }
 

@@ -54,6 +54,12 @@ impl Runtime {
         self.timers.lock().cancel(tick);
     }
 
+    /// How many ticks stand in its list.
+    #[cfg(test)]
+    pub(crate) fn ticks(&self) -> usize {
+        self.timers.lock().len()
+    }
+
     pub(crate) fn stop_asked(&self) {
         let mut stop = self.stop.lock();
         stop.asked = true;

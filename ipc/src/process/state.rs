@@ -63,6 +63,12 @@ pub fn states_of(pids: &[u32]) -> Vec<ProcessState> {
     watches.iter().map(|watch| watch.state(ticks)).collect()
 }
 
+/// Whether that process is stopped just now: by SIGSTOP, a terminal or a debugger. Looks once, which takes some microseconds, and does not
+/// wait; one that is not there, or of which the system does not tell, is not.
+pub fn is_stopped(pid: u32) -> bool {
+    stat(pid).is_ok_and(|seen| seen.is_stopped())
+}
+
 /// One process while it is looked at.
 struct Watch {
     pid: u32,
@@ -97,9 +103,9 @@ impl Watch {
 
     /// Looks at the process as a whole; none if there is nothing more to be seen.
     fn see(&mut self) -> Option<Seen> {
-        let seen = seen(Path::new(&format!("/proc/{}/stat", self.pid)));
+        let seen = stat(self.pid);
         match &seen {
-            Ok(Seen { letter: b'T' | b't', .. }) => self.over = Some(ProcessState::Stopped),
+            Ok(seen) if seen.is_stopped() => self.over = Some(ProcessState::Stopped),
             // Its first thread may have ended before the others.
             Ok(Seen { letter: b'Z', threads: 0 | 1, .. }) | Ok(Seen { letter: b'X', .. }) => {
                 self.over = Some(ProcessState::Gone);
@@ -130,6 +136,16 @@ struct Seen {
     /// Processor time, in ticks.
     ticks: u64,
     threads: u64,
+}
+
+impl Seen {
+    fn is_stopped(&self) -> bool {
+        matches!(self.letter, b'T' | b't')
+    }
+}
+
+fn stat(pid: u32) -> io::Result<Seen> {
+    seen(Path::new(&format!("/proc/{pid}/stat")))
 }
 
 fn seen(path: &Path) -> io::Result<Seen> {
@@ -213,12 +229,15 @@ mod tests {
         let mut sleeps = Other::start("sleep", &["600"]);
         sleeps.signal("-STOP");
         sleeps.comes_to_be(ProcessState::Stopped);
+        assert!(is_stopped(sleeps.0.id()));
         sleeps.signal("-CONT");
         sleeps.comes_to_be(ProcessState::Runs);
+        assert!(!is_stopped(sleeps.0.id()));
         sleeps.0.kill().unwrap();
         sleeps.comes_to_be(ProcessState::Gone);
         sleeps.0.wait().unwrap();
         assert!(sleeps.is(ProcessState::Gone), "collected too");
+        assert!(!is_stopped(sleeps.0.id()));
     }
 
     #[test]

@@ -112,11 +112,13 @@ impl<M: Message> ActorCell<M> {
             ToActor::Watch if is_call => {
                 self.is_known_to(from);
                 self.watch(runtime, Watcher::There(Arc::clone(from), incoming.word));
+                self.check_bonds(from.id)?;
             }
             ToActor::Link { from: slot } if is_call => {
                 self.is_known_to(from);
                 let is_there = self.linked(at(slot));
                 call::reply(runtime, from, incoming.word, &is_there);
+                self.check_bonds(from.id)?;
             }
             ToActor::Stats if is_call => call::reply(runtime, from, incoming.word, &self.stats()),
             ToActor::Watch | ToActor::Link { .. } | ToActor::Stats => {
@@ -129,6 +131,14 @@ impl<M: Message> ActorCell<M> {
             ToActor::Dropped { messages } => self.count_dropped(messages),
         }
         Ok(())
+    }
+}
+
+impl<M: Message> ActorCell<M> {
+    /// Whether what that node has here is not more than it may be.
+    fn check_bonds(&self, node: NodeId) -> Result<(), Violation> {
+        let state = self.state.lock();
+        state.bonds.as_ref().and_then(|bonds| bonds.fault_of(node)).map_or(Ok(()), Err)
     }
 }
 

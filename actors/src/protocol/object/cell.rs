@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use callboard_core::{Address, BodyError, ByteStrings, Flags, Kind, NodeId, decode};
+use callboard_core::limits::MAX_WAITING_PER_NODE;
+use callboard_core::{Address, BodyError, ByteStrings, Flags, Kind, NodeId, Slot, decode};
 use foldhash::HashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,8 @@ use crate::cell::{Cell, Incoming, Violation};
 use crate::names;
 use crate::parcel::{Parcel, Rights};
 use crate::peer::{Peer, packed};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Tick};
 use crate::scope;
-
-/// How many questions of one node may wait at one object; with one more the connection is closed.
-const MAX_WAITING: usize = 65_536;
 
 /// What travels to the cell.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,11 +46,13 @@ pub(super) enum Heard<R> {
 
 struct State<O> {
     owner: O,
+    /// The cell's own.
+    slot: Slot,
     last: u64,
     waiting: HashMap<Asker, Whom>,
     /// The same by node and number of the call.
     calls: HashMap<(NodeId, u64), Asker>,
-    armed: Option<Instant>,
+    tick: Tick,
 }
 
 pub(crate) struct ObjectCell<O> {
@@ -71,10 +71,11 @@ impl<O: Owner> ObjectCell<O> {
                 address: Address { node: runtime.id, slot },
                 state: Mutex::new(State {
                     owner: make(me),
+                    slot,
                     last: 0,
                     waiting: HashMap::default(),
                     calls: HashMap::default(),
-                    armed: None,
+                    tick: Tick::default(),
                 }),
             })
         })
@@ -193,7 +194,9 @@ impl<O: Owner> ObjectCell<O> {
         }
         let after = state.carry_out(runtime, effects);
         let waits = state.waiting.contains_key(&asker);
-        let too_many = waits && state.waiting.len() > MAX_WAITING && state.waiting_of(from.id) > MAX_WAITING;
+        let too_many = waits
+            && state.waiting.len() > MAX_WAITING_PER_NODE
+            && state.waiting_of(from.id) > MAX_WAITING_PER_NODE;
         drop(state);
         after.run(runtime, self.address);
         if waits {
@@ -203,7 +206,7 @@ impl<O: Owner> ObjectCell<O> {
             }
         }
         if too_many {
-            return Err(format!("more than {MAX_WAITING} questions of one node wait at one object"));
+            return Err(format!("more than {MAX_WAITING_PER_NODE} questions of one node wait at one object"));
         }
         Ok(())
     }
@@ -246,11 +249,8 @@ impl<O: Owner> State<O> {
             }
         }
         let soon = effects.tick_after.map(|time| Instant::now() + time);
-        if let Some(at) = effects.tick_at.into_iter().chain(soon).min()
-            && self.armed.is_none_or(|armed| at < armed)
-        {
-            self.armed = Some(at);
-            after.tick_at = Some(at);
+        if let Some(at) = effects.tick_at.into_iter().chain(soon).min() {
+            self.tick.by(runtime, at, self.slot);
         }
         after
     }
@@ -273,7 +273,6 @@ struct After {
     here: Vec<(u64, (Vec<u8>, Rights))>,
     /// Answers that must not come before the name is free.
     there: Vec<(Arc<Peer>, u64, Parcel)>,
-    tick_at: Option<Instant>,
     frees: Option<String>,
     is_over: bool,
 }
@@ -292,9 +291,6 @@ impl After {
         }
         for (word, (body, rights)) in self.here {
             runtime.replied(runtime.id, word, Flags::NONE, || (body, rights).into());
-        }
-        if let Some(at) = self.tick_at {
-            runtime.tick_at(at, of.slot);
         }
     }
 }
@@ -360,7 +356,7 @@ impl<O: Owner> Cell for ObjectCell<O> {
     fn tick(&self, runtime: &Arc<Runtime>) {
         let mut effects = Effects::default();
         let mut state = self.state.lock();
-        state.armed = None;
+        state.tick.has_come(runtime);
         state.owner.tick(Instant::now(), &mut effects);
         let after = state.carry_out(runtime, effects);
         drop(state);

@@ -20,7 +20,7 @@ use super::wire::{Reply, ToClient, ToOwner};
 use crate::call;
 use crate::cell::{Cell, Incoming, Violation};
 use crate::peer::Peer;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Tick};
 
 /// How long a consumer waits beside items that others have prefetched and do not take, before they are called back.
 const RECALL_AFTER: Duration = Duration::from_millis(20);
@@ -31,8 +31,7 @@ const MAX_CLIENTS: usize = 64;
 struct State {
     owner: Owner,
     places: HashMap<ClientId, Place>,
-    /// The tick that has been asked for, to ask only for earlier ones.
-    armed: Option<Instant>,
+    tick: Tick,
     /// When idle holders are looked for, while somebody starves.
     recall_at: Option<Instant>,
 }
@@ -57,7 +56,7 @@ impl QueueCell {
                 state: Mutex::new(State {
                     owner: Owner::new(settings),
                     places: HashMap::default(),
-                    armed: None,
+                    tick: Tick::default(),
                     recall_at: None,
                 }),
             })
@@ -84,7 +83,7 @@ impl QueueCell {
         mut after: After,
         with: impl FnOnce(&mut Owner, &mut Effects<'_>) -> R,
     ) -> R {
-        let (result, tick) = {
+        let result = {
             let mut state = self.state.lock();
             let State { owner, places, .. } = &mut *state;
             let is_new = match places.entry(client) {
@@ -99,11 +98,9 @@ impl QueueCell {
                 // The answer of one that has left to what crossed its farewell.
                 places.remove(&client);
             }
-            (result, state.next_tick())
+            state.tick_when_due(runtime, self.address.slot);
+            result
         };
-        if let Some(at) = tick {
-            runtime.tick_at(at, self.address.slot);
-        }
         after.run(runtime);
         result
     }
@@ -324,9 +321,9 @@ impl Cell for QueueCell {
 
     fn tick(&self, runtime: &Arc<Runtime>) {
         let mut after = After::default();
-        let tick = {
+        {
             let mut state = self.state.lock();
-            state.armed = None;
+            state.tick.has_come(runtime);
             let State { owner, places, recall_at, .. } = &mut *state;
             let mut effects = Effects { runtime, places, after: &mut after };
             owner.tick(&mut effects);
@@ -336,26 +333,20 @@ impl Cell for QueueCell {
                     effects.tell(client, ToClient::Recall);
                 }
             }
-            state.next_tick()
-        };
-        if let Some(at) = tick {
-            runtime.tick_at(at, self.address.slot);
+            state.tick_when_due(runtime, self.address.slot);
         }
         after.run(runtime);
     }
 }
 
 impl State {
-    /// The time of a tick to ask for, if none that early has been asked for.
-    fn next_tick(&mut self) -> Option<Instant> {
+    /// Asks for a tick when there is something to be done.
+    fn tick_when_due(&mut self, runtime: &Runtime, slot: Slot) {
         if self.recall_at.is_none() && self.owner.is_starving() {
             self.recall_at = Some(Instant::now() + RECALL_AFTER);
         }
-        let at = [self.owner.next_deadline(), self.recall_at].into_iter().flatten().min()?;
-        if self.armed.is_some_and(|armed| armed <= at) {
-            return None;
+        if let Some(at) = [self.owner.next_deadline(), self.recall_at].into_iter().flatten().min() {
+            self.tick.by(runtime, at, slot);
         }
-        self.armed = Some(at);
-        self.armed
     }
 }

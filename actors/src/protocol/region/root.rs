@@ -17,7 +17,7 @@ use crate::names::Object;
 use crate::parcel::Parcel;
 use crate::peer::{Peer, encoded};
 use crate::protocol::object::{Handle, ObjectCell};
-use crate::registry::{self, Entry};
+use crate::registry::{self, Entry, MAX_NAME_BYTES};
 use crate::runtime::Runtime;
 use crate::scope;
 
@@ -64,6 +64,9 @@ fn make_here(runtime: &Arc<Runtime>, by: Option<&Arc<Peer>>, make: Make) -> Resu
     let size = usize::try_from(make.size_bytes).map_err(|_| "a region of an impossible size".to_owned())?;
     Memory::check(memory.as_fd(), size).map_err(|error| format!("memory for a region: {error}"))?;
     let name = make.name.clone();
+    if let Some(long) = name.as_ref().filter(|name| name.len() > MAX_NAME_BYTES) {
+        return Err(format!("a name of {} bytes for a region", long.len()));
+    }
     let creator = by.map_or(runtime.id, |peer| peer.id);
     let handle = Handle::create(runtime, RegionOwner::new(creator, make));
     let entry = Entry { address: handle.address, type_name: Region::type_name() };
@@ -145,6 +148,7 @@ mod tests {
             (of(1 << 40, vec![memory()]), "100 bytes where 1099511627776 were expected"),
             (of(0, vec![memory()]), "0 bytes"),
             (of(u64::MAX, vec![memory()]), "18446744073709551615 bytes"),
+            (Make { name: Some("n".repeat(256)), ..of(100, vec![memory()]) }, "a name of 256 bytes"),
         ] {
             let refused = make_here(node.runtime(), None, make).unwrap_err();
             assert!(refused.contains(text), "{refused}");

@@ -1,5 +1,7 @@
 //! The owner of a served object: the calls that wait for it. What they do to the object is its worker's affair.
 
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 #[cfg(test)]
 mod simulated;
 
@@ -15,6 +17,9 @@ use crate::fault::fault;
 use crate::parcel::Parcel;
 use crate::process::entry::Call;
 use crate::protocol::object::{Asker, Effects, Owner};
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzing::fuzz;
 
 /// How many calls may wait for an object.
 pub(super) const MAX_CALLS: usize = 1024;

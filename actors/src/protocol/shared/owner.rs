@@ -260,3 +260,22 @@ impl<S: Shape> Owner for SharedOwner<S> {
         self.tell_all(effects);
     }
 }
+
+#[cfg(any(test, fuzzing))]
+impl<S: Shape> SharedOwner<S> {
+    /// # Panics
+    ///
+    /// If its members are others than those, in order, or one of them stands in none of its books, or in two.
+    pub(super) fn check(&self, expected: impl Iterator<Item = u32>) {
+        let left: Vec<Member> = self.left.iter().map(|(_, member)| *member).collect();
+        let gone = || left.iter().chain(&self.dead);
+        assert!(gone().all(|member| self.members[member.entry].number == member.number));
+        let mut entries: Vec<usize> = self.entries.values().copied().collect();
+        entries.extend(gone().map(|member| member.entry));
+        entries.sort_unstable();
+        assert!(entries.into_iter().eq(self.members.iter().map(|(entry, _)| entry)), "members and books");
+        let mut numbers: Vec<u32> = self.members.iter().map(|(_, joined)| joined.number).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(expected), "who is a member");
+    }
+}

@@ -5,64 +5,22 @@
 //! is not always its process's: then what it holds stays its own until that has let go. Now and then somebody is inside, so that nothing can be
 //! taken back just then. Waits for the lock are the business of its own model (`ipc/src/sync`).
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callboard_core::NodeId;
-use callboard_ipc::sync::{Block, Holder, Member, RobustLock};
+use callboard_ipc::sync::{Holder, RobustLock};
 use parking_lot::Mutex;
 
-use super::owner::{Shape, SharedOwner};
+use super::owner::SharedOwner;
+use super::probe::{IS_BUSY, MOST_MEMBERS, Probe};
 use super::wire::{Ask, Reply};
 use crate::fault::Fault;
 use crate::protocol::object::Asker;
 use crate::protocol::object::simulated::{Due, Model, play};
 use crate::runtime::memory;
 use crate::simulation::{self, Schedule};
-
-thread_local! {
-    /// Somebody is inside, so nothing can be taken back.
-    static IS_BUSY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A lock, and its owner's difficulties.
-struct Probe;
-
-impl Shape for Probe {
-    type Options = ();
-    type Words = RobustLock;
-
-    const KIND: &'static str = "probe";
-
-    fn bytes((): &()) -> Option<usize> {
-        Some(RobustLock::BYTES)
-    }
-
-    fn most_members((): &()) -> usize {
-        6
-    }
-
-    fn open((): &(), block: Block) -> Option<RobustLock> {
-        RobustLock::new(block)
-    }
-
-    fn recover(words: &RobustLock, dead: Member, _: Holder) -> bool {
-        if !IS_BUSY.get() {
-            words.recover(dead.number);
-        }
-        !IS_BUSY.get()
-    }
-
-    fn nudge(words: &RobustLock) {
-        words.nudge();
-    }
-
-    fn holders(words: &RobustLock) -> Vec<u32> {
-        words.holder().map(|holder| holder.member).into_iter().collect()
-    }
-}
 
 type Open = Arc<Mutex<BTreeSet<NodeId>>>;
 
@@ -130,9 +88,9 @@ impl Shared {
 }
 
 impl Model for Shared {
-    type Owner = SharedOwner<Probe>;
+    type Owner = SharedOwner<Probe<true>>;
 
-    fn begin(schedule: &mut Schedule) -> (Self, SharedOwner<Probe>) {
+    fn begin(schedule: &mut Schedule) -> (Self, SharedOwner<Probe<true>>) {
         IS_BUSY.set(false);
         let place =
             memory::Memory::default().allocate(NodeId::new(99).expect("it is not zero"), RobustLock::BYTES);
@@ -189,8 +147,8 @@ impl Model for Shared {
     fn asked(&mut self, asker: Asker, node: NodeId, ask: &Ask, _: Instant) -> Due<Reply<()>> {
         let reply = match ask {
             _ if self.is_closed && !matches!(ask, Ask::Who { .. }) => Some(Reply::Gone),
-            Ask::Stay { .. } if self.members.len() >= Probe::most_members(&()) => {
-                Some(Reply::Full { most: Probe::most_members(&()) as u64 })
+            Ask::Stay { .. } if self.members.len() >= MOST_MEMBERS => {
+                Some(Reply::Full { most: MOST_MEMBERS as u64 })
             }
             Ask::Stay { key, .. } => {
                 self.last += 1;
@@ -276,14 +234,15 @@ impl Model for Shared {
         }
     }
 
-    fn check(&mut self, _: &mut SharedOwner<Probe>, is_over: bool) {
+    fn check(&mut self, owner: &mut SharedOwner<Probe<true>>, is_over: bool) {
+        owner.check(self.members.keys().copied());
         assert_eq!(is_over, self.is_closed);
         if let Some(number) = self.held_by().filter(|_| !self.is_closed) {
             assert!(self.members.contains_key(&number), "it is in the hand of one who is no member any more");
         }
     }
 
-    fn check_end(&mut self, _: &mut SharedOwner<Probe>) {
+    fn check_end(&mut self, _: &mut SharedOwner<Probe<true>>) {
         assert!(self.is_closed || self.members.is_empty(), "a dead node is a member");
         assert!(self.is_closed || self.held_by().is_none(), "it is in the hand of the dead");
     }
