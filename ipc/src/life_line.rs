@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 /// Which signal tells of events at a descriptor; `linux/fcntl.h`.
@@ -78,13 +79,25 @@ pub fn guard_own_group(given: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let passes = (0..PASSES).map(|_| {
         // Another open pipe to the kernel, with an owner of its own, and the same end. The latest comes first, and the guard last.
-        let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())?;
+        let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
+            .map_err(|error| proc_lacks(&path, error))?;
         set_owner(&again, -guard, libc::SIGKILL)?;
         Ok(again)
     });
     let passes = passes.collect::<io::Result<_>>()?;
     set_owner(given, guard, libc::SIGCONT)?;
     Ok(passes)
+}
+
+/// Why a path below `/proc` can't be opened; that it is not there says more than its number does.
+fn proc_lacks(path: &str, error: Errno) -> io::Error {
+    match error {
+        Errno::NOENT => {
+            let text = format!("no {path}: other programs need /proc, and it is not mounted here");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        }
+        other => other.into(),
+    }
 }
 
 /// Has `owner`, a process or minus a group's leader, be sent `signal` when the last writer is gone.
@@ -109,7 +122,7 @@ fn set_owner(given: &OwnedFd, owner: i32, signal: libc::c_int) -> io::Result<()>
 /// What the kernel says, for instance that it is no pipe.
 pub fn has_parted(given: &OwnedFd) -> io::Result<bool> {
     match rustix::io::read(given, &mut [0; 1]) {
-        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(Errno::AGAIN) => Ok(false),
         Ok(0) => Ok(true),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "something was written to a life-line")),
         Err(error) => Err(error.into()),
