@@ -270,6 +270,7 @@ fn refuse(socket: &OwnedFd, reason: &str) {
 pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Reading), JoinFailed> {
     let socket = callboard_ipc::connect(&jobs::address(job)).map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => JoinFailed::NoJob,
+        io::ErrorKind::PermissionDenied => JoinFailed::Forbidden(error.to_string()),
         _ => JoinFailed::System(error),
     })?;
     let mut frame = Vec::new();
@@ -291,6 +292,7 @@ pub(crate) fn enter(job: &str, node: NodeId) -> Result<(NodeId, Connection, Read
 /// Why a guest did not get in.
 pub(crate) enum JoinFailed {
     NoJob,
+    Forbidden(String),
     Refused(String),
     System(io::Error),
 }

@@ -139,6 +139,7 @@ impl Node {
         let id = new_id().map_err(StartError::System)?;
         let (root, connection, reading) = guests::enter(job, id).map_err(|failed| match failed {
             JoinFailed::NoJob => JoinJobError::NoJob(job.to_owned()),
+            JoinFailed::Forbidden(reason) => JoinJobError::Forbidden { job: job.to_owned(), reason },
             JoinFailed::Refused(reason) => JoinJobError::Refused { job: job.to_owned(), reason },
             JoinFailed::System(error) => StartError::System(error).into(),
         })?;

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 /// Which signal tells of events at a descriptor; `linux/fcntl.h`.
@@ -120,11 +121,23 @@ fn passes(given: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let passes = (0..PASSES).map(|_| {
         // Another open pipe to the kernel, with an owner of its own, and the same end. The latest comes first, and the guard last.
-        let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())?;
+        let again = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
+            .map_err(|error| proc_lacks(&path, error))?;
         set_owner(&again, -leader, libc::SIGKILL)?;
         Ok(again)
     });
     passes.collect()
+}
+
+/// Why a path below `/proc` can't be opened; that it is not there says more than its number does.
+fn proc_lacks(path: &str, error: Errno) -> io::Error {
+    match error {
+        Errno::NOENT => {
+            let text = format!("no {path}: other programs need /proc, and it is not mounted here");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        }
+        other => other.into(),
+    }
 }
 
 /// Has `owner`, a process or minus a group's leader, be sent `signal` when the last writer is gone.
@@ -149,7 +162,7 @@ fn set_owner(given: &OwnedFd, owner: i32, signal: libc::c_int) -> io::Result<()>
 /// What the kernel says, for instance that it is no pipe.
 pub fn has_parted(given: &OwnedFd) -> io::Result<bool> {
     match rustix::io::read(given, &mut [0; 1]) {
-        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(Errno::AGAIN) => Ok(false),
         Ok(0) => Ok(true),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "something was written to a life-line")),
         Err(error) => Err(error.into()),

@@ -8,6 +8,15 @@ pub use callboard::testing::{
     process_state as stop_state, reached, send_signal,
 };
 
+/// What a program of these tests and another one share: both know it from this library, under one name.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    /// Who has put it.
+    pub source: String,
+    /// From zero.
+    pub number: u64,
+}
+
 /// How many rounds a test runs: `few`, or as many as `STORM_ROUNDS` says.
 pub fn rounds(few: u64) -> u64 {
     std::env::var("STORM_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(few)

@@ -47,13 +47,13 @@ fn told_of_programs(lines: &[String]) -> &str {
     lines.iter().find_map(|line| line.strip_prefix("programs: ")).unwrap()
 }
 
-/// > Without `/proc` everything but other programs works, and `check` says what can't be told.
+/// > Without `/proc` everything but other programs works, and `check` says what can't be told; a program that is asked for is an error that names `/proc`.
 #[test]
 fn without_proc_everything_works_and_it_is_said() {
     let Some(output) = apart("-Urm", "mount -t tmpfs none /proc && exec \"$0\"") else { return };
     let lines = works(&output);
     assert!(lines[0].starts_with("lacks: no /proc: "), "{lines:?}");
-    assert!(told_of_programs(&lines).contains("life-line"), "{lines:?}");
+    assert!(told_of_programs(&lines).contains("other programs need /proc"), "{lines:?}");
 }
 
 /// > As process 1 of a container everything works, and `check` says what becomes of orphans.
@@ -83,6 +83,27 @@ fn with_sigchld_ignored_it_is_said() {
     assert!(lines[0].starts_with("lacks: SIGCHLD is ignored: "), "{output:?}");
     let ignored = told_of_programs(&lines).trim_start_matches("SigIgn:").trim();
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() >> 16 & 1, 1, "{output:?}");
+}
+
+/// > Where no child can be watched, as under a valgrind without `pidfd_open`, `check` says so, and a spawn is an error that points there.
+#[test]
+fn under_valgrind_it_is_said_what_is_lacking() {
+    let valgrind = Command::new("valgrind").args(["--quiet", "--tool=none", PROGRAM]).output();
+    let Ok(output) = valgrind else {
+        eprintln!("not tried: there is no valgrind here");
+        return;
+    };
+    let lines = lines(&output);
+    let Some(lack) = lines.iter().find_map(|line| line.strip_prefix("lacks: no pidfd_open")) else {
+        eprintln!("not tried: this valgrind has pidfd_open");
+        return;
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // It has ended with that, and not begun to wait for children that can't come.
+    assert!(!output.status.success() && errors.contains(lack), "{output:?}");
+    assert!(!lines.iter().any(|line| line == WORKS), "{output:?}");
+    let spawn = lines.iter().find_map(|line| line.strip_prefix("spawn: ")).unwrap();
+    assert!(spawn.contains("callboard::check()") && spawn.contains("cannot watch child"), "{spawn}");
 }
 
 fn waits(node: &Node, (): ()) {

@@ -272,23 +272,42 @@ fn a_thousand_silent_connections_do_not_keep_a_guest_out() {
     });
 }
 
-/// > Another user is refused (the test needs to be run as root).
-#[test]
-fn another_user_is_refused() {
+/// What `tries` comes to as another user; none if this one is not root, who alone can be somebody else for a moment.
+fn as_nobody<R: Send>(tries: impl FnOnce() -> R + Send) -> Option<R> {
     const NOBODY: u32 = 65_534;
     if !rustix::process::geteuid().is_root() {
-        // Only root can be somebody else for a moment.
-        return;
+        eprintln!("not tried: this user is not root");
+        return None;
     }
-    let node = Node::start().unwrap();
-    let said = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let other = scope.spawn(|| {
             let uid = rustix::process::Uid::from_raw(NOBODY);
             // Of this thread alone, which ends with it.
             rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
-            answer(knock(&node))
+            tries()
         });
-        other.join().unwrap()
-    });
+        Some(other.join().unwrap())
+    })
+}
+
+/// > Another user is refused (the test needs to be run as root).
+#[test]
+fn another_user_is_refused() {
+    let node = Node::start().unwrap();
+    let Some(said) = as_nobody(|| answer(knock(&node))) else { return };
     assert!(said.contains("the other side is user 65534"), "{said}");
+}
+
+/// > Whoever would join another user's job is told so, before that job hears anything; by its name there is none (the test needs to be run as root).
+#[test]
+fn a_job_of_another_user_is_told_to_whoever_would_join_it() {
+    let name = format!("of-root-{}", std::process::id());
+    let node = Node::start_named(&name).unwrap();
+    let id = node.job();
+    let Some((by_id, by_name)) = as_nobody(|| (Node::join(&id), Node::join(&name))) else { return };
+    let Err(JoinJobError::Forbidden { job, reason }) = by_id else { panic!("{by_id:?}") };
+    // The job would say it the other way round.
+    assert_eq!((job, &*reason), (id, "the other side is user 0, this is user 65534"));
+    assert!(matches!(by_name, Err(JoinJobError::NoJob(no)) if no == name));
+    assert_eq!(Node::join(&name).unwrap().job(), node.job(), "its own user comes in");
 }

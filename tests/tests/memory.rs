@@ -39,7 +39,8 @@ fn aborted(ended: &Result<u64, JoinError>) -> bool {
     matches!(ended, Err(JoinError::Signalled { signal: SIGABRT, .. }))
 }
 
-/// > A process that aborts since memory was refused to it is told so, from whichever thread, and whether it could write or not.
+/// > Where `RUST_BACKTRACE` asks for no backtrace, a process that aborts since memory was refused to it is told so, from whichever thread, and whether it could
+/// > write or not.
 #[test]
 fn a_process_that_is_refused_memory_is_told_so() {
     let job = job();

@@ -212,6 +212,44 @@ fn lines_are_passed_on_whole_and_in_order_and_before_the_join() {
     parent.join().unwrap();
 }
 
+/// Writes lines to both streams at once, each piece by piece.
+fn writes_to_both(_: &Node, (): ()) {
+    fn lines(mut stream: impl Write, which: &str) {
+        for n in 0..LINES {
+            for piece in [which, " ", &n.to_string(), " ", &"x".repeat(n * 10), "\n"] {
+                stream.write_all(piece.as_bytes()).unwrap();
+                stream.flush().unwrap();
+            }
+        }
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| lines(std::io::stdout(), "out"));
+        lines(std::io::stderr(), "err");
+    });
+}
+
+/// > Lines of both streams of several children that are passed on into one pipe are never mixed.
+#[test]
+fn lines_of_both_streams_in_one_pipe_are_never_mixed() {
+    fn passes_on(node: &Node, (): ()) {
+        let start = |n| node.process(&format!("child {n}")).stdout_forwarded().stderr_forwarded();
+        let children = [1, 2, 3, 4].map(|n| start(n).spawn(writes_to_both, ()).unwrap());
+        children.iter().for_each(|child| child.join().unwrap());
+    }
+    let node = Node::start().unwrap();
+    let parent = node.process("parent").stdout_captured().stderr_to_stdout().spawn(passes_on, ()).unwrap();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for line in parent.stdout().unwrap().lines().map(Result::unwrap) {
+        let (child, text) = line.split_once("] ").unwrap();
+        let (which, rest) = text.split_once(' ').unwrap();
+        let count = counts.entry(format!("{child} {which}")).or_default();
+        assert_eq!(rest, format!("{count} {}", "x".repeat(*count * 10)), "{child} {which}");
+        *count += 1;
+    }
+    assert!(counts.len() == 8 && counts.values().all(|count| *count == LINES), "{counts:?}");
+    parent.join().unwrap();
+}
+
 /// > Nobody hangs when what is passed on is not read: a join waits a second longer.
 #[test]
 fn a_join_does_not_hang_when_what_is_passed_on_is_not_read() {

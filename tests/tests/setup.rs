@@ -141,7 +141,8 @@ fn what_a_child_can_not_have_is_named_and_its_function_does_not_run() {
     assert!(ran.is_empty().unwrap());
 }
 
-/// > A child that takes more than its limit ends with a reason that says so: SIGXCPU, SIGXFSZ, out of memory.
+/// > A child that takes more than its limit ends with a reason that says so: SIGXCPU, SIGXFSZ, and, where `RUST_BACKTRACE` asks for no backtrace, out of
+/// > memory.
 #[test]
 fn a_child_beyond_its_limit_ends_with_the_reason() {
     fn computes(_: &Node, (): ()) {

@@ -13,10 +13,11 @@ use serde::de::DeserializeOwned;
 use super::CommandError;
 use super::cell::CommandCell;
 use super::wire::{self, ANSWER_WITHIN, Order, Told};
+use crate::failure::Failure;
 use crate::hello::Opening;
 use crate::process::description::{Description, Streams};
 use crate::process::wire::{Errand, life_line_frame};
-use crate::process::{Output, join_outputs};
+use crate::process::{Output, SpawnError, join_outputs};
 use crate::runtime::Runtime;
 use crate::standing::Sought;
 
@@ -39,7 +40,9 @@ impl Fresh {
         let mut spec = ChildSpec::new(name, theirs);
         spec.stdout = std::mem::replace(&mut streams.stdout, StdStream::Null);
         spec.stderr = std::mem::replace(&mut streams.stderr, StdStream::Null);
-        let guard = callboard_ipc::start(spec).map_err(io::Error::other)?;
+        // Whoever reads it gets one text, so that has the causes too.
+        let in_words = |error| io::Error::other(Failure::from(SpawnError::from(error)).to_string());
+        let guard = callboard_ipc::start(spec).map_err(in_words)?;
         match life.bind(guard.pid()) {
             Ok(life) => Ok(Self { guard, life, socket, opening: Opening::new(usize::MAX) }),
             Err(error) => {

@@ -38,6 +38,14 @@ pub enum JoinJobError {
     /// No job of that name runs on this system.
     #[error("no job {0:?} runs on this system")]
     NoJob(String),
+    /// The job is another user's, or the system lets this one not come there. The job hears nothing of it.
+    #[error("job {job} can't be joined by this user: {reason}")]
+    Forbidden {
+        /// The job asked for.
+        job: String,
+        /// Who is who, or what the system said.
+        reason: String,
+    },
     /// The job's root, or what listens in its place, did not let this program in.
     #[error("the root of job {job} did not let this program in: {reason}")]
     Refused {

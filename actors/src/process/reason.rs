@@ -38,10 +38,22 @@ pub enum SpawnError {
     Start(#[source] io::Error),
     /// The program can't be started again.
     #[error(transparent)]
-    Program(#[from] callboard_ipc::SpawnError),
+    Program(callboard_ipc::SpawnError),
+    /// A process was started and can't be watched, so it was killed: descriptors have run out, or this system gives none of processes.
+    #[error("a child can't be watched; callboard::check() names what this system lacks")]
+    Unwatched(#[source] callboard_ipc::SpawnError),
     /// The kernel gave no random number for the new node's id.
     #[error("the kernel gave no random number")]
     NoRandomness,
+}
+
+impl From<callboard_ipc::SpawnError> for SpawnError {
+    fn from(error: callboard_ipc::SpawnError) -> Self {
+        match error {
+            callboard_ipc::SpawnError::Watch { .. } => SpawnError::Unwatched(error),
+            other => SpawnError::Program(other),
+        }
+    }
 }
 
 /// A panic as it happened in another process.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use callboard::pool::PoolOptions;
-use callboard::{Lack, Lock, LockOptions, Node, Queue, QueueOptions};
+use callboard::{Failure, Lack, Lock, LockOptions, Node, Queue, QueueOptions};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -14,11 +14,19 @@ fn puts(_: &Node, (numbers, lock, count): (Queue<u64>, Lock, u64)) -> bool {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let node = Node::start()?;
+    let started = Node::start();
     let lacks = callboard::check();
     for lack in &lacks {
         println!("lacks: {lack}");
     }
+    if let Some(fatal) = lacks.iter().find(|lack| lack.is_fatal()) {
+        // For the test alone: what a program would hear that had not asked.
+        if let Ok(Err(error)) = started.map(|node| node.spawn("child", |_, ()| (), ())) {
+            println!("spawn: {}", Failure::from(error));
+        }
+        return Err(fatal.to_string().into());
+    }
+    let node = started?;
     let numbers: Queue<u64> = node.anonymous(QueueOptions::new());
     let lock: Lock = node.anonymous(LockOptions::new());
     let children =
