@@ -74,9 +74,10 @@ fn what_a_killed_child_was_starting_is_not_left_stopped() {
 #[test]
 fn whoever_kills_a_child_kills_its_group() {
     fn starts_program(node: &Node, (): ()) {
-        let program = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut program = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         println!("{}", program.id());
         while !node.wait_stopping(PATIENCE) {}
+        program.wait().unwrap();
     }
     let node = Node::start().unwrap();
     for signal in [9, 15] {
