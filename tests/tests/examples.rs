@@ -56,6 +56,7 @@ examples! {
     processes_fail [];
     processes_join [];
     processes_logs [];
+    processes_many [];
     processes_names [];
     processes_started [];
     processes_sums [];

@@ -59,6 +59,22 @@ impl SetOptions {
 /// All that is said of a [`Dict`](crate::Dict) and its keys is true of a set and its members: each method is one step,
 /// members are equal if their encodings are, and the set lives in the process that created it until that ends.
 ///
+/// ```
+/// # callboard::test_door!();
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use callboard::{Node, Set, SetOptions};
+///
+/// let node = Node::start()?;
+/// let seen: Set<String> = node.anonymous(SetOptions::new());
+/// // Whichever process comes first to a page has it to itself.
+/// let visit = |_: &Node, (seen, page): (Set<String>, String)| seen.insert(page).is_ok_and(|is_new| is_new);
+/// let first = node.spawn("first", visit, (seen.clone(), "/index".to_owned()))?.join()?;
+/// let second = node.spawn("second", visit, (seen.clone(), "/index".to_owned()))?.join()?;
+/// assert!(first && !second && seen.contains("/index")?);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Source: `Manager().set()` of Python's `multiprocessing`.
 pub struct Set<T> {
     handle: Handle<DictOwner>,
