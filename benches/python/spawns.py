@@ -1,4 +1,4 @@
-"""multiprocessing.Process, started and joined one at a time: spawns.py fork|spawn COUNT"""
+"""multiprocessing.Process, started and joined one at a time: spawns.py fork|forkserver|spawn COUNT"""
 
 import multiprocessing as mp
 import sys

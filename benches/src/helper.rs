@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::harness::Trouble;
-use crate::limits::{exec, frames, hub, pingpong, stream};
+use crate::limits::{exec, frames, hub, pingpong, stream, zygote};
 #[cfg(feature = "iceoryx2")]
 use crate::peers::iceoryx2;
 use crate::peers::ipc_channel;
@@ -91,6 +91,7 @@ pub(crate) fn run_if_helper() -> Option<ExitCode> {
 fn run(role: &str, args: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     match role {
         "hello" => Ok(exec::hello()?),
+        "zygote" => Ok(zygote::copy_when_asked()?),
         "echo" => Ok(pingpong::echo(args)?),
         "write" => Ok(stream::write(args)?),
         "frames" => frames::write(args),

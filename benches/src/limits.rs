@@ -7,3 +7,4 @@ pub(crate) mod pingpong;
 pub(crate) mod robust;
 pub(crate) mod stream;
 pub(crate) mod threads;
+pub(crate) mod zygote;

@@ -5,7 +5,9 @@ mod dict;
 mod event;
 pub(crate) mod idle;
 pub(crate) mod latency;
+mod memory;
 mod pipe;
+mod pipeline;
 pub(crate) mod pools;
 mod protocols;
 mod queue;
@@ -16,12 +18,12 @@ mod wordcount;
 
 use std::time::Duration;
 
-use callboard::QueueOptions;
+use callboard::{QueueOptions, StartMethod};
 
 use crate::harness::{Row, Unit, base, limit, ours, peer};
 use crate::item::{BLOCK_BYTES, Block, Sample};
 use crate::limits::pingpong::{Way, round_trips};
-use crate::limits::{exec, frames, hub, stream};
+use crate::limits::{exec, frames, hub, stream, zygote};
 use crate::peers::{erlang, iceoryx2, ipc_channel, procspawn, python, zeromq};
 
 const NO_PAUSE: Duration = Duration::ZERO;
@@ -47,7 +49,9 @@ pub(crate) fn all() -> Vec<Row> {
         idle(),
         wordcount::row(),
     ];
+    rows.push(pipeline::row());
     rows.extend(protocols::all());
+    rows.extend(memory::all());
     rows.extend(actors::all());
     rows.extend(pools::all());
     rows.extend(shared::all());
@@ -279,11 +283,17 @@ fn spawn() -> Row {
         about: "a process started, called and joined",
         unit: Unit::Time,
         contestants: vec![
-            ours("one at a time", |b| spawn::one_at_a_time(b, b.size(300, 5))),
-            ours("50 at once", |b| spawn::fifty_at_once(b, b.size(300, 5))),
+            ours("one at a time", |b| spawn::one_at_a_time(b, b.size(300, 5), StartMethod::Spawn)),
+            ours("50 at once", |b| spawn::fifty_at_once(b, b.size(300, 5), StartMethod::Spawn)),
+            ours("forkserver", |b| spawn::one_at_a_time(b, b.size(300, 5), StartMethod::ForkServer)),
+            ours("forkserver, 50 at once", |b| {
+                spawn::fifty_at_once(b, b.size(300, 5), StartMethod::ForkServer)
+            }),
             limit("exec to hello", |b| exec::to_hello(b.size(300, 5))),
+            limit("fork to hello", |b| zygote::to_hello(b.size(300, 5))),
             peer("procspawn", |b| procspawn::one_at_a_time(b.size(300, 5))),
             peer("Python fork", |b| python::run("spawns.py", &["fork", b.pick("200", "5")])),
+            peer("Python forkserver", |b| python::run("spawns.py", &["forkserver", b.pick("50", "2")])),
             peer("Python spawn", |b| python::run("spawns.py", &["spawn", b.pick("10", "2")])),
         ],
     }

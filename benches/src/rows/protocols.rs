@@ -2,10 +2,10 @@
 
 use super::{NO_PAUSE, PAUSE, dict, event, pipe};
 use crate::harness::{Measured, Row, Unit, base, limit, ours, peer};
-use crate::item::Block;
+use crate::item::{BLOCK_BYTES, Block};
 use crate::limits::pingpong::{Way, round_trips};
 use crate::limits::{frames, stream};
-use crate::peers::{iceoryx2, ipc_channel, python};
+use crate::peers::{erlang, iceoryx2, ipc_channel, python, zeromq};
 
 /// Words of a mebibyte.
 const LARGE_WORDS: u64 = 131_072;
@@ -39,6 +39,8 @@ fn pipe() -> Row {
             limit("yielding", |b| round_trips(Way::Yielding, b.size(50_000, 500), NO_PAUSE, 1)),
             peer("ipc-channel", |b| ipc_channel::round_trips(b.size(50_000, 500), 1)),
             peer("iceoryx2, polling", |b| iceoryx2::round_trips(b.size(50_000, 500), 1)),
+            peer("ZeroMQ REQ", |b| zeromq::round_trips(b.size(20_000, 500), 1)),
+            peer("Erlang message", |b| erlang::run(&["roundtrip", b.pick("20000", "500"), "1"])),
             peer("Python Pipe", |b| python::run("queues.py", &["pipe", b.pick("20000", "500")])),
         ],
     }
@@ -67,6 +69,9 @@ fn pipe_u64() -> Row {
             // Nothing leaves before 64 KiB are there, where a pipe's message has left when `send` returns.
             limit("prototype, 64 KiB a write", |b| frames::one_way::<u64>(b.size(20_000_000, 20_000))),
             peer("ipc-channel", |b| ipc_channel::one_way::<u64>(b.size(300_000, 2_000))),
+            peer("iceoryx2, polling", |b| iceoryx2::one_way::<u64>(b.size(1_000_000, 2_000))),
+            peer("ZeroMQ", |b| zeromq::one_way::<u64>(b.size(1_000_000, 2_000))),
+            peer("Erlang", |b| erlang::run(&["oneway", b.pick("200000", "500"), "u64"])),
             peer("Python Pipe", |b| python::run("queues.py", &["pipeway", b.pick("100000", "500"), "int"])),
         ],
     }
@@ -81,6 +86,9 @@ fn pipe_1k() -> Row {
             ours("pipe", |b| pipe::one_way::<Block>(b, b.size(1_000_000, 2_000))),
             limit("prototype, 64 KiB a write", |b| frames::one_way::<Block>(b.size(1_500_000, 2_000))),
             peer("ipc-channel", |b| ipc_channel::one_way::<Block>(b.size(300_000, 2_000))),
+            peer("iceoryx2, polling", |b| iceoryx2::one_way::<[u8; BLOCK_BYTES]>(b.size(500_000, 2_000))),
+            peer("ZeroMQ", |b| zeromq::one_way::<Block>(b.size(500_000, 2_000))),
+            peer("Erlang", |b| erlang::run(&["oneway", b.pick("100000", "500"), "1k"])),
             peer("Python Pipe", |b| python::run("queues.py", &["pipeway", b.pick("100000", "500"), "1k"])),
         ],
     }

@@ -2,17 +2,23 @@
 
 use std::time::Instant;
 
-use callboard::Node;
+use callboard::{Node, Process, SpawnError, StartMethod};
 
 use crate::harness::{Bench, Measured, Outcome, check};
 use crate::item::sum_of;
 
-/// `count` processes, one after another.
-pub(super) fn one_at_a_time(bench: &Bench, count: u64) -> Outcome {
+/// A process that gives a number back.
+fn begin(bench: &Bench, method: StartMethod, number: u64) -> Result<Process<u64>, SpawnError> {
+    bench.node.process("child").start_method(method).spawn(|_: &Node, number: u64| number, number)
+}
+
+/// `count` processes, one after another. What starts with the first of them, and stays, is there before.
+pub(super) fn one_at_a_time(bench: &Bench, count: u64, method: StartMethod) -> Outcome {
+    begin(bench, method, 0)?.join()?;
     let start = Instant::now();
     let mut sum = 0;
     for number in 0..count {
-        sum += bench.node.spawn("child", |_: &Node, number: u64| number, number)?.join()?;
+        sum += begin(bench, method, number)?.join()?;
     }
     let seconds = start.elapsed().as_secs_f64();
     check("sum", &sum, &sum_of(count))?;
@@ -20,14 +26,14 @@ pub(super) fn one_at_a_time(bench: &Bench, count: u64) -> Outcome {
 }
 
 /// `count` processes, fifty at once.
-pub(super) fn fifty_at_once(bench: &Bench, count: u64) -> Outcome {
+pub(super) fn fifty_at_once(bench: &Bench, count: u64, method: StartMethod) -> Outcome {
+    begin(bench, method, 0)?.join()?;
     let start = Instant::now();
     let (mut sum, mut next) = (0, 0);
     while next < count {
         let batch = next..(next + 50).min(count);
         next = batch.end;
-        let started: Result<Vec<_>, _> =
-            batch.map(|number| bench.node.spawn("child", |_: &Node, number: u64| number, number)).collect();
+        let started: Result<Vec<_>, _> = batch.map(|number| begin(bench, method, number)).collect();
         for child in started? {
             sum += child.join()?;
         }
