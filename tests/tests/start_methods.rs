@@ -42,11 +42,6 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-fn leads_a_group(pid: u32) -> bool {
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed());
-    rustix::process::getpgid(pid).ok() == pid
-}
-
 /// Waits until it is ended.
 fn hang(node: &Node, (): ()) {
     while !node.wait_stopping(PATIENCE) {}
@@ -350,10 +345,9 @@ fn with_its_node_killed_neither_server_nor_forked_live_on() {
     for round in 0..rounds(10) {
         let child = node.process("parent").stderr_null().spawn(parent, ()).unwrap();
         let mut below = Vec::new();
-        // One that is stopped before its node has heard of it is bound to nothing yet.
-        eventually("both are there, and known to their node", || {
+        eventually("both are there", || {
             below = children_of(child.pid());
-            below.len() == 2 && below.iter().all(|pid| leads_a_group(*pid))
+            below.len() == 2
         });
         if round % 3 > 0 {
             send_signal(below[round as usize % 2], 19);
