@@ -4,23 +4,13 @@ use std::time::Duration;
 
 use callboard::{Command, CommandError, JoinError, Node};
 use callboard_tests::{
-    LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
+    LeakCheck, PATIENCE, Random, eventually, is_running, kill_self, marked, pause, rounds, send_signal,
+    stop_state,
 };
 
 callboard::test_door!();
 
 const MARK: &str = "CALLBOARD_TEST_MARK";
-
-/// The processes that have the mark in their environment, but for those that are only to be collected.
-fn marked(mark: &str) -> Vec<u32> {
-    let wanted = format!("{MARK}={mark}").into_bytes();
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        environ.split(|byte| *byte == 0).any(|variable| variable == wanted).then_some(pid)
-    });
-    processes.collect()
-}
 
 /// A field of `/proc/PID/stat`, counted from one as its manual does.
 fn stat(pid: u32, field: usize) -> Option<u32> {
@@ -71,7 +61,7 @@ fn with_its_node_killed_no_program_lives_on() {
         if round % 4 == 3 {
             // Any of them: programs, what they started, guards that have begun.
             let all: Vec<_> =
-                marked(&mark).into_iter().filter_map(|pid| Some((pid, stat(pid, 5)?))).collect();
+                marked(MARK, &mark).into_iter().filter_map(|pid| Some((pid, stat(pid, 5)?))).collect();
             let in_group = |group| all.iter().filter(|(_, of)| *of == group).count();
             let others: Vec<u32> = all
                 .iter()
@@ -86,7 +76,7 @@ fn with_its_node_killed_no_program_lives_on() {
         }
         send_signal(parent.pid(), 9);
         assert!(matches!(parent.join(), Err(JoinError::Signalled { signal: 9, .. })));
-        eventually("none is left", || marked(&mark).is_empty());
+        eventually("none is left", || marked(MARK, &mark).is_empty());
     }
 }
 
@@ -100,13 +90,13 @@ fn when_its_node_ends_in_order_its_programs_end() {
         [&stopped, &runs].iter().for_each(|it| _ = it.stdout().unwrap().read_line().unwrap());
         send_signal(stopped.pid(), 19);
         eventually("it is stopped", || stop_state(stopped.pid()) == Some('T'));
-        eventually("all are there", || marked(&mark).len() >= 8);
+        eventually("all are there", || marked(MARK, &mark).len() >= 8);
     }
     let leaks = LeakCheck::new();
     let node = Node::start().unwrap();
     let mark = format!("{}-returns", std::process::id());
     node.spawn("leaves", leaves, mark.clone()).unwrap().join().unwrap();
-    eventually("none is left of those of the function", || marked(&mark).is_empty());
+    eventually("none is left of those of the function", || marked(MARK, &mark).is_empty());
     let mark = format!("{}-dropped", std::process::id());
     leaves(&node, mark.clone());
     let waits = node.command("sleep").arg("1000").env(MARK, &mark).spawn().unwrap();
@@ -115,7 +105,7 @@ fn when_its_node_ends_in_order_its_programs_end() {
         drop(node);
         assert!(matches!(told.join().unwrap(), Err(JoinError::Signalled { signal: 9, .. })));
     });
-    eventually("none is left of those of the node", || marked(&mark).is_empty());
+    eventually("none is left of those of the node", || marked(MARK, &mark).is_empty());
     drop(waits);
     leaks.check();
 }
@@ -142,7 +132,7 @@ fn a_guard_that_is_killed_or_stopped_leaves_nobody() {
             command.kill().unwrap();
         }
         assert!(matches!(command.wait(), Err(JoinError::Signalled { signal: 9, .. })));
-        eventually("none is left", || marked(&mark).is_empty());
+        eventually("none is left", || marked(MARK, &mark).is_empty());
         assert!(!is_running(guard));
     }
 }
@@ -176,7 +166,7 @@ fn a_start_that_descriptors_end_leaves_nobody() {
                 command.kill().unwrap();
                 command.wait().unwrap_err();
             }
-            eventually("none is left", || marked(&mark).is_empty());
+            eventually("none is left", || marked(MARK, &mark).is_empty());
             eventually("nor is any known", || node.active_children().is_empty());
             has_run
         };
@@ -229,7 +219,7 @@ fn copies_of_a_nodes_descriptors_keep_no_program_alive() {
         (0..100).filter_map(|fd| pidfd_getfd(&pidfd, fd, PidfdGetfdFlags::empty()).ok()).collect();
     assert!(copies.len() > 5, "{} copies", copies.len());
     send_signal(parent.pid(), 9);
-    eventually("none is left", || marked(&mark).is_empty());
+    eventually("none is left", || marked(MARK, &mark).is_empty());
     drop(copies);
     parent.join().unwrap_err();
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use callboard::{JoinError, Node, Process};
-use callboard_tests::{PATIENCE, Random, eventually, is_running, pause, rounds, send_signal};
+use callboard_tests::{PATIENCE, Random, eventually, is_running, marked, pause, rounds, send_signal};
 
 callboard::test_door!();
 
@@ -27,17 +27,6 @@ fn children(pid: u32) -> Vec<u32> {
     let of = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children"));
     let texts: Vec<String> = threads.flatten().filter_map(|thread| of(thread).ok()).collect();
     texts.iter().flat_map(|text| text.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// The processes of that round, whatever they are called and whoever their parent is by now.
-fn marked(mark: &str) -> Vec<u32> {
-    let wanted = format!("{MARK}={mark}").into_bytes();
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-        environ.split(|byte| *byte == 0).any(|variable| variable == wanted).then_some(pid)
-    });
-    processes.collect()
 }
 
 /// > What a child is just starting ends with it, also when it is stopped at whatever moment from its birth on.
@@ -66,7 +55,7 @@ fn what_a_killed_child_was_starting_is_not_left_stopped() {
         send_signal(youngest, 19);
         send_signal(parent.pid(), 9);
         assert!(matches!(parent.join(), Err(JoinError::Signalled { signal: 9, .. })));
-        eventually("none is left", || marked(&mark).is_empty());
+        eventually("none is left", || marked(MARK, &mark).is_empty());
     }
 }
 
