@@ -265,21 +265,8 @@ impl Runtime {
 
     /// Runs what waits by other means than this node's epoll: in shared memory. What this node holds back leaves first. No lock may be held.
     pub(crate) fn wait_elsewhere<R>(self: &Arc<Self>, sought: Sought, wait: impl FnOnce() -> R) -> R {
-        self.look_and_wait_elsewhere(sought, || None, wait)
-    }
-
-    /// The same for one who looks a while before that: if what is waited for comes meanwhile, nothing is noted of it.
-    pub(crate) fn look_and_wait_elsewhere<R>(
-        self: &Arc<Self>,
-        sought: Sought,
-        look: impl FnOnce() -> Option<R>,
-        wait: impl FnOnce() -> R,
-    ) -> R {
         refuse_inside();
         self.flush_listed();
-        if let Some(found) = look() {
-            return found;
-        }
         let _stands = self.standing.note(None, sought, Vec::new());
         let _waits = actor::waits(self);
         wait()

@@ -194,26 +194,6 @@ impl LockWord {
         Err(NotTaken::CutOff)
     }
 
-    /// Looks a while whether it becomes free, for less time than a system call takes, and takes it then; none if it does not.
-    ///
-    /// # Errors
-    ///
-    /// As [`take_now`](Self::take_now).
-    pub fn look(&self, me: Caller<'_>) -> Result<Option<Taken>, NotTaken> {
-        let taken = self.look_for(me.holder())?;
-        taken.map(|taken| self.keep_unless_cut(me.holder(), me.cut, taken)).transpose()
-    }
-
-    /// As [`take`](Self::take), for one who has [looked](Self::look) in vain.
-    ///
-    /// # Errors
-    ///
-    /// [`NotTaken`].
-    pub fn take_asleep(&self, me: Caller<'_>, deadline: Option<Instant>) -> Result<Taken, NotTaken> {
-        let taken = self.sleep_for(me.holder(), me.cut, deadline)?;
-        self.keep_unless_cut(me.holder(), me.cut, taken)
-    }
-
     #[cold]
     pub(super) fn wait_for(
         &self,
@@ -221,26 +201,18 @@ impl LockWord {
         cut: &Cut,
         deadline: Option<Instant>,
     ) -> Result<Taken, NotTaken> {
-        self.look_for(me)?.map_or_else(|| self.sleep_for(me, cut, deadline), Ok)
-    }
-
-    fn look_for(&self, me: Holder) -> Result<Option<Taken>, NotTaken> {
         for _ in 0..LOOKS {
             let seen = self.0.load(Relaxed);
             if is_free(seen)
                 && let Some(taken) = self.try_take_seen(me, seen, 0)?
             {
-                return Ok(Some(taken));
+                return Ok(taken);
             }
             if seen & WAITERS != 0 {
                 break;
             }
             std::hint::spin_loop();
         }
-        Ok(None)
-    }
-
-    fn sleep_for(&self, me: Holder, cut: &Cut, deadline: Option<Instant>) -> Result<Taken, NotTaken> {
         loop {
             let seen = self.0.load(Relaxed);
             // WAITERS, since others may have slept beside us (T3).

@@ -153,24 +153,6 @@ impl RobustSemaphore {
         self.words().take(me, count, deadline)
     }
 
-    /// Looks a while whether there are `count` permits, for less time than a system call takes, and takes them then; whether it has.
-    ///
-    /// # Errors
-    ///
-    /// [`NotTaken::CutOff`].
-    pub fn look(&self, me: Caller<'_>, count: u32) -> Result<bool, NotTaken> {
-        self.words().look(me, count)
-    }
-
-    /// As [`take`](Self::take), for one who has [looked](Self::look) in vain.
-    ///
-    /// # Errors
-    ///
-    /// As [`take`](Self::take).
-    pub fn take_asleep(&self, me: Caller<'_>, count: u32, deadline: Option<Instant>) -> Result<(), NotTaken> {
-        self.words().take_asleep(me, count, deadline)
-    }
-
     /// Gives back `count` permits. Waits for nobody, as taking.
     #[inline]
     pub fn give_back(&self, me: Caller<'_>, count: u32) {

@@ -3,6 +3,8 @@
 //! The first argument says which; `main` lists them. Each process says that it has begun, so they can be counted.
 
 use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
 
 use callboard::Node;
 
@@ -13,7 +15,19 @@ const CHILDREN: usize = 8;
 
 fn nothing(_: &Node, (): ()) {}
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run() else {
+        return ExitCode::SUCCESS;
+    };
+    // By one write: many such processes share the file, and a line that is written in pieces mixes with theirs.
+    let line = format!("Error: {error:?}\n");
+    match std::io::stderr().write_all(line.as_bytes()) {
+        Ok(()) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(3),
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     println!("begun {}", std::process::id());
     match std::env::args().nth(1).as_deref() {
         Some("leaves") if std::env::var_os(AGAIN).is_some() => return Ok(()),

@@ -139,8 +139,8 @@ impl Condition {
         if let Some(guard) = self.take_now(attached)? {
             return Ok(Some(guard));
         }
-        let (me, lock) = (attached.caller(), attached.words().lock());
-        match self.face.look_and_wait(|| lock.look(me), || lock.take_asleep(me, deadline))? {
+        let me = attached.caller();
+        match self.face.wait(|| attached.words().lock().take(me.holder(), me.cut, deadline))? {
             Found::Taken(taken) => Ok(Some(self.guard(attached, 1, taken))),
             Found::TimedOut => Ok(None),
         }

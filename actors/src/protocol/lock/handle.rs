@@ -120,10 +120,7 @@ impl Lock {
         if let Some(taken) = attached.words().take_now(me).map_err(refused)? {
             return Ok(Some(LockGuard::new(attached, taken)));
         }
-        match self
-            .face
-            .look_and_wait(|| attached.words().look(me), || attached.words().take_asleep(me, deadline))?
-        {
+        match self.face.wait(|| attached.words().take(me.holder(), me.cut, deadline))? {
             Found::Taken(taken) => Ok(Some(LockGuard::new(attached, taken))),
             Found::TimedOut => Ok(None),
         }

@@ -68,10 +68,7 @@ impl ReentrantLock {
             return Ok(Some(guard));
         }
         let me = attached.caller();
-        match self
-            .face
-            .look_and_wait(|| attached.words().look(me), || attached.words().take_asleep(me, deadline))?
-        {
+        match self.face.wait(|| attached.words().take(me.holder(), me.cut, deadline))? {
             Found::Taken(taken) => Ok(Some(ReentrantGuard::first(attached, taken))),
             Found::TimedOut => Ok(None),
         }

@@ -196,9 +196,7 @@ impl Semaphore {
         if attached.words().try_take(me, count).map_err(refused)? {
             return Ok(Some(Permit { attached, count }));
         }
-        let words = attached.words();
-        let look = || Ok(words.look(me, count)?.then_some(()));
-        match self.face.look_and_wait(look, || words.take_asleep(me, count, deadline))? {
+        match self.face.wait(|| attached.words().take(me, count, deadline))? {
             Found::Taken(()) => Ok(Some(Permit { attached, count })),
             Found::TimedOut => Ok(None),
         }

@@ -152,17 +152,7 @@ impl<S: Shape> Face<S> {
 
     /// Takes what `take` takes, after it could not be had at once: others' frames leave first, and an actor's thread is replaced.
     pub(crate) fn wait<T>(&self, take: impl FnOnce() -> Result<T, NotTaken>) -> Result<Found<T>, LockError> {
-        self.look_and_wait(|| Ok(None), take)
-    }
-
-    /// The same for what is [looked](callboard_ipc::sync::LockWord::look) for a while before its thread sleeps.
-    pub(crate) fn look_and_wait<T>(
-        &self,
-        look: impl FnOnce() -> Result<Option<T>, NotTaken>,
-        take: impl FnOnce() -> Result<T, NotTaken>,
-    ) -> Result<Found<T>, LockError> {
-        let look = || look().transpose();
-        match self.handle.runtime.look_and_wait_elsewhere(self.handle.sought(), look, take) {
+        match self.handle.runtime.wait_elsewhere(self.handle.sought(), take) {
             Ok(taken) => Ok(Found::Taken(taken)),
             Err(NotTaken::TimedOut) => Ok(Found::TimedOut),
             Err(error) => Err(refused(error)),

@@ -192,7 +192,7 @@ impl<T: Pod> Value<T> {
         if let Some(taken) = lock.take_now(me).map_err(refused)? {
             return Ok(Some(ValueGuard::new(attached, taken)));
         }
-        match self.face.look_and_wait(|| lock.look(me), || lock.take_asleep(me, deadline))? {
+        match self.face.wait(|| lock.take(me.holder(), me.cut, deadline))? {
             Found::Taken(taken) => Ok(Some(ValueGuard::new(attached, taken))),
             Found::TimedOut => Ok(None),
         }

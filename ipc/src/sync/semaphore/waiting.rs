@@ -46,44 +46,24 @@ impl Words<'_> {
         count: u32,
         deadline: Option<Instant>,
     ) -> Result<(), NotTaken> {
-        if self.try_take_awake(me, count)? || self.look(me, count)? {
-            return Ok(());
-        }
-        self.take_asleep(me, count, deadline)
-    }
-
-    /// As [`try_take`](Self::try_take), for one who may have been woken in another's place and is cut off.
-    fn try_take_awake(&self, me: Caller<'_>, count: u32) -> Result<bool, NotTaken> {
-        self.try_take(me, count).inspect_err(|_| self.wake_all())
-    }
-
-    /// Looks a while whether there are so many, and takes them then.
-    pub(in crate::sync) fn look(&self, me: Caller<'_>, count: u32) -> Result<bool, NotTaken> {
-        Ok(self.comes_soon(count) && self.try_take_awake(me, count)?)
-    }
-
-    /// As [`take`](Self::take), for one who has looked in vain.
-    pub(in crate::sync) fn take_asleep(
-        &self,
-        me: Caller<'_>,
-        count: u32,
-        deadline: Option<Instant>,
-    ) -> Result<(), NotTaken> {
+        // Whoever is cut off may have been woken in another's place.
+        let try_take = || self.try_take(me, count).inspect_err(|_| self.wake_all());
         loop {
+            if try_take()? || self.comes_soon(count) && try_take()? {
+                return Ok(());
+            }
             // None was free, so whoever was woken and gives up here keeps none from another.
             let Some(at_most) = time_to_sleep(deadline) else { return Err(NotTaken::TimedOut) };
             let seen = self.head.turn.load(SeqCst); // T1
-            if self.say_waiting(count) {
-                // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
-                if me.cut.is_set() {
-                    self.wake_all();
-                    return Err(NotTaken::CutOff);
-                }
-                self.head.turn.sleep(seen, Some(at_most)); // T3
+            if !self.say_waiting(count) {
+                continue;
             }
-            if self.try_take_awake(me, count)? || self.look(me, count)? {
-                return Ok(());
+            // Set before the turn changes (`nudge`): with a turn that has changed for it, it is seen here.
+            if me.cut.is_set() {
+                self.wake_all();
+                return Err(NotTaken::CutOff);
             }
+            self.head.turn.sleep(seen, Some(at_most)); // T3
         }
     }
 
