@@ -39,34 +39,23 @@ impl<const N: usize> Item for Bytes<N> {
 
 pub(super) fn all() -> Vec<Row> {
     vec![
-        Row {
-            name: "memory-64k",
-            about: "64 KiB from one process to another by a queue",
-            unit: Unit::Time,
-            contestants: vec![
-                ours("queue", |b| by_queue::<SMALL>(b, b.size(20_000, 50))),
-                limit("raw, a write each", |b| raw::<SMALL>(b.size(20_000, 50))),
-            ],
-        },
-        Row {
-            name: "memory-1m",
-            about: "a mebibyte from one process to another by a queue",
-            unit: Unit::Time,
-            contestants: vec![
-                ours("queue", |b| by_queue::<MIDDLE>(b, b.size(2_000, 10))),
-                limit("raw, a write each", |b| raw::<MIDDLE>(b.size(2_000, 10))),
-            ],
-        },
-        Row {
-            name: "memory-16m",
-            about: "16 MiB from one process to another by a queue",
-            unit: Unit::Time,
-            contestants: vec![
-                ours("queue", |b| by_queue::<LARGE>(b, b.size(100, 4))),
-                limit("raw, a write each", |b| raw::<LARGE>(b.size(100, 4))),
-            ],
-        },
+        row::<SMALL, 20_000, 50>("memory-64k", "64 KiB from one process to another by a queue"),
+        row::<MIDDLE, 2_000, 10>("memory-1m", "a mebibyte from one process to another by a queue"),
+        row::<LARGE, 100, 4>("memory-16m", "16 MiB from one process to another by a queue"),
     ]
+}
+
+/// `FULL` messages of `N` bytes, or `SMOKE` where nothing is measured.
+fn row<const N: usize, const FULL: u64, const SMOKE: u64>(name: &'static str, about: &'static str) -> Row {
+    Row {
+        name,
+        about,
+        unit: Unit::Time,
+        contestants: vec![
+            ours("queue", |b| by_queue::<N>(b, b.size(FULL, SMOKE))),
+            limit("raw, a write each", |b| raw::<N>(b.size(FULL, SMOKE))),
+        ],
+    }
 }
 
 fn by_queue<const N: usize>(bench: &Bench, count: u64) -> Outcome {

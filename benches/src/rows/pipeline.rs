@@ -76,41 +76,49 @@ fn stage(number: u64) -> StageOptions {
     StageOptions::new(format!("stage {number}"))
 }
 
+/// What has come out at the end, of `count` numbers.
+#[derive(Default)]
+struct Arrived {
+    count: u64,
+    so_far: u64,
+    sum: u64,
+    /// When the last one came.
+    at: u64,
+}
+
+impl Arrived {
+    fn add(&mut self, more: u64, sum: u64) {
+        self.so_far += more;
+        self.sum += sum;
+        if self.so_far == self.count {
+            self.at = stamp();
+        }
+    }
+
+    fn since(&self, start: u64) -> Outcome {
+        check("count", &self.so_far, &self.count)?;
+        check("sum", &self.sum, &sum_of(self.count))?;
+        Ok(Measured::between(self.count, start, self.at))
+    }
+}
+
 fn through(bench: &Bench, workers: Workers, count: u64) -> Outcome {
-    let (mut start, mut end) = (0, 0);
-    let (mut got, mut sum) = (0, 0);
+    let (mut start, mut arrived) = (0, Arrived { count, ..Arrived::default() });
     let pipeline = Pipeline::source(numbers(count, &mut start))
         .stage(stage(1), Through)
         .stage(stage(2), Through)
         .stage(stage(STAGES), Through);
-    pipeline.run(&bench.node, workers, |number| {
-        got += 1;
-        sum += number;
-        if got == count {
-            end = stamp();
-        }
-    })?;
-    check("count", &got, &count)?;
-    check("sum", &sum, &sum_of(count))?;
-    Ok(Measured::between(count, start, end))
+    pipeline.run(&bench.node, workers, |number| arrived.add(1, number))?;
+    arrived.since(start)
 }
 
 /// The last stage has state, so what it took stays unsettled for a while.
 fn summed(bench: &Bench, workers: Workers, count: u64) -> Outcome {
-    let (mut start, mut end) = (0, 0);
-    let (mut got, mut sum) = (0, 0);
+    let (mut start, mut arrived) = (0, Arrived { count, ..Arrived::default() });
     let pipeline = Pipeline::source(numbers(count, &mut start))
         .stage(stage(1), Through)
         .stage(stage(2), Through)
         .stage(stage(STAGES), Sum::default());
-    pipeline.run(&bench.node, workers, |(more, part)| {
-        got += more;
-        sum += part;
-        if got == count {
-            end = stamp();
-        }
-    })?;
-    check("count", &got, &count)?;
-    check("sum", &sum, &sum_of(count))?;
-    Ok(Measured::between(count, start, end))
+    pipeline.run(&bench.node, workers, |(more, part)| arrived.add(more, part))?;
+    arrived.since(start)
 }
