@@ -6,6 +6,8 @@ mod asked;
 mod book;
 #[path = "actors/ends.rs"]
 mod ends;
+#[path = "actors/turns.rs"]
+mod turns;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

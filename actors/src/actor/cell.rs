@@ -129,7 +129,9 @@ impl<M: Message> ActorCell<M> {
                 return self.finish(runtime, &mut place, Exit::Killed, Duration::ZERO);
             }
         }
-        self.rest(runtime, Duration::ZERO, has_unstashed);
+        if self.rest(Duration::ZERO, has_unstashed) {
+            self.schedule(runtime);
+        }
     }
 
     /// Adds a message of this node. If there is no room, `hook` is kept and notified when there may be.
@@ -221,16 +223,20 @@ impl<M: Message> ActorCell<M> {
         }
     }
 
-    /// After its turn: it is scheduled again if there is more.
-    fn rest(&self, runtime: &Arc<Runtime>, worked: Duration, has_unstashed: bool) {
-        let has_more = {
-            let mut state = self.state.lock();
-            state.busy += worked.as_nanos() as u64;
-            state.is_scheduled = has_unstashed || !state.mailbox.is_empty() || state.ending.is_some();
-            state.is_scheduled && !std::mem::replace(&mut state.is_queued, true)
-        };
-        if has_more {
-            self.schedule(runtime);
+    /// After its turn: whether it is to be scheduled again, as there is more.
+    fn rest(&self, worked: Duration, has_unstashed: bool) -> bool {
+        let mut state = self.state.lock();
+        state.busy += worked.as_nanos() as u64;
+        state.is_scheduled = has_unstashed || !state.mailbox.is_empty() || state.ending.is_some();
+        state.is_scheduled && !std::mem::replace(&mut state.is_queued, true)
+    }
+
+    /// Puts it into the line again from the thread that has just run it.
+    fn schedule_again(&self, runtime: &Arc<Runtime>) {
+        if let Some(own) = self.own_thread() {
+            own.wake();
+        } else if let Some(me) = self.me.upgrade() {
+            runtime.workers.schedule_again(runtime, me);
         }
     }
 
@@ -328,7 +334,8 @@ impl<M: Message> Run for ActorCell<M> {
         if let Some(running) = body.as_deref_mut() {
             match self.turn(runtime, running) {
                 Some(exit) => self.finish(runtime, &mut body, exit, begun.elapsed()),
-                None => self.rest(runtime, begun.elapsed(), running.has_unstashed()),
+                None if self.rest(begun.elapsed(), running.has_unstashed()) => self.schedule_again(runtime),
+                None => {}
             }
         }
         drop(body);

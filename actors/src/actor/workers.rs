@@ -1,13 +1,23 @@
 //! The threads on which a node's actors run: as many as cores, and a spare for each that waits in one of our own waits.
 //!
 //! A thread takes whatever actor is next and lets it handle some messages. Nothing is known here of what actors are.
+//!
+//! # Who takes what is next
+//!
+//! A thread that finds nothing looks for more, for a moment, before it sleeps. While one looks no other is woken for the only one that is next: that
+//! would find nothing, and take a core from those at work. It is not left lying: the one that looks does so once more under the lock before it sleeps. Whether it
+//! has a core can't be known; so it writes down when it looked, and if that is long ago another is woken.
+//!
+//! What a worker schedules when nothing else is next it mostly takes itself, a moment later, with the sender's data at hand. So those that look leave it there until it has
+//! lain for some looks, in which nothing was taken. If its turn is long, they take it; if nobody looks, somebody is woken who does.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use callboard_ipc::monotonic_nanos;
 use parking_lot::{Condvar, Mutex};
 
 use super::context::current;
@@ -17,9 +27,18 @@ use crate::runtime::Runtime;
 /// The most threads that wait and are replaced by spares; with more, actors wait for a thread.
 pub(crate) const MAX_SPARES: usize = 256;
 /// How long a thread with nothing to do looks for more before it sleeps.
-const LOOK_FOR: Duration = Duration::from_micros(20);
+const LOOK_FOR: u64 = Duration::from_micros(20).as_nanos() as u64;
 /// A yield that took longer than this gave the core to somebody with work of their own.
-const CORE_IS_TAKEN: Duration = Duration::from_micros(15);
+const CORE_IS_TAKEN: u64 = Duration::from_micros(15).as_nanos() as u64;
+
+/// `Workers::line`: nothing is next.
+const NOTHING: u8 = 0;
+/// One is, which a worker has scheduled and takes itself, unless its turn is long.
+const KEPT: u8 = 1;
+/// Something is that whoever looks takes at once.
+const URGENT: u8 = 2;
+/// How often in a row a thread that looks finds the same thing kept before it takes it.
+const PATIENCE: u32 = 3;
 
 /// Something with messages to handle.
 pub(crate) trait Run: Send + Sync {
@@ -33,8 +52,12 @@ pub(crate) trait Run: Send + Sync {
 pub(crate) struct Workers {
     state: Mutex<State>,
     more: Condvar,
-    /// As long as `State::next`, to be looked at without the lock.
-    len: AtomicUsize,
+    /// What `State::next` has for those that look, without its lock: `NOTHING`, `KEPT` or `URGENT`.
+    line: AtomicU8,
+    /// How often somebody has taken what was next.
+    taken: AtomicUsize,
+    /// When one of those that look last looked.
+    looked_at: AtomicU64,
     /// How many shall be at work at a time.
     cores: usize,
 }
@@ -45,6 +68,8 @@ struct State {
     threads: usize,
     /// Of them, those that sleep for want of work.
     asleep: usize,
+    /// And those that look for more before they sleep.
+    looking: usize,
     /// And those that wait for something in the middle of a message.
     waiting: usize,
     has_ended: bool,
@@ -54,7 +79,9 @@ struct State {
 impl Default for Workers {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { state: Mutex::default(), more: Condvar::new(), len: AtomicUsize::new(0), cores }
+        let (state, more) = (Mutex::default(), Condvar::new());
+        let (line, taken, looked_at) = (AtomicU8::new(NOTHING), AtomicUsize::new(0), AtomicU64::new(0));
+        Self { state, more, line, taken, looked_at, cores }
     }
 }
 
@@ -63,16 +90,37 @@ thread_local! {
     static OF: RefCell<Option<Arc<Runtime>>> = const { RefCell::new(None) };
 }
 
+/// Whether this thread is one of `runtime`'s workers and runs something.
+fn is_of(runtime: &Arc<Runtime>) -> bool {
+    OF.with_borrow(|of| of.as_ref().is_some_and(|of| Arc::ptr_eq(of, runtime)))
+}
+
 impl Workers {
     /// Has `run` run on one of the threads.
     pub(crate) fn schedule(&self, runtime: &Arc<Runtime>, run: Arc<dyn Run>) {
         let mut state = self.state.lock();
-        if state.has_ended {
-            return;
+        if self.push(&mut state, run, || is_of(runtime)) {
+            self.see_to_it(runtime, state);
         }
+    }
+
+    /// The same for what this thread, one of them, has just run: it takes it again at once if nothing else is next.
+    pub(super) fn schedule_again(&self, runtime: &Arc<Runtime>, run: Arc<dyn Run>) {
+        let mut state = self.state.lock();
+        if self.push(&mut state, run, || true) && state.next.len() > 1 {
+            self.see_to_it(runtime, state);
+        }
+    }
+
+    /// Adds it, unless the node has ended.
+    fn push(&self, state: &mut State, run: Arc<dyn Run>, is_own: impl FnOnce() -> bool) -> bool {
+        if state.has_ended {
+            return false;
+        }
+        let is_kept = state.next.is_empty() && is_own();
         state.next.push_back(run);
-        self.len.store(state.next.len(), Relaxed);
-        self.see_to_it(runtime, state);
+        self.line.store(if is_kept { KEPT } else { URGENT }, Relaxed);
+        true
     }
 
     /// Has a thread look at what is next, if none will of its own accord.
@@ -82,6 +130,9 @@ impl Workers {
         }
         if state.at_work() >= self.cores {
             return;
+        }
+        if state.looking > 0 && state.next.len() == 1 && self.looks_now() {
+            return; // It takes it.
         }
         if state.asleep > 0 {
             // Counted as awake from here on, so that another that is added meanwhile wakes another.
@@ -111,8 +162,15 @@ impl Workers {
 
     /// The next to run; none when there is nothing for so long that the thread may look whether its node is still there.
     fn next(&self) -> Option<Arc<dyn Run>> {
-        self.look();
         let mut state = self.state.lock();
+        if state.next.is_empty() && !state.has_ended {
+            state.looking += 1;
+            self.looked_at.store(monotonic_nanos(), Relaxed);
+            drop(state);
+            self.look();
+            state = self.state.lock();
+            state.looking -= 1;
+        }
         if state.has_ended {
             return None;
         }
@@ -122,22 +180,41 @@ impl Workers {
             self.more.wait(&mut state);
         }
         let next = state.next.pop_front();
-        self.len.store(state.next.len(), Relaxed);
+        self.taken.fetch_add(1, Relaxed);
+        self.line.store(if state.next.is_empty() { NOTHING } else { URGENT }, Relaxed);
         next
     }
 
     /// Yields for a moment, as the next message often comes at once.
     fn look(&self) {
-        let begun = Instant::now();
+        let begun = monotonic_nanos();
         let mut now = begun;
-        while self.len.load(Relaxed) == 0 && now - begun < LOOK_FOR {
+        let (mut taken, mut looks) = (self.taken.load(Relaxed), 0);
+        while now - begun < LOOK_FOR {
+            let line = self.line.load(Relaxed);
+            if line == URGENT {
+                return;
+            }
+            if line == KEPT {
+                let before = std::mem::replace(&mut taken, self.taken.load(Relaxed));
+                looks = if before == taken { looks + 1 } else { 0 };
+                if looks == PATIENCE {
+                    return;
+                }
+            }
             std::thread::yield_now();
-            let after = Instant::now();
+            let after = monotonic_nanos();
             if after - now > CORE_IS_TAKEN {
                 return;
             }
             now = after;
+            self.looked_at.store(now, Relaxed);
         }
+    }
+
+    /// Whether a thread that looks has a core, as far as can be told.
+    fn looks_now(&self) -> bool {
+        monotonic_nanos().saturating_sub(self.looked_at.load(Relaxed)) < CORE_IS_TAKEN
     }
 
     /// Whether no actor has anything to do, or those that do wait for something.
