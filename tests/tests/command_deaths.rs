@@ -219,5 +219,7 @@ fn copies_of_a_nodes_descriptors_keep_no_program_alive() {
     none_left("none is left", || marked(MARK, &mark));
     let few = copies.as_ref().is_some_and(|copies| copies.len() < 6);
     assert!(!few, "not all descriptors could be copied: {copies:?}");
+    // They keep its connection open, whose end a join waits for.
+    drop(copies);
     parent.join().unwrap_err();
 }
