@@ -45,8 +45,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{method}: the 10,000th prime is {answer}");
         println!("{method}: the first after {first:.1?}, then {each:.1?} each");
     }
-    node.set_start_method(StartMethod::ForkServer)?;
-    println!("the method is {}", node.start_method());
+    // Not every system has it.
+    if StartMethod::available().contains(&StartMethod::ForkServer) {
+        node.set_start_method(StartMethod::ForkServer)?;
+        println!("the method is {}", node.start_method());
+    }
     println!("chosen: {}", node.spawn("primes", prime, 0)?.join()?);
     if let Err(error) = "fork".parse::<StartMethod>() {
         println!("{error}");

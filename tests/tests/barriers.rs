@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use callboard::testing::{job, kill_self};
 use callboard::{
-    Barrier, BarrierError, BarrierOptions, BrokenBy, Counter, CounterOptions, Node, ObjectError, Process,
-    Queue, QueueOptions,
+    Barrier, BarrierError, BarrierOptions, BrokenBy, Counter, CounterOptions, Event, EventOptions, Node,
+    ObjectError, Process, Queue, QueueOptions,
 };
 use callboard_tests::{PATIENCE, Random, eventually, pause, rounds, send_signal, stop_state};
 
@@ -91,7 +91,7 @@ fn a_killed_party_breaks_the_barrier() {
 /// > it takes longer than another waits, by that timeout.
 #[test]
 fn an_action_that_does_not_return_breaks_the_barrier() {
-    fn acts(_: &Node, (barrier, how): (Barrier, u32)) -> Told {
+    fn acts(_: &Node, (barrier, (there, go), how): (Barrier, (Event, Event), u32)) -> Told {
         let action = || match how {
             0 => panic!("as it is meant to"),
             1 => kill_self(),
@@ -102,19 +102,27 @@ fn an_action_that_does_not_return_breaks_the_barrier() {
             }
             _ => {}
         };
+        there.set().unwrap();
+        go.wait().unwrap();
         told(barrier.wait_with(action))
     }
     let job = job();
     let barrier = barrier(&job, 3);
     for how in 0..5 {
+        // All are there before the second's time begins.
+        let events: (Event, Event) = (job.anonymous(EventOptions::new()), job.anonymous(EventOptions::new()));
+        let args = (barrier.clone(), events.clone(), how);
+        let last = job.process("last").stderr_null().spawn(acts, args).unwrap();
+        assert_eq!(events.0.wait_timeout(PATIENCE), Ok(true));
         let first = job.spawn("first", waits, barrier.clone()).unwrap();
+        eventually("one waits", || barrier.waiting() == Ok(1));
         let second = std::thread::spawn({
             let barrier = barrier.clone();
-            // Long enough for the others to come, and for an action that is stopped to be late.
-            move || told(barrier.wait_timeout(if how == 3 { Duration::from_secs(2) } else { PATIENCE }))
+            // Long enough for the last to come, and for an action that is stopped to be late.
+            move || told(barrier.wait_timeout(if how == 3 { Duration::from_secs(5) } else { PATIENCE }))
         });
         eventually("two wait", || barrier.waiting() == Ok(2));
-        let last = job.process("last").stderr_null().spawn(acts, (barrier.clone(), how)).unwrap();
+        events.1.set().unwrap();
         let expected = match how {
             0 => Err(BrokenBy::ActionPanicked),
             1 | 2 => Err(BrokenBy::PartyEnded),

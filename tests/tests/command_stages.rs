@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use callboard::pipeline::{CommandStage, OnError, Outputs, Pipeline, Stage, StageOptions, Workers};
 use callboard::{CommandError, CommandOutputError, JoinError, Node};
-use callboard_tests::{LeakCheck, PATIENCE, eventually, is_running, pause, send_signal};
+use callboard_tests::{LeakCheck, PATIENCE, eventually, none_left, none_runs, pause, send_signal};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -94,7 +94,7 @@ fn a_program_that_fails_is_an_error_of_its_item() {
     let node = Node::start().unwrap();
     let script =
         "read first number; case $number in 3) echo this one not >&2; exit 7;; 5) exec sleep 1000;; esac";
-    let stage = CommandStage::new(&node, "sh").args(["-c", script]).timeout(Duration::from_secs(2));
+    let stage = CommandStage::new(&node, "sh").args(["-c", script]).timeout(Duration::from_secs(10));
     let options = StageOptions::new("picky").workers(2).on_error(OnError::Retry(0));
     let report =
         Pipeline::source(blocks(8)).stage(options, stage).run(&node, Workers::Processes, |_| ()).unwrap();
@@ -102,7 +102,7 @@ fn a_program_that_fails_is_an_error_of_its_item() {
     let reasons: BTreeSet<&str> = report.dead_letters.iter().map(|letter| letter.reason.as_str()).collect();
     let exited = reasons.iter().find(|reason| reason.contains("exit code 7"));
     assert!(exited.is_some_and(|reason| reason.ends_with(": this one not")), "{reasons:?}");
-    assert!(reasons.iter().any(|reason| reason.contains("has not ended within 2s")), "{reasons:?}");
+    assert!(reasons.iter().any(|reason| reason.contains("has not ended within 10s")), "{reasons:?}");
 }
 
 /// Numbers are what the workers of the next stage are killed by.
@@ -131,7 +131,7 @@ fn killed_workers_and_programs_lose_and_double_nothing() {
     let node = Node::start().unwrap();
     // A name of its own, by which the programs are known.
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("shouts");
+    let program = folder.path().canonicalize().unwrap().join("shouts");
     std::fs::copy("/bin/sh", &program).unwrap();
     let running = || {
         let all = std::fs::read_dir("/proc").unwrap().flatten();
@@ -173,7 +173,7 @@ fn killed_workers_and_programs_lose_and_double_nothing() {
     });
     assert!(kills > 3, "it ended before it could be disturbed");
     assert_eq!((results, count), (shouted(BLOCKS), BLOCKS), "after {kills} kills");
-    eventually("no program is left", || running().is_empty());
+    none_left("no program is left", running);
 }
 
 /// > A program's output is a pipeline's source, and a program's input its sink.
@@ -234,7 +234,7 @@ fn with_the_pipelines_process_killed_no_program_lives_on() {
         let begun = Instant::now();
         child.kill().unwrap();
         assert!(child.join_timeout(PATIENCE).is_err());
-        eventually("no program lives on", || !programs.iter().any(|pid| is_running(*pid)));
+        none_runs("no program lives on", &programs);
         assert!(begun.elapsed() < PATIENCE);
     }
 }

@@ -9,10 +9,9 @@ use callboard::{
     QueueOptions, TryGetError, WaitAny,
 };
 use callboard_tests::{
-    PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
+    PATIENCE, Random, copies_of_descriptors, eventually, kill_self, none_runs, pause, rounds, send_signal,
+    stop_state,
 };
-
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 callboard::test_door!();
 
@@ -213,7 +212,7 @@ fn one_slot_and_many_hands_one_of_them_stopped_and_one_idle() {
     }
     send_signal(stopped.pid(), 9);
     assert!(stopped.join().is_err());
-    idle.terminate(Duration::from_secs(5));
+    idle.terminate(PATIENCE);
     idle.join().unwrap();
     queue.close().unwrap();
     for get in gets {
@@ -323,7 +322,7 @@ fn a_killed_root_leaves_nobody_stopped_ones_neither() {
         send_signal(root.id(), 9);
         root.wait().unwrap();
         let begun = Instant::now();
-        eventually("nobody is left", || !descendants.iter().any(|pid| is_running(*pid)));
+        none_runs("nobody is left", &descendants);
         assert!(begun.elapsed() < Duration::from_secs(20));
         assert!(matches!(Node::join(&job), Err(JoinJobError::NoJob(_))), "its socket is there");
     }
@@ -334,20 +333,12 @@ fn a_killed_root_leaves_nobody_stopped_ones_neither() {
 fn copies_of_a_killed_roots_descriptors_keep_nobody_alive() {
     let folder = tempfile::tempdir().unwrap();
     let (mut root, _, descendants) = start_root(As::Itself, &folder.path().join("pids"));
-    let pid = Pid::from_raw(root.id().cast_signed()).unwrap();
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-    // As a process has them that is stopped before it executes a program.
-    let numbers = std::fs::read_dir(format!("/proc/{}/fd", root.id())).unwrap().flatten();
-    let copies: Vec<_> = numbers
-        .filter_map(|fd| {
-            pidfd_getfd(&pidfd, fd.file_name().to_str()?.parse().ok()?, PidfdGetfdFlags::empty()).ok()
-        })
-        .collect();
-    assert!(copies.len() > 5, "{} descriptors could be copied", copies.len());
+    let copies = copies_of_descriptors(root.id());
     send_signal(root.id(), 9);
     root.wait().unwrap();
-    eventually("nobody is left", || !descendants.iter().any(|pid| is_running(*pid)));
-    drop(copies);
+    none_runs("nobody is left", &descendants);
+    let few = copies.as_ref().is_some_and(|copies| copies.len() < 6);
+    assert!(!few, "not all descriptors could be copied: {copies:?}");
 }
 
 /// > A node that has nothing to do makes no wake-up, nor do its waiting threads.

@@ -4,17 +4,19 @@ use std::process::{Child, Command, Stdio};
 
 use callboard::{Dict, DictOptions, Event, NameError, Node, Queue, QueueOptions, TryGetError};
 use callboard_tests::{PATIENCE, Reading, eventually};
+use tempfile::NamedTempFile;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_guest_program");
 
-/// A guest, killed if the test fails.
-struct Guest(Child);
+/// A guest, killed if the test fails, and what it says of errors.
+struct Guest(Child, NamedTempFile);
 
 impl Guest {
     fn start(job: &str, source: &str, what: &str) -> Self {
         let mut command = Command::new(PROGRAM);
+        let errors = NamedTempFile::new().unwrap();
         command.args([job, source, what]).stdin(Stdio::null()).stdout(Stdio::null());
-        Guest(command.spawn().unwrap())
+        Guest(command.stderr(errors.reopen().unwrap()).spawn().unwrap(), errors)
     }
 }
 
@@ -68,7 +70,8 @@ fn another_program_joins_by_name_is_killed_and_all_go_on() {
 
     let mut next = Guest::start(&name, "next", "100");
     takes(&readings, "next", 100);
-    assert!(next.0.wait().unwrap().success());
+    let ended = next.0.wait().unwrap();
+    assert!(ended.success(), "{ended}: {}", std::fs::read_to_string(next.1.path()).unwrap());
     assert_eq!(counts.get("next").unwrap(), Some(100));
     assert_eq!(readings.len().unwrap(), 0);
 }

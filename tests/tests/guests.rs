@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use callboard::{GetError, JoinJobError, NameError, Node, Queue, QueueOptions};
 use callboard_core::{Flags, Header, Kind, Slot, append_message};
 use callboard_tests::{PATIENCE, eventually};
+use rustix::io::Errno;
 
 callboard::test_door!();
 
@@ -42,7 +43,8 @@ fn frame(kind: Kind, word: u64, body: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn is_refused(node: &Node, bytes: &[u8], reason: &str) {
     let mut stream = knock(node);
-    stream.write_all(bytes).unwrap();
+    // It may be turned away after the first piece, and then there is nobody for the rest.
+    let _ = stream.write_all(bytes);
     let said = answer(stream);
     assert!(said.contains(reason), "{said:?} does not say {reason:?}");
 }
@@ -258,9 +260,9 @@ fn a_thousand_silent_connections_do_not_keep_a_guest_out() {
             silent.push_back((Instant::now(), knock(node)));
             if silent.len() > 200 {
                 let (since, eldest) = silent.pop_front().unwrap();
+                let said = answer(eldest);
                 // On a machine that stood still for so long, its time may have been up before others came.
                 let in_time = since.elapsed() < Duration::from_secs(4);
-                let said = answer(eldest);
                 assert!(said.contains("you had not said hello") || !in_time, "{said:?}");
                 turned_away += 1;
             }
@@ -272,7 +274,7 @@ fn a_thousand_silent_connections_do_not_keep_a_guest_out() {
     });
 }
 
-/// What `tries` comes to as another user; none if this one is not root, who alone can be somebody else for a moment.
+/// What `tries` comes to as another user; none if this one is not root, who alone can be somebody else for a moment, or if there is no other.
 fn as_nobody<R: Send>(tries: impl FnOnce() -> R + Send) -> Option<R> {
     const NOBODY: u32 = 65_534;
     if !rustix::process::geteuid().is_root() {
@@ -283,10 +285,19 @@ fn as_nobody<R: Send>(tries: impl FnOnce() -> R + Send) -> Option<R> {
         let other = scope.spawn(|| {
             let uid = rustix::process::Uid::from_raw(NOBODY);
             // Of this thread alone, which ends with it.
-            rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
-            tries()
+            match rustix::thread::set_thread_res_uid(uid, uid, uid) {
+                // There are name spaces in which that number is nobody's.
+                Err(Errno::INVAL) => {
+                    eprintln!("not tried: there is no user {NOBODY} here");
+                    None
+                }
+                changed => {
+                    changed.unwrap();
+                    Some(tries())
+                }
+            }
         });
-        Some(other.join().unwrap())
+        other.join().unwrap()
     })
 }
 

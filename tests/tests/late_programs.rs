@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::process::{Child, Command, Stdio};
 
-use callboard_tests::eventually;
+use callboard_tests::{eventually_shown, marked, none_left};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_late_program");
 const MARK: &str = "CALLBOARD_TEST_MARK";
@@ -24,20 +24,7 @@ impl Drop for Ends {
     }
 }
 
-/// How many processes have the mark in their environment, but for those that are only to be collected.
-fn marked(mark: &str) -> usize {
-    let wanted = format!("{MARK}={mark}").into_bytes();
-    let has_it = |pid: u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|variable| variable == wanted)
-    };
-    let pids = std::fs::read_dir("/proc").unwrap();
-    pids.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
-        .filter(|pid| has_it(*pid))
-        .count()
-}
-
-fn text(mut file: File) -> String {
+fn text(mut file: &File) -> String {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).unwrap();
     file.read_to_string(&mut text).unwrap();
@@ -55,14 +42,15 @@ fn runs_and_ends(mode: &str) -> (String, String) {
     command.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
     let mut program = Ends(command.spawn().unwrap());
     let mut most = 0;
-    eventually("the program ends", || {
-        most = most.max(marked(&mark));
+    let said = || format!("{}{}", text(&out), text(&err));
+    eventually_shown("the program ends", said, || {
+        most = most.max(marked(MARK, &mark).len());
         assert!(most <= 1 + AT_ONCE, "there are {most} processes at once");
         program.0.try_wait().unwrap().is_some()
     });
-    eventually("none of its processes is left", || marked(&mark) == 0);
+    none_left("none of its processes is left", || marked(MARK, &mark));
     assert!(most > 0, "the count sees nothing");
-    (text(out), text(err))
+    (text(&out), text(&err))
 }
 
 /// Each spawn started one process, and was told that its function did not run.

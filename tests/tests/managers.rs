@@ -99,19 +99,15 @@ fn a_call_keeps_its_timeout_and_the_mailbox_its_limit() {
     assert_eq!(waits.wait_timeout(PATIENCE), Ok(true));
     let late = counter.call_timeout(Counter::increment, 1000, Duration::from_millis(1));
     assert!(matches!(late, Err(ServedError::TimedOut)));
-    let waiting: Vec<_> = (0..1034)
-        .map(|_| {
-            let counter = counter.clone();
-            let small = std::thread::Builder::new().stack_size(64 * 1024);
-            small.spawn(move || counter.call(Counter::increment, 1)).unwrap()
-        })
-        .collect();
-    eventually("ten are refused", || waiting.iter().filter(|thread| thread.is_finished()).count() == 10);
+    let mut waiting: Vec<Reply<u64>> =
+        (0..1034).map(|_| counter.begin_call(Counter::increment, 1).unwrap()).collect();
+    for mut refused in waiting.split_off(1024) {
+        assert!(matches!(refused.wait_timeout(PATIENCE), Err(ServedError::Full)));
+    }
     event.set().unwrap();
     assert!(busy.join().unwrap().unwrap());
-    let results: Vec<_> = waiting.into_iter().map(|thread| thread.join().unwrap()).collect();
-    assert_eq!(results.iter().filter(|result| matches!(result, Err(ServedError::Full))).count(), 10);
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1024);
+    let returned = waiting.into_iter().map(|reply| reply.wait().unwrap());
+    assert!(returned.eq(1..=1024));
     // The one that timed out was not carried out.
     assert_eq!(counter.call(|counter, ()| counter.value, ()).unwrap(), 1024);
 }

@@ -358,3 +358,14 @@ fn drops_within(node: &Node, (): ()) {
     assert_eq!(task.result(), Err(TaskError::Cancelled));
     assert!(SHARED.lock().unwrap().is_none());
 }
+
+/// Workers in one process answer each other's questions, on whichever thread these come up.
+#[test]
+fn threads_that_do_light_tasks_do_not_wait_for_each_other() {
+    let node = job();
+    for _ in 0..10 {
+        let pool = node.pool(PoolOptions::new().threads().workers(4)).unwrap();
+        let values = pool.map(|n: u64| n + 1, 0..100_000).unwrap();
+        assert_eq!(values.len(), 100_000);
+    }
+}

@@ -10,7 +10,7 @@ use callboard::pool::PoolOptions;
 use callboard::testing::{Job, job};
 use callboard::{Failure, JoinError, Limit, Node, StartMethod, StartMethodError};
 use callboard_tests::{
-    PATIENCE, Random, eventually, is_running, kill_self, pause, rounds, send_signal, stop_state,
+    PATIENCE, Random, eventually, is_running, kill_self, none_runs, pause, rounds, send_signal, stop_state,
 };
 
 callboard::test_door!();
@@ -353,6 +353,6 @@ fn with_its_node_killed_neither_server_nor_forked_live_on() {
         }
         send_signal(child.pid(), 9);
         assert!(child.join().is_err());
-        eventually("nobody is left", || !below.iter().any(|pid| is_running(*pid)));
+        none_runs("nobody is left", &below);
     }
 }

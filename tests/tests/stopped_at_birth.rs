@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use callboard::{JoinError, Node, Process};
-use callboard_tests::{PATIENCE, Random, eventually, is_running, marked, pause, rounds, send_signal};
+use callboard_tests::{
+    PATIENCE, Random, is_running, marked, none_left, none_runs, pause, rounds, send_signal,
+};
 
 callboard::test_door!();
 
@@ -54,8 +56,9 @@ fn what_a_killed_child_was_starting_is_not_left_stopped() {
         }
         send_signal(youngest, 19);
         send_signal(parent.pid(), 9);
-        assert!(matches!(parent.join(), Err(JoinError::Signalled { signal: 9, .. })));
-        eventually("none is left", || marked(MARK, &mark).is_empty());
+        let joined = parent.join();
+        assert!(matches!(joined, Err(JoinError::Signalled { signal: 9, .. })), "{joined:?}");
+        none_left("none is left", || marked(MARK, &mark));
     }
 }
 
@@ -75,6 +78,6 @@ fn whoever_kills_a_child_kills_its_group() {
         assert!(is_running(program));
         send_signal(child.pid(), signal);
         assert!(child.join().is_err());
-        eventually("the program has ended", || !is_running(program));
+        none_runs("the program has ended", &[program]);
     }
 }

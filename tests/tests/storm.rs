@@ -223,7 +223,7 @@ fn consumers_of_a_queue_owned_by_a_third_process_are_killed_and_the_rest_is_exac
         assert!(work.join_timeout(PATIENCE).unwrap());
         work.close().unwrap();
         crew.join();
-        owner.terminate(Duration::from_secs(5));
+        owner.terminate(PATIENCE);
         owner.join().unwrap();
     }
 }

@@ -93,10 +93,12 @@ fn ends_of_processes_requests_times_and_descriptors_are_waited_for_too() {
     let told = queue(&node);
     let child = node.spawn("waits", waits, told.clone()).unwrap();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
+    eventually("it has put", || told.len() == Ok(1));
+    let (soon, later) = (Duration::from_millis(200), Duration::from_millis(400));
     let begun = Instant::now();
     let mut any = WaitAny::new(&node);
-    let late = any.add_time(begun + Duration::from_millis(60));
-    let early = any.add_time(begun + Duration::from_millis(30));
+    let late = any.add_time(begun + later);
+    let early = any.add_time(begun + soon);
     let queue = any.add(&told);
     let end = any.add(&child);
     let readable = any.add_fd(&ours, Interest::Readable).unwrap();
@@ -105,9 +107,9 @@ fn ends_of_processes_requests_times_and_descriptors_are_waited_for_too() {
     assert_eq!(any.wait(), Some(queue));
     assert_eq!(told.try_get(), Ok(1));
     assert_eq!(any.wait(), Some(early));
-    assert!(begun.elapsed() >= Duration::from_millis(30));
+    assert!(begun.elapsed() >= soon);
     assert_eq!(any.wait(), Some(late));
-    assert!(begun.elapsed() >= Duration::from_millis(60));
+    assert!(begun.elapsed() >= later);
     // Each time was a member for once.
     assert_eq!((any.len(), any.wait_timeout(Duration::from_millis(5))), (3, None));
 

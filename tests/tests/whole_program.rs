@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use callboard_tests::{eventually, send_signal};
+use callboard_tests::{eventually, eventually_shown, none_left, send_signal};
 use tempfile::NamedTempFile;
 
 const NAMES: [&str; 5] = ["first", "second", "third", "fourth", "last"];
@@ -44,15 +44,14 @@ impl Program {
     }
 
     /// Its processes, itself included: those that were given its arguments.
-    fn processes(&self) -> Vec<String> {
+    fn processes(&self) -> Vec<u32> {
         let mark = self.output.path().to_str().unwrap();
         let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let is_ours = |path: &std::path::Path| {
-            let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
+        let is_ours = |pid: &u32| {
+            let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&arguments).contains(mark)
         };
-        let ours = entries.map(|entry| entry.path()).filter(|path| is_ours(path));
-        ours.map(|path| path.display().to_string()).collect()
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_ours).collect()
     }
 
     fn signal(&self, signal: i32) {
@@ -62,11 +61,12 @@ impl Program {
     /// Waits for its end, after which nothing is left of it.
     fn ends_with(mut self) -> (ExitStatus, Vec<String>) {
         let mut status = None;
-        eventually("it ends", || {
+        let said = || fs::read_to_string(self.output.path()).unwrap();
+        eventually_shown("it ends", said, || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        eventually("none of its processes is left", || self.processes().is_empty());
+        none_left("none of its processes is left", || self.processes());
         (status.unwrap(), self.lines())
     }
 }

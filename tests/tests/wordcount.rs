@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use callboard_tests::{eventually, is_running, pause, send_signal};
+use callboard_tests::{PATIENCE, eventually, none_runs, pause, send_signal};
+
+/// How much processor time, in hundredths of a second, the program has between one kill of a worker and the next.
+const WORK_BETWEEN_KILLS: u64 = 6;
 
 /// The word-count program, built in the profile of this test.
 fn wordcount() -> PathBuf {
@@ -19,7 +22,8 @@ fn wordcount() -> PathBuf {
         build.arg("--release");
     }
     build.arg("--target-dir").arg(folder.parent().unwrap());
-    assert!(build.status().unwrap().success());
+    let built = build.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     folder.join("wordcount")
 }
 
@@ -62,6 +66,17 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// How much processor time a program, its children and those whom they have collected have had, in the hundredths of a second that the system
+/// counts in.
+fn worked(pid: u32) -> u64 {
+    let of = |pid: u32| -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        fields.split(' ').skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
+    };
+    of(pid) + children_of(pid).into_iter().map(of).sum::<u64>()
+}
+
 /// > A step is atomic: whoever is killed, each item's results come out once.
 #[test]
 fn word_counts_are_exact_in_every_mode_and_while_workers_are_killed_all_along() {
@@ -71,24 +86,36 @@ fn word_counts_are_exact_in_every_mode_and_while_workers_are_killed_all_along() 
         [&["--counters", "3"][..], &["--threads"], &["--inline"], &["--batch", "1000", "--parsers", "1"]]
     {
         let out = Command::new(&program).args(mode).arg(file.path()).output().unwrap();
-        assert!(out.status.success());
+        assert!(out.status.success(), "{mode:?}: {}", String::from_utf8_lossy(&out.stderr));
         assert!(String::from_utf8(out.stdout).unwrap() == expected(1), "{mode:?}");
     }
     for round in 0..3 {
         let mut run = Command::new(&program);
         run.args(["--batch", "500", "--counters", "2"]).args([file.path(); 5]);
-        let out = tempfile::NamedTempFile::new().unwrap();
-        let mut run = run.stdout(out.reopen().unwrap()).stderr(Stdio::null()).spawn().unwrap();
-        let mut kills = 0;
+        let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let mut run = run.stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap()).spawn().unwrap();
+        let said = || fs::read_to_string(err.path()).unwrap();
+        let (begun, mut kills, mut worked_before) = (Instant::now(), 0, 0);
         while run.try_wait().unwrap().is_none() {
             pause(Duration::from_millis(40));
             let children = children_of(run.id());
+            if begun.elapsed() > 5 * PATIENCE {
+                run.kill().unwrap();
+                panic!("it does not end, after {kills} kills: {}", said());
+            }
+            // Where others have the processors a worker comes to work later, and so it is killed later.
+            let worked = worked(run.id());
+            if worked < worked_before + WORK_BETWEEN_KILLS {
+                continue;
+            }
             if let Some(child) = children.get((kills + round) % children.len().max(1)) {
                 send_signal(*child, 9);
                 kills += 1;
+                worked_before = worked;
             }
         }
-        assert!(run.wait().unwrap().success());
+        let status = run.wait().unwrap();
+        assert!(status.success(), "{status} after {kills} kills: {}", said());
         assert!(kills > 2, "it ended before it could be disturbed");
         assert!(fs::read_to_string(out.path()).unwrap() == expected(5), "after {kills} kills");
     }
@@ -122,6 +149,6 @@ fn killing_the_root_of_a_pipeline_leaves_no_process() {
         send_signal(children[0], 19);
         send_signal(root.id(), 9);
         root.wait().unwrap();
-        eventually("no worker is left", || !children.iter().any(|pid| is_running(*pid)));
+        none_runs("no worker is left", &children);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use callboard::{Node, Process, SpawnError, StartMethod};
 
-use crate::harness::{Bench, Measured, Outcome, check};
+use crate::harness::{Bench, Measured, Outcome, Trouble, check};
 use crate::item::sum_of;
 
 /// A process that gives a number back.
@@ -12,9 +12,18 @@ fn begin(bench: &Bench, method: StartMethod, number: u64) -> Result<Process<u64>
     bench.node.process("child").start_method(method).spawn(|_: &Node, number: u64| number, number)
 }
 
-/// `count` processes, one after another. What starts with the first of them, and stays, is there before.
-pub(super) fn one_at_a_time(bench: &Bench, count: u64, method: StartMethod) -> Outcome {
+/// What starts with the first of them, and stays.
+fn prepare(bench: &Bench, method: StartMethod) -> Result<(), Trouble> {
+    if !StartMethod::available().contains(&method) {
+        return Err(Trouble::Skipped(format!("this system has no {method}")));
+    }
     begin(bench, method, 0)?.join()?;
+    Ok(())
+}
+
+/// `count` processes, one after another.
+pub(super) fn one_at_a_time(bench: &Bench, count: u64, method: StartMethod) -> Outcome {
+    prepare(bench, method)?;
     let start = Instant::now();
     let mut sum = 0;
     for number in 0..count {
@@ -27,7 +36,7 @@ pub(super) fn one_at_a_time(bench: &Bench, count: u64, method: StartMethod) -> O
 
 /// `count` processes, fifty at once.
 pub(super) fn fifty_at_once(bench: &Bench, count: u64, method: StartMethod) -> Outcome {
-    begin(bench, method, 0)?.join()?;
+    prepare(bench, method)?;
     let start = Instant::now();
     let (mut sum, mut next) = (0, 0);
     while next < count {

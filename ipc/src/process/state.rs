@@ -202,9 +202,8 @@ mod tests {
             }
         }
 
-        fn signal(&self, signal: &str) {
-            let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-            assert!(sent.success());
+        fn signal(&self, signal: i32) {
+            crate::send_signal(self.0.id(), signal).unwrap();
         }
     }
 
@@ -227,10 +226,10 @@ mod tests {
     #[test]
     fn a_stopped_process_is_stopped_until_it_is_continued_and_a_dead_one_gone() {
         let mut sleeps = Other::start("sleep", &["600"]);
-        sleeps.signal("-STOP");
+        sleeps.signal(libc::SIGSTOP);
         sleeps.comes_to_be(ProcessState::Stopped);
         assert!(is_stopped(sleeps.0.id()));
-        sleeps.signal("-CONT");
+        sleeps.signal(libc::SIGCONT);
         sleeps.comes_to_be(ProcessState::Runs);
         assert!(!is_stopped(sleeps.0.id()));
         sleeps.0.kill().unwrap();

@@ -9,7 +9,7 @@ use callboard::{Failure, JoinError, LogOptions, Node};
 use callboard_tests::kill_self;
 use tracing::{info, warn};
 
-use crate::{Records, alone, gathered, said, says};
+use crate::{Records, alone, come, gathered, said, says};
 
 /// > With `LogOptions::files` each process writes a file of its own, with its name and process id; a killed one's has all that it logged.
 #[test]
@@ -70,6 +70,7 @@ fn gathered_and_in_files_at_once() {
         node.start_logging(options.gather(move |record| to.lock().unwrap().push(record.clone())))?;
         let child = node.spawn("says", says, "twice".to_owned())?;
         child.join()?;
+        come(&records, 1);
         Ok((child.pid(), said(&records).len()))
     }
     let folder = tempfile::tempdir().unwrap();
@@ -150,6 +151,7 @@ fn a_subscriber_that_is_there_is_kept() {
         let records = gathered(node, "info")?;
         info!("to its own subscriber");
         node.spawn("says", says, "gathered".to_owned())?.join()?;
+        come(&records, 1);
         let own = *own.lock().unwrap();
         Ok((own, said(&records).into_iter().map(|(.., words)| words).collect()))
     }

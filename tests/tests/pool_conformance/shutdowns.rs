@@ -7,7 +7,7 @@ use callboard::pipeline::Workers;
 use callboard::pool::{PoolOptions, SubmitError, TaskError};
 use callboard::testing::{eventually, is_running, job};
 use callboard::{Node, Queue, QueueOptions};
-use callboard_tests::PATIENCE;
+use callboard_tests::{PATIENCE, none_runs};
 
 use crate::gate::{at_gate, gate, pool_of, running, square, squares};
 
@@ -175,7 +175,7 @@ fn a_program_with_a_pool_ends_however_it_leaves_it() {
         assert!(files.len() == 100 || !["shutdown", "close"].contains(&how), "{how}: {}", files.len());
         let text = |path| std::fs::read_to_string(path).unwrap_or_default();
         let pids: Vec<u32> = files.into_iter().filter_map(|path| text(path).parse().ok()).collect();
-        eventually("no worker is left", || !pids.iter().any(|pid| is_running(*pid)));
+        none_runs("no worker is left", &pids);
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use callboard::Node;
 use callboard::pool::{Pool, PoolOptions, Worker};
-use callboard::testing::{is_running, send_signal};
-use callboard_tests::{PATIENCE, Random, eventually, pause, rounds};
+use callboard::testing::send_signal;
+use callboard_tests::{PATIENCE, Random, eventually, none_runs, pause, rounds};
 
 const FILE: &str = "CALLBOARD_TEST_POOL";
 /// Workers, and of a nested pool in each of the first kind of task again so many.
@@ -85,7 +85,7 @@ fn no_worker_outlives_a_killed_parent() {
         send_signal(root.id(), if round % 3 == 2 { 15 } else { 9 });
         root.wait().unwrap();
         let begun = Instant::now();
-        eventually("no worker is left", || !pids.iter().any(|pid| is_running(*pid)));
+        none_runs("no worker is left", &pids);
         eprintln!("gone after {:?}", begun.elapsed());
     }
 }

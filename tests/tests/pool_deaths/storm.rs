@@ -27,31 +27,35 @@ fn mixed(n: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Kills one worker after the other; how many.
-fn kills(pool: &Pool, is_over: &AtomicBool) -> u64 {
+/// Kills one worker after the other, each when a task has been done since the one before: where a start takes long nobody would come to work otherwise.
+/// How many.
+fn kills(pool: &Pool, is_over: &AtomicBool, done: &AtomicU64) -> u64 {
     let mut random = Random::new();
     let mut killed = 0;
+    let mut done_before = u64::MAX;
     let mut next = Instant::now();
     while !is_over.load(Ordering::Relaxed) {
         next += KILL_EVERY;
         while Instant::now() < next {
             pause(next.saturating_duration_since(Instant::now()));
         }
-        let pids = pool.pids();
-        if !pids.is_empty() {
+        let (pids, done) = (pool.pids(), done.load(Ordering::Relaxed));
+        if !pids.is_empty() && done != done_before {
             kill(*random.pick(&pids));
             killed += 1;
+            done_before = done;
         }
     }
     killed
 }
 
-/// Hands in tasks in every way; each comes back with its value, once.
-fn round(pool: &Pool, first: u64) {
+/// Hands in tasks in every way; each comes back with its value, once, and is counted.
+fn round(pool: &Pool, first: u64, done: &Arc<AtomicU64>) {
     let counts: Arc<Vec<AtomicU64>> = Arc::new((0..SUBMITTED).map(|_| AtomicU64::new(0)).collect());
     for at in 0..SUBMITTED {
-        let (counts, n) = (Arc::clone(&counts), first + at);
+        let (counts, done, n) = (Arc::clone(&counts), Arc::clone(done), first + at);
         pool.submit(mixed, n).unwrap().on_done(move |value| {
+            done.fetch_add(1, Ordering::Relaxed);
             let is_right = value.as_ref().is_ok_and(|value| *value == mixed(n));
             if !is_right {
                 eprintln!("{n}: {value:?}");
@@ -61,6 +65,7 @@ fn round(pool: &Pool, first: u64) {
     }
     let mut seen = vec![false; MAPPED as usize];
     for (at, value) in pool.each(mixed, first..first + MAPPED).unordered() {
+        done.fetch_add(1, Ordering::Relaxed);
         assert_eq!(value.unwrap(), mixed(first + at));
         assert!(!std::mem::replace(&mut seen[at as usize], true), "{at} came twice");
     }
@@ -68,6 +73,7 @@ fn round(pool: &Pool, first: u64) {
     let last: Vec<_> = (0..WORKERS as u64).map(|n| pool.submit(mixed, n).unwrap()).collect();
     for (n, task) in last.into_iter().enumerate() {
         assert_eq!(task.result(), Ok(mixed(n as u64)));
+        done.fetch_add(1, Ordering::Relaxed);
     }
     callboard_tests::eventually("all are settled", || {
         counts.iter().all(|count| count.load(Ordering::Relaxed) > 0)
@@ -81,15 +87,15 @@ fn a_pool_in_a_storm_of_kills_gives_every_value_once() {
     let seconds = std::env::var("STORM_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(3);
     let job = job();
     let pool = job.pool(PoolOptions::new().workers(WORKERS).retries(Retries::up_to(1000))).unwrap();
-    let is_over = AtomicBool::new(false);
+    let (is_over, done) = (AtomicBool::new(false), Arc::default());
     let (mut tasks, mut longest, begun) = (0, Duration::ZERO, Instant::now());
     let killed = std::thread::scope(|scope| {
-        let killer = scope.spawn(|| kills(&pool, &is_over));
+        let killer = scope.spawn(|| kills(&pool, &is_over, &done));
         // Whatever fails here, the killer ends.
         let rounds = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             while begun.elapsed() < Duration::from_secs(seconds) {
                 let round_begun = Instant::now();
-                round(&pool, tasks);
+                round(&pool, tasks, &done);
                 tasks += SUBMITTED + MAPPED + WORKERS as u64;
                 longest = longest.max(round_begun.elapsed());
             }

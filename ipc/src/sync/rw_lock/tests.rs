@@ -147,7 +147,8 @@ fn a_writer_that_can_not_even_say_that_it_gave_up_keeps_no_reader_out() {
     let waits = lock.clone();
     let writer =
         std::thread::spawn(move || waits.write(me(2), Some(Instant::now() + Duration::from_millis(200))));
-    eventually(|| lock.words().head.waiting_writers.load(SeqCst) == 1);
+    // A machine may stand still for all of its time: then all that follows holds as well.
+    eventually(|| lock.words().head.waiting_writers.load(SeqCst) == 1 || writer.is_finished());
     // Stopped inside, for longer than the writer waits.
     lock.words().head.guard.take(me(3).holder(), &CUT, None).unwrap();
     assert_eq!(writer.join().unwrap(), Err(NotTaken::TimedOut));
