@@ -55,3 +55,21 @@ fn told_of(pid: u32) -> String {
     let (wchan, command) = (read("wchan"), read("cmdline").replace('\0', " "));
     format!("{pid} ({name}): {state}, child of {parent}, sleeps in {wchan:?}, runs {command:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn one_that_is_left_is_told_of_by_name_state_and_parent() {
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (pid, own) = (cat.id(), std::process::id());
+        eventually_shown("it reads", || told_of(pid), || told_of(pid).contains(&format!("{pid} (cat): S")));
+        assert!(told_of(pid).contains(&format!("child of {own}")), "{}", told_of(pid));
+        drop(cat.stdin.take());
+        cat.wait().unwrap();
+        none_runs("it has ended", &[pid]);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use callboard::{GetError, JoinJobError, NameError, Node, Queue, QueueOptions};
@@ -12,6 +13,9 @@ use callboard_tests::{PATIENCE, eventually};
 use rustix::io::Errno;
 
 callboard::test_door!();
+
+/// Held by whoever has a job with a name: a process that has one is listed with that alone.
+static NAMED: Mutex<()> = Mutex::new(());
 
 /// "callbd" and version 1.
 const HELLO_WORD: u64 = 0x6361_6c6c_6264_0001;
@@ -157,6 +161,7 @@ fn a_job_with_a_name_is_found_by_it_until_its_root_is_killed() {
         told.put_confirmed(String::new()).unwrap();
         node.wait_stopping(PATIENCE);
     }
+    let _turn = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
     let node = Node::start().unwrap();
     assert!(is_running(&node.job(), std::process::id()));
     let told: Queue<String> = node.anonymous(QueueOptions::new());
@@ -312,6 +317,7 @@ fn another_user_is_refused() {
 /// > Whoever would join another user's job is told so, before that job hears anything; by its name there is none (the test needs to be run as root).
 #[test]
 fn a_job_of_another_user_is_told_to_whoever_would_join_it() {
+    let _turn = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
     let name = format!("of-root-{}", std::process::id());
     let node = Node::start_named(&name).unwrap();
     let id = node.job();

@@ -33,8 +33,9 @@ struct Runs {
 impl Runs {
     fn start(mut command: Command) -> Self {
         let said = NamedTempFile::new().unwrap();
-        let command = command.stdin(Stdio::null()).stdout(said.reopen().unwrap());
-        Self { child: command.stderr(said.reopen().unwrap()).spawn().unwrap(), said }
+        let out = said.reopen().unwrap();
+        command.stdin(Stdio::null()).stderr(out.try_clone().unwrap()).stdout(out);
+        Self { child: command.spawn().unwrap(), said }
     }
 
     /// Waits until it has said that line.
