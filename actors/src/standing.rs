@@ -2,7 +2,7 @@
 //!
 //! A thread notes a wait when it is about to sleep, in a place of its own: a lock that nobody else takes unless somebody looks, and
 //! two reads of the clock at most. A wait that ends before it sleeps is noted nowhere, but for what is in shared memory: a lock or
-//! semaphore that is not free is noted before it is looked at for its microsecond, since looking sooner makes contended locks slower
+//! semaphore that is not free is noted before it is looked at for its microsecond: with the looks first contended locks were measured to be slower
 //! by a third. What is noted is numbers and words that are there anyway ([`Sought`]); it is put into words by whoever asks ([`words`]): a
 //! user, by [`Node::waits`], or the thread that writes lines to standard error ([`teller`]).
 //!
