@@ -51,6 +51,9 @@ pub(crate) trait Cell: Send + Sync {
     /// Its node ends, and this thread with it.
     fn node_ends(&self, _runtime: &Arc<Runtime>) {}
 
+    /// Its node has ended: what is waited for here will not come.
+    fn node_ended(&self) {}
+
     /// The time that it had asked for has come.
     fn tick(&self, _runtime: &Arc<Runtime>) {}
 

@@ -243,7 +243,8 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// When this returns, everything the child had put into queues is there. So do not join a child that still puts
     /// into a queue which only this thread empties: once the queue is full the child waits for room, and this thread
-    /// for the child. Get first, then join.
+    /// for the child. Get first, then join. A process that the child forked without executing a program, and that left
+    /// its process group, has copies of its connections: a join waits for the end of that too.
     ///
     /// # Errors
     ///

@@ -116,6 +116,7 @@ pub(crate) struct Runtime {
     stop: Mutex<StopAsked>,
     pub(crate) workers: Arc<Workers>,
     ending: AtomicBool,
+    ended_here: AtomicBool,
     budget: Budget,
     pub(crate) memory: Memory,
     pub(crate) holds: Arc<Holds>,
@@ -175,6 +176,7 @@ impl Runtime {
             stop: Mutex::default(),
             workers: Arc::default(),
             ending: AtomicBool::new(false),
+            ended_here: AtomicBool::new(false),
             budget: Budget::default(),
             memory: Memory::default(),
             holds: Arc::default(),
@@ -224,6 +226,13 @@ impl Runtime {
 
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
+    }
+
+    /// Whether this node has ended: what its threads have not got by now they will not get.
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        // Set before those who wait are looked for, and looked at by them after they can be found: each list has a lock.
+        self.ended_here.load(Ordering::Acquire)
     }
 
     pub(crate) fn wake_loop(&self) {
@@ -298,6 +307,9 @@ impl Runtime {
             let reason = format!("it can't be watched: {error}");
             self.peer_ended(&peer, &Ending::Broken(reason));
         }
+        if self.has_ended() {
+            self.peer_ended(&peer, &Ending::Closed);
+        }
     }
 
     /// All that follows from the end of a peer, after its last frame: its cells here, its names, its calls.
@@ -345,8 +357,9 @@ impl Runtime {
         self.flush_listed();
     }
 
-    /// Closes all connections of a node that has ended.
+    /// Closes all connections of a node that has ended, and tells everybody who waits here.
     pub(crate) fn disconnect_all(self: &Arc<Self>) {
+        self.ended_here.store(true, Ordering::Release);
         // Whoever uses shared memory here is cut off from its owners, and keeps what it has in hand.
         self.peers().iter().for_each(|peer| self.fail_calls_to(peer.id));
         for peer in self.peers() {
@@ -354,19 +367,21 @@ impl Runtime {
         }
         self.control.fates.close(self);
         self.holds.close(self);
+        // What is owned here, and nobody else can be asked for.
+        self.all_cells().iter().for_each(|cell| cell.node_ended());
+        self.fail_calls_to(self.id);
+        self.reactor.close();
     }
 
     /// Ends all actors of a node that ends.
     pub(crate) fn end_actors(self: &Arc<Self>) {
         self.workers.end();
-        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
-        cells.iter().for_each(|cell| cell.node_ends(self));
+        self.all_cells().iter().for_each(|cell| cell.node_ends(self));
     }
 
     /// Ends all supervisors of a node that is about to end.
     pub(crate) fn end_supervisors(self: &Arc<Self>) {
-        let cells: Vec<_> = self.cells.read().iter().map(|(_, cell)| Arc::clone(cell)).collect();
-        cells.iter().filter(|cell| cell.is_supervisor()).for_each(|cell| cell.node_ends(self));
+        self.all_cells().iter().filter(|cell| cell.is_supervisor()).for_each(|cell| cell.node_ends(self));
     }
 
     pub(crate) fn registry(&self) -> Option<Arc<RegistryCell>> {

@@ -86,6 +86,12 @@ impl Reactor {
         drop(removed);
     }
 
+    /// Tells all sources that nobody waits on the loop any more.
+    pub fn close(&self) {
+        let sources: Vec<_> = self.sources.lock().iter().map(|(_, source)| Arc::clone(source)).collect();
+        sources.iter().for_each(|source| source.closed());
+    }
+
     /// Hands an event to its source. One of a source that was removed reaches nobody.
     ///
     /// For threads beside the loop thread. A wake-up meant for the loop thread is passed on: this thread is not

@@ -41,4 +41,7 @@ impl Wants {
 pub trait Source: Send + Sync {
     /// The descriptor has become ready.
     fn ready(&self, readiness: Readiness);
+
+    /// Nobody waits on the event loop any more: no event will come.
+    fn closed(&self) {}
 }

@@ -24,6 +24,12 @@ impl Source for Watched {
         let hooks = self.hooks.lock().take();
         hooks.iter().for_each(|hook| hook.notify());
     }
+
+    /// Whoever waits looks whether anything else is ready, and learns of the node's end.
+    fn closed(&self) {
+        let hooks = self.hooks.lock().take();
+        hooks.iter().for_each(|hook| hook.notify());
+    }
 }
 
 /// Takes it out of the epoll at the end.

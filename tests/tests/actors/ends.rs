@@ -53,7 +53,10 @@ fn who_waits_for_an_actor_that_ends_is_told() {
             assert_eq!(book.call(|reply| Say::Add(1, reply)), Err(AskError::Gone));
             assert!(book.has_ended());
         }
-        assert!(matches!(node.open::<ActorRef<Say>>("/there"), Err(NameError::NotFound(_))));
+        // Of that only a monitor tells: nothing comes in any more from a moment before on.
+        eventually("its name is free", || {
+            matches!(node.open::<ActorRef<Say>>("/there"), Err(NameError::NotFound(_)))
+        });
         child.terminate(PATIENCE);
         child.join().unwrap();
     }
@@ -221,11 +224,13 @@ fn a_message_that_panics_as_it_is_read_harms_nobody() {
 /// > When a node ends, whoever waits for one of its actors is told, also for one in the middle of a message.
 #[test]
 fn who_waits_for_an_actor_of_a_node_that_ends_is_told() {
+    let lasting = Node::start().unwrap();
     for _ in 0..rounds(20) {
         let node = Node::start().unwrap();
         let book = node.actor::<Book>(vec![]).start().unwrap();
+        // Of a node that goes on: the actor stays in the middle of its message.
         let (begun, go): (Event, Event) =
-            (node.anonymous(EventOptions::new()), node.anonymous(EventOptions::new()));
+            (lasting.anonymous(EventOptions::new()), lasting.anonymous(EventOptions::new()));
         book.cast(Say::Wait(begun.clone(), go.clone())).unwrap();
         begun.wait_timeout(PATIENCE).unwrap();
         std::thread::scope(|scope| {

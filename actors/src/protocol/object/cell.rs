@@ -106,6 +106,10 @@ impl<O: Owner> ObjectCell<O> {
         let after = state.carry_out(runtime, effects);
         drop(state);
         after.run(runtime, self.address);
+        if matches!(heard, Some(Heard::Waits(_))) && runtime.has_ended() {
+            // Its end may have come before the entry in the table.
+            runtime.fail_calls_to(runtime.id);
+        }
         // Whoever is told by this may be on another node, and this thread may not come to write for long.
         runtime.flush_listed_by_need();
         heard

@@ -132,6 +132,7 @@ impl<O: Owner> Handle<O> {
         refuse_inside();
         let runtime = &self.runtime;
         let answer = match &*self.line {
+            Line::Here(_) if runtime.has_ended() => Answer::Here(Some(Err(CallError::Disconnected))),
             Line::Here(cell) => {
                 let mut heard = None;
                 let pending = Pending::begin_if(runtime, self.sought(), |on_reply| {
@@ -174,6 +175,9 @@ impl<O: Owner> Handle<O> {
     pub(super) fn throw_here(&self, cast: &[u8]) -> Result<(), ObjectError> {
         refuse_inside();
         let Line::Here(cell) = &*self.line else { return Err(ObjectError::Disconnected) };
+        if self.runtime.has_ended() {
+            return Err(ObjectError::Disconnected);
+        }
         let mut item = Vec::with_capacity(cast.len() + 5);
         push_bytes(&mut item, cast);
         let done = cell.casts(&self.runtime, self.runtime.id, ByteStrings::new(&item));

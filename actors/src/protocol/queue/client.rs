@@ -63,6 +63,7 @@ impl Client {
                 }
             }
             Line::Cut => client.cut_off(),
+            Line::Here(_) if runtime.has_ended() => client.cut_off(),
             Line::Here(_) => {}
         }
         client
@@ -179,6 +180,10 @@ impl Cell for Client {
     }
 
     fn peer_ended(&self, _runtime: &Arc<Runtime>, _peer: NodeId) {
+        self.cut_off();
+    }
+
+    fn node_ended(&self) {
         self.cut_off();
     }
 }

@@ -155,6 +155,7 @@ impl Line {
         deadline: Option<Instant>,
     ) -> Result<Reply, QueueError> {
         match self {
+            Line::Here(_) if runtime.has_ended() => Err(QueueError::Disconnected),
             Line::Here(cell) => cell.handle_here(runtime, client, message).ok_or(QueueError::Disconnected),
             Line::There { peer, slot } => {
                 let say = Envelope::Say { client: client.id.slot, message };

@@ -233,6 +233,7 @@ impl Producer {
                 };
                 Ok(put.map(|must_flush| if must_flush { Flush::Now } else { Flush::Later }))
             }
+            Line::Here(_) if runtime.has_ended() => Err(Refused::Disconnected),
             Line::Here(cell) => match cell.put_here(runtime, client, item) {
                 Direct::Put => Ok(Some(Flush::Later)),
                 Direct::NoRoom => Ok(None),
