@@ -30,9 +30,9 @@ use crate::standing;
 /// itself.) In a spawned child the node ends when the function returns: then its own children are killed, and its
 /// other threads end with the process.
 ///
-/// When a node has ended, all its handles say so, in threads of this process too: those of its own objects and those of others. Nothing waits
-/// by them any more: whoever does, or begins to, gets `Disconnected`, or `Closed` of a pipe. What had come to a handle by then can still be
-/// taken: items that a queue had prefetched, messages in a pipe. A guard of a lock, a value or an array that is still there keeps it,
+/// When a node has ended, the handles of its objects say so, in threads of this process too, and so do those of others' objects. Nothing waits
+/// by them any more: whoever does, or begins to, gets `Disconnected`. Items that a queue had prefetched by then can still be
+/// taken. Pipes go on as long as both ends are held. A guard of a lock, a value or an array that is still there keeps it,
 /// until it is dropped; the node's end does not wait for that.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);

@@ -12,6 +12,12 @@
 //! stays out of the epoll until the caller has left the seat: the caller is then the only one whom the
 //! kernel can wake.
 //!
+//! # When the node has ended
+//!
+//! Its objects have ended too, and all who wait for them are told. Pipes and descriptors go on. There is no loop thread then: the caller in the epoll reads
+//! for all, and those beside it look now and then whether its seat is free. Those who were beside it before are woken when the loop
+//! thread is gone ([`Source::closed`]), and wait anew.
+//!
 //! # Who reads
 //!
 //! While callers look for themselves, each frame that comes would also wake the loop thread, which then takes a core from
@@ -294,8 +300,16 @@ impl Runtime {
         let _stands = self.standing.note(Some(waiter), sought, members);
         // One of the threads of this node's actors is replaced while it sleeps.
         let _waits = actor::waits(self);
-        if !self.seat.take(waiter) {
-            return waiter.park(deadline);
+        while !self.seat.take(waiter) {
+            if !self.has_ended() {
+                return waiter.park(deadline);
+            }
+            // Nobody will read once the seat is left.
+            let retry = Instant::now() + STAND_BACK;
+            let is_last = deadline.is_some_and(|at| at <= retry);
+            if waiter.park(if is_last { deadline } else { Some(retry) }) || is_last {
+                return waiter.is_notified();
+            }
         }
         if waiter.sit(Some(Arc::clone(&self.seat.bell))) {
             self.wait_seated(waiter, deadline);

@@ -272,7 +272,7 @@ impl WaitAny {
         self.len() == 0
     }
 
-    /// Waits until a member is ready. None if nothing would ever come: there is no member, or this node has ended and none is ready.
+    /// Waits until a member is ready. None if there is no member: nothing would ever come.
     pub fn wait(&mut self) -> Option<Member> {
         self.wait_until(None)
     }
@@ -310,9 +310,6 @@ impl WaitAny {
             }
             let next = self.times.peek().map(|Reverse((at, _))| *at);
             let until = [deadline, next].into_iter().flatten().min();
-            if until.is_none() && self.others.is_empty() && self.runtime.has_ended() {
-                return None;
-            }
             for (runtime, peer) in &self.others {
                 peer.iter().for_each(|peer| peer.fetch_what_is_held_back(runtime));
             }

@@ -1,15 +1,15 @@
 //! Threads that outlive their node, with handles in hand: whatever they wait for, or begin to wait for, comes to an end.
 
+use std::io::Write;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use callboard::{
     Actor, ActorRef, Array, ArrayOptions, Barrier, BarrierOptions, Condition, ConditionOptions, Context,
     Counter, CounterOptions, Dict, DictError, DictOptions, Event, EventOptions, Failure, Interest, Latch,
-    LatchOptions, List, ListOptions, Lock, LockOptions, Node, ObjectError, PipeEnd, PutError, Queue,
-    QueueError, QueueOptions, RecvError, ReentrantLock, Register, RegisterOptions, ReplyTo, RwLock,
-    RwLockOptions, Semaphore, SemaphoreOptions, SendError, Serve, Served, TryGetError, Value, ValueOptions,
-    WaitAny,
+    LatchOptions, List, ListOptions, Lock, LockOptions, Node, ObjectError, PutError, Queue, QueueError,
+    QueueOptions, ReentrantLock, Register, RegisterOptions, ReplyTo, RwLock, RwLockOptions, Semaphore,
+    SemaphoreOptions, Serve, Served, TryGetError, Value, ValueOptions, WaitAny,
 };
 use callboard_tests::{PATIENCE, Random, eventually, pause, rounds};
 use serde::{Deserialize, Serialize};
@@ -94,17 +94,6 @@ const CASES: &[Case] = &[
     ("the last acknowledgement", |owner, user| {
         let queue = full(owner, user);
         said(move || queue.join())
-    }),
-    ("a message", |_, user| {
-        let (ours, theirs) = user.pipe::<u8, u8>().unwrap();
-        said(move || (ours.recv(), theirs).0)
-    }),
-    ("room in a pipe", |_, user| {
-        let (ours, theirs) = user.pipe::<u8, u8>().unwrap();
-        said(move || {
-            while let Ok(()) = ours.send_bytes(&[0; 1000]) {}
-            (ours.send(1), theirs).0
-        })
     }),
     ("an event", |owner, user| {
         let (_, event) = object!(owner, user, Event, EventOptions::new());
@@ -207,12 +196,6 @@ const CASES: &[Case] = &[
         any.add(&event);
         said(move || (any.wait(), queue.get()).1)
     }),
-    ("a descriptor", |_, user| {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let mut any = WaitAny::new(user);
-        any.add_fd(&reader, Interest::Readable).unwrap();
-        said(move || (any.wait().ok_or("Disconnected"), writer).0)
-    }),
     ("the end of a program", |_, user| {
         let program = user.command("sleep").arg("600").spawn().unwrap();
         said(move || program.wait())
@@ -246,13 +229,13 @@ fn begin(wait: Wait) -> Receiver<String> {
     told
 }
 
-/// > When a node has ended, whoever waits for anything by a handle of it is told, and whoever begins to: nothing waits for ever.
+/// > When a node has ended, whoever waits for an object, an actor or a process by a handle of that node is told, and whoever begins to: nothing waits for ever.
 #[test]
 fn who_waits_here_when_the_node_ends_is_told() {
     each_ends(false, 1, sleeps_then_ends);
 }
 
-/// > When a node has ended, whoever waits for anything by a handle of it is told, and whoever begins to: nothing waits for ever.
+/// > When a node has ended, whoever waits for an object, an actor or a process by a handle of that node is told, and whoever begins to: nothing waits for ever.
 #[test]
 fn who_waits_for_others_when_the_node_ends_is_told() {
     each_ends(true, 1, sleeps_then_ends);
@@ -265,7 +248,7 @@ fn sleeps_then_ends(_: &mut Random, node: Node, wait: Wait) -> Receiver<String> 
     told
 }
 
-/// > When a node has ended, whoever waits for anything by a handle of it is told, and whoever begins to: nothing waits for ever.
+/// > When a node has ended, whoever waits for an object, an actor or a process by a handle of that node is told, and whoever begins to: nothing waits for ever.
 #[test]
 fn who_begins_to_wait_when_the_node_has_ended_is_told() {
     fn ends_first(_: &mut Random, node: Node, wait: Wait) -> Receiver<String> {
@@ -276,7 +259,7 @@ fn who_begins_to_wait_when_the_node_has_ended_is_told() {
     each_ends(true, 1, ends_first);
 }
 
-/// > When a node has ended, whoever waits for anything by a handle of it is told, and whoever begins to: nothing waits for ever.
+/// > When a node has ended, whoever waits for an object, an actor or a process by a handle of that node is told, and whoever begins to: nothing waits for ever.
 #[test]
 fn who_begins_to_wait_while_the_node_ends_is_told() {
     fn at_once(random: &mut Random, node: Node, wait: Wait) -> Receiver<String> {
@@ -296,10 +279,8 @@ fn what_is_asked_of_an_object_of_a_node_that_has_ended_fails() {
     let queue: Queue<u8> = node.anonymous(QueueOptions::new());
     let dict: Dict<u8, u8> = node.anonymous(DictOptions::new());
     let event: Event = node.anonymous(EventOptions::new());
-    let (ours, theirs) = node.pipe::<u8, u8>().unwrap();
     queue.put(1).unwrap();
     dict.insert(1, 1).unwrap();
-    ours.send(1).unwrap();
     drop(node);
     assert!(matches!(queue.put(2), Err(PutError::Disconnected(2))));
     assert!(matches!(queue.try_put(3), Err(PutError::Disconnected(3))));
@@ -309,30 +290,37 @@ fn what_is_asked_of_an_object_of_a_node_that_has_ended_fails() {
     assert_eq!(dict.insert(2, 2), Err(DictError::Disconnected));
     assert_eq!(event.set(), Err(ObjectError::Disconnected));
     assert_eq!(event.is_set(), Err(ObjectError::Disconnected));
-    assert!(matches!(ours.send(2), Err(SendError::Closed(2))));
-    // What had been sent is there.
-    assert_eq!(theirs.recv().unwrap(), 1);
-    assert!(matches!(theirs.recv(), Err(RecvError::Closed)));
 }
 
-/// > A pipe whose other end is held by a node that has ended says so, also when that node's process lives on.
+/// > Pipes and descriptors go on when the node has ended, and whoever waits for them is told of what comes.
 #[test]
-fn a_pipe_to_a_node_that_has_ended_is_closed() {
-    fn held(_: &Node, (end, told): (PipeEnd<u8, u8>, Event)) {
-        end.send(1).unwrap();
-        assert_eq!(end.recv().unwrap(), 2);
-        assert!(matches!(end.recv(), Err(RecvError::Closed)));
-        told.set().unwrap();
+fn who_waits_for_pipes_when_the_node_has_ended_gets_what_comes() {
+    for begins_before in [true, false] {
+        let node = Node::start().unwrap();
+        let pipes: Vec<_> = (0..4).map(|_| node.pipe::<u64, u64>().unwrap()).collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut any = WaitAny::new(&node);
+        any.add_fd(&reader, Interest::Readable).unwrap();
+        let keeps = begins_before.then(|| node.clone());
+        drop(node);
+        std::thread::scope(|scope| {
+            // One of them sits in the epoll, and the others beside it.
+            let waits = theirs.iter().map(|end| scope.spawn(|| end.recv().unwrap()));
+            let waits: Vec<_> = waits.collect();
+            let member = scope.spawn(|| any.wait());
+            if let Some(node) = keeps {
+                eventually("they wait", || node.waits().len() == 5);
+            } else {
+                pause(Duration::from_millis(20));
+            }
+            // Whoever sits there is gone with the first that comes.
+            for (number, (end, wait)) in ours.iter().zip(waits).enumerate() {
+                end.send(number as u64).unwrap();
+                assert_eq!(wait.join().unwrap(), number as u64);
+            }
+            writer.write_all(&[1]).unwrap();
+            assert!(member.join().unwrap().is_some());
+        });
     }
-    let node = Node::start().unwrap();
-    let beside = node.start_beside("beside").unwrap();
-    let told: Event = node.anonymous(EventOptions::new());
-    let (ours, theirs) = beside.pipe::<u8, u8>().unwrap();
-    let child = node.spawn("held", held, (theirs, told.clone())).unwrap();
-    assert_eq!(ours.recv().unwrap(), 1);
-    ours.send(2).unwrap();
-    drop(beside);
-    assert!(told.wait_timeout(PATIENCE).unwrap(), "it was told");
-    child.join().unwrap();
-    assert!(matches!(ours.send(3), Err(SendError::Closed(3))));
 }

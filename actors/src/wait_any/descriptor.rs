@@ -19,16 +19,21 @@ struct Watched {
     hooks: Mutex<Hooks>,
 }
 
-impl Source for Watched {
-    fn ready(&self, _: Readiness) {
+impl Watched {
+    fn wake_all(&self) {
         let hooks = self.hooks.lock().take();
         hooks.iter().for_each(|hook| hook.notify());
     }
+}
 
-    /// Whoever waits looks whether anything else is ready, and learns of the node's end.
+impl Source for Watched {
+    fn ready(&self, _: Readiness) {
+        self.wake_all();
+    }
+
+    /// Whoever waits does so again, and reads for itself.
     fn closed(&self) {
-        let hooks = self.hooks.lock().take();
-        hooks.iter().for_each(|hook| hook.notify());
+        self.wake_all();
     }
 }
 

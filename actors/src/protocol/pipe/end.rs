@@ -63,7 +63,7 @@ pub(super) struct End {
     pub(super) stands_still: AtomicBool,
     /// Its holder dropped it meanwhile.
     pub(super) is_orphan: AtomicBool,
-    /// The other side's process has closed its socket, or has ended, or this node has.
+    /// The other side's process has closed its socket, or has ended.
     pub(super) has_ended: AtomicBool,
 }
 
@@ -103,9 +103,6 @@ impl End {
         drop(socket);
         // What the kernel would tell of in a moment, so that the first use of an end knows of the other's death.
         self.hear();
-        if self.runtime.has_ended() {
-            self.closed();
-        }
         Ok(())
     }
 
@@ -373,13 +370,8 @@ impl Source for End {
         self.hear();
     }
 
-    /// This node has ended. What has come can still be taken; the other side learns that nobody takes what it sends.
+    /// The pipe goes on; whoever waits does so again, and reads for itself.
     fn closed(&self) {
-        self.has_ended.store(true, Ordering::Release);
-        if let (Some(raw), _) = &*self.socket.lock() {
-            raw.rings().close();
-            raw.ring_bell();
-        }
         self.wake_all();
     }
 }

@@ -12,7 +12,7 @@ pub enum SendError<T> {
     /// There is no room now, or was none within the timeout.
     #[error("the pipe is full")]
     Full(T),
-    /// The other end has been closed, or the node of one of the two has ended: nobody will read.
+    /// The other end has been closed, or its process has ended: nobody will read.
     #[error("the other end of the pipe is closed")]
     Closed(T),
     /// This end has been sent to another process.
@@ -46,7 +46,7 @@ impl<T> SendError<T> {
 /// Why no message was received.
 #[derive(Debug, thiserror::Error)]
 pub enum RecvError {
-    /// The other end has been closed, or the node of one of the two has ended, and everything that had been sent has been received.
+    /// The other end has been closed, or its process has ended, and everything it sent has been received.
     #[error("the other end of the pipe is closed")]
     Closed,
     /// No message came within the timeout.
@@ -80,7 +80,7 @@ pub enum TryRecvError {
 /// Why no bytes were received.
 #[derive(Debug, thiserror::Error)]
 pub enum RecvBytesError {
-    /// The other end has been closed, or the node of one of the two has ended, and everything that had been sent has been received.
+    /// The other end has been closed, or its process has ended, and everything it sent has been received.
     #[error("the other end of the pipe is closed")]
     Closed,
     /// No message came within the timeout.
