@@ -216,7 +216,9 @@ fn an_item_that_always_kills_its_worker_becomes_one_dead_letter_and_the_rest_is_
         .run(&node, Workers::Processes, |n: u64| sum += n)
         .unwrap();
     assert_eq!(sum, (1..500).filter(|n| n % 10 != 0).sum::<u64>() - 33);
-    assert_eq!((report.stages[0].dead_letters, report.stages[0].restarts), (1, 3));
+    assert_eq!(report.stages[0].dead_letters, 1);
+    // The third that dies is not replaced if by then that item was the last.
+    assert!((2..=3).contains(&report.stages[0].restarts), "{}", report.stages[0].restarts);
     let letter = &report.dead_letters[0];
     assert_eq!((letter.item(), letter.attempts), (Ok(33_u64), 3));
     assert!(letter.reason.contains("SIGKILL"), "{}", letter.reason);
