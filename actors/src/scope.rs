@@ -94,6 +94,12 @@ impl Departing {
     /// The message leaves, with the copies.
     #[inline]
     pub(crate) fn depart(mut self) {
+        self.all_depart();
+    }
+
+    /// The same where it stands: a move of this costs more than most encodings.
+    #[inline]
+    pub(crate) fn all_depart(&mut self) {
         if self.travellers.is_empty() {
             return;
         }
@@ -137,15 +143,18 @@ impl<T> Drop for Put<T> {
 }
 
 /// Encodes by `with`, and collects what departs with the message.
+#[inline(always)]
 pub(crate) fn collect<R>(with: impl FnOnce() -> R) -> (R, Departing) {
-    collect_into(Departing::default(), with)
+    let departing = RefCell::default();
+    (collect_into(&departing, with), departing.into_inner())
 }
 
 /// The same for a message to an actor on that node, which may have rights to reply in it.
 pub(crate) fn collect_to<R>(to: NodeId, with: impl FnOnce() -> R) -> (R, Departing) {
     let mut departing = Departing::default();
     departing.to = Some(to);
-    collect_into(departing, with)
+    let departing = RefCell::new(departing);
+    (collect_into(&departing, with), departing.into_inner())
 }
 
 /// The node of the actor that the message is for that is being encoded.
@@ -164,13 +173,11 @@ pub(crate) fn takes_along(right: Right) {
     departing.replies.push(right);
 }
 
-fn collect_into<R>(departing: Departing, with: impl FnOnce() -> R) -> (R, Departing) {
-    let departing = RefCell::new(departing);
-    let result = {
-        let _put = Put(&DEPARTING, DEPARTING.replace(Some(NonNull::from(&departing))));
-        with()
-    };
-    (result, departing.into_inner())
+/// Encodes by `with`, and adds what departs with the message.
+#[inline(always)]
+pub(crate) fn collect_into<R>(departing: &RefCell<Departing>, with: impl FnOnce() -> R) -> R {
+    let _put = Put(&DEPARTING, DEPARTING.replace(Some(NonNull::from(departing))));
+    with()
 }
 
 /// Encodes by `with` a message that takes no descriptors along.
@@ -204,8 +211,8 @@ fn board_with(
     let departing =
         DEPARTING.get().ok_or("an end of a pipe travels where a value moves, not where it is copied")?;
     let (traveller, count) = add()?;
-    // SAFETY: `collect` keeps what it points to until `with` has returned or unwound, and takes the pointer away before; it
-    // never leaves the thread.
+    // SAFETY: `collect_into` borrows what it points to until `with` has returned or unwound, and takes the pointer away before;
+    // it never leaves the thread.
     let mut departing = unsafe { departing.as_ref() }.borrow_mut();
     let first = departing.count;
     departing.count += count;
@@ -234,7 +241,7 @@ pub(crate) fn enter_with<R>(
 pub(crate) fn claim(first: usize, count: usize) -> Result<Vec<OwnedFd>, String> {
     let missing = || MISSING.to_owned();
     let arrived = ARRIVED.get().ok_or_else(missing)?;
-    // SAFETY: as in `board`, with `enter_with` in the place of `collect`.
+    // SAFETY: as in `board_with`, with `enter_with` in the place of `collect_into`.
     let mut arrived = unsafe { arrived.as_ref() }.borrow_mut();
     let owned = arrived.owned().map_err(|error| error.to_string())?;
     let range = first..first.checked_add(count).ok_or_else(missing)?;
@@ -266,6 +273,7 @@ impl Drop for Restore {
 }
 
 /// Runs `with` in a scope that names `runtime`. Costs two writes: it is entered for every item.
+#[inline(always)]
 pub(crate) fn enter<R>(runtime: &Arc<Runtime>, with: impl FnOnce() -> R) -> R {
     let _restore = Restore(CURRENT.replace(Some(NonNull::from(runtime))));
     if ARRIVED.get().is_none() {

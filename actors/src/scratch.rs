@@ -10,7 +10,8 @@ thread_local! {
 /// Scratch memory up to this size is kept by a thread.
 const KEPT_SCRATCH_BYTES: usize = 1024 * 1024;
 
-/// Runs `with` with an empty buffer.
+/// Runs `with` with an empty buffer. A part of its caller, so that what it returns is written once.
+#[inline(always)]
 pub(crate) fn with_scratch<R>(with: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut scratch = SCRATCH.take();
     scratch.clear();

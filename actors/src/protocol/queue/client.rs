@@ -131,21 +131,34 @@ impl After {
         }
     }
 
-    pub(super) fn run(mut self, runtime: &Arc<Runtime>) {
-        for peer in self.waiting.take().into_iter().flatten() {
+    /// Does all that, once.
+    #[inline]
+    pub(super) fn run(&mut self, runtime: &Arc<Runtime>) {
+        // As after nearly every item.
+        let is_nothing = self.waiting.as_ref().is_none_or(Vec::is_empty)
+            && self.surrendering.is_empty()
+            && self.recalled.is_empty()
+            && self.woken.is_empty();
+        if !is_nothing {
+            self.run_some(runtime);
+        }
+    }
+
+    fn run_some(&mut self, runtime: &Arc<Runtime>) {
+        for peer in self.waiting.iter_mut().flat_map(std::mem::take) {
             peer.flush(runtime);
         }
-        for client in &self.surrendering {
-            client.producer.surrender(runtime, client);
+        for client in std::mem::take(&mut self.surrendering) {
+            client.producer.surrender(runtime, &client);
         }
-        for client in &self.recalled {
+        for client in std::mem::take(&mut self.recalled) {
             client.recall(runtime);
         }
         self.wake();
     }
 
-    fn wake(self) {
-        for hook in self.woken {
+    fn wake(&mut self) {
+        for hook in std::mem::take(&mut self.woken) {
             hook.notify();
         }
     }

@@ -31,6 +31,7 @@ pub(super) struct Errands {
 
 impl Client {
     /// Pops an item into `into`, and counts it as taken; what to tell the owner goes to `errands`.
+    #[inline(always)]
     fn pop(&self, state: &mut State, into: &mut Vec<u8>, errands: &mut Errands) -> Option<Taken> {
         let (attempt, rights) = state.inbox.pop(into)?;
         let seq = state.taken;
@@ -60,7 +61,15 @@ impl Client {
         }
     }
 
+    #[inline(always)]
     pub(super) fn run_errands(self: &Arc<Self>, runtime: &Arc<Runtime>, errands: &Errands, terms: Terms) {
+        // As after nearly every item.
+        if errands.took || errands.want > 0 || errands.leaves_waiting {
+            self.run_some(runtime, errands, terms);
+        }
+    }
+
+    fn run_some(self: &Arc<Self>, runtime: &Arc<Runtime>, errands: &Errands, terms: Terms) {
         if errands.took {
             self.line.say(runtime, self, ToOwner::Took);
         }

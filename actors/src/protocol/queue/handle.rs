@@ -1,5 +1,6 @@
 //! The queue as users hold it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -135,15 +136,17 @@ impl<T: Serialize, K: Kind<T>> Queue<T, K> {
     fn put_encoded(&self, item: &T, deadline: Option<Instant>, confirm: bool) -> Result<(), NotPut> {
         let QueueFace { runtime, plain, .. } = &*self.face;
         with_scratch(|scratch| {
-            let (encoded, departing) = scope::collect(|| kind::encode::<T, K>(item, scratch));
-            encoded.map_err(NotPut::Encode)?;
+            let mut departing = RefCell::default();
+            scope::collect_into(&departing, || kind::encode::<T, K>(item, scratch))
+                .map_err(NotPut::Encode)?;
+            let departing = departing.get_mut();
             if scratch.len() > limits::MAX_VALUE_BYTES || departing.count() > MAX_RIGHTS {
                 return Err(NotPut::Refused(Refused::TooLarge));
             }
             let rights = departing.rights().map_err(NotPut::Encode)?;
             let put = producer::put(runtime, plain, &Load { bytes: scratch, rights }, deadline);
             if put.is_ok() || put.is_err_and(|why| !why.is_certain()) {
-                departing.depart();
+                departing.all_depart();
             }
             put.map_err(NotPut::Refused)
         })?;

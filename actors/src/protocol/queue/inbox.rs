@@ -129,6 +129,7 @@ impl Inbox {
 
     /// Moves the first item into `into`; the number of its attempt, 1 for a plain one, and what belongs to it. None if there
     /// is none.
+    #[inline(always)]
     pub(super) fn pop(&mut self, into: &mut Vec<u8>) -> Option<(u32, Rights)> {
         let chunk = self.chunks.front_mut()?;
         let mut strings = ByteStrings::new(&chunk.bytes[chunk.at..]);

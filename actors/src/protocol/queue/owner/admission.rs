@@ -64,13 +64,13 @@ impl Owner {
         item: impl Into<Item>,
         world: &mut impl World,
     ) -> Direct {
-        let item = item.into();
         let key = self.producer(from);
         self.clients[key].is_beside = true;
         if self.is_closed {
             return Direct::Closed;
         }
-        let bytes = item.bytes();
+        let stored = Stored::new(item);
+        let bytes = stored.item.bytes();
         if !self.line.is_empty() {
             return Direct::NoRoom;
         }
@@ -80,8 +80,8 @@ impl Owner {
                 return Direct::NoRoom;
             }
         }
-        self.has_parcels |= item.rights().is_some();
-        self.ready.put(Stored::new(item));
+        self.has_parcels |= stored.item.rights().is_some();
+        self.ready.put(stored);
         self.ledger.queued += Amount::one(bytes);
         self.settle_down(world);
         Direct::Put
@@ -128,15 +128,15 @@ impl Owner {
         let mut left = self.clients[key].credit;
         let mut outcome = Ok(());
         for item in items {
-            let item = item.into();
-            let cost = Amount::one(item.bytes());
+            let stored = Stored::new(item);
+            let cost = Amount::one(stored.item.bytes());
             if !left.covers(cost) {
                 outcome = Err(Violation::Overspent);
                 break;
             }
             left -= cost;
-            self.has_parcels |= item.rights().is_some();
-            self.ready.put(Stored::new(item));
+            self.has_parcels |= stored.item.rights().is_some();
+            self.ready.put(stored);
         }
         let spent = self.clients[key].credit - left;
         self.clients[key].credit = left;
@@ -224,7 +224,7 @@ impl Owner {
                     client.offered -= amount;
                     below = Some(number + 1);
                 }
-                self.ready.put(Stored { item: offer.item, attempts: 0 });
+                self.ready.put(Stored::new(offer.item));
             }
             if let Some(below) = below {
                 world.admitted(client.id, below);

@@ -68,7 +68,7 @@ impl Ready {
     }
 
     /// Adds an item that was put.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, stored: Stored) {
         match self {
             Ready::Fifo(items) => items.push_back(stored),
