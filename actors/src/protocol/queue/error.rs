@@ -5,6 +5,8 @@ use std::fmt;
 use callboard_core::BodyError;
 use thiserror::Error;
 
+use super::producer::Refused;
+
 /// Why an item was not put. The item comes back.
 #[derive(Clone, PartialEq, Eq, Error)]
 pub enum PutError<T> {
@@ -52,6 +54,27 @@ impl<T> PutError<T> {
             | PutError::Unresponsive(item)
             | PutError::TooLarge(item)
             | PutError::Encode(item, _) => item,
+        }
+    }
+}
+
+/// Why a put did not succeed, without the item.
+pub(super) enum NotPut {
+    Encode(BodyError),
+    Refused(Refused),
+}
+
+impl NotPut {
+    pub(super) fn with<T>(self, item: T) -> PutError<T> {
+        match self {
+            NotPut::Encode(error) => PutError::Encode(item, error),
+            NotPut::Refused(Refused::Full) => PutError::Full(item),
+            NotPut::Refused(Refused::Closed) => PutError::Closed(item),
+            NotPut::Refused(Refused::Disconnected | Refused::DisconnectedMeanwhile) => {
+                PutError::Disconnected(item)
+            }
+            NotPut::Refused(Refused::Unresponsive) => PutError::Unresponsive(item),
+            NotPut::Refused(Refused::TooLarge) => PutError::TooLarge(item),
         }
     }
 }

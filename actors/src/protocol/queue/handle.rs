@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::consumer::NoItem;
-use super::error::{GetError, PutError, QueueError, TryGetError};
+use super::error::{GetError, NotPut, PutError, QueueError, TryGetError};
 use super::face::QueueFace;
 use super::kind::{self, ByPriority, Fifo, Kind, Lifo, Sealed};
 use super::lease::{DeadLetter, Lease};
@@ -158,27 +158,6 @@ impl<T: Serialize, K: Kind<T>> Queue<T, K> {
             };
         }
         Ok(())
-    }
-}
-
-/// Why a put did not succeed, without the item.
-enum NotPut {
-    Encode(callboard_core::BodyError),
-    Refused(Refused),
-}
-
-impl NotPut {
-    fn with<T>(self, item: T) -> PutError<T> {
-        match self {
-            NotPut::Encode(error) => PutError::Encode(item, error),
-            NotPut::Refused(Refused::Full) => PutError::Full(item),
-            NotPut::Refused(Refused::Closed) => PutError::Closed(item),
-            NotPut::Refused(Refused::Disconnected | Refused::DisconnectedMeanwhile) => {
-                PutError::Disconnected(item)
-            }
-            NotPut::Refused(Refused::Unresponsive) => PutError::Unresponsive(item),
-            NotPut::Refused(Refused::TooLarge) => PutError::TooLarge(item),
-        }
     }
 }
 
