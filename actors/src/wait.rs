@@ -5,7 +5,7 @@
 //!
 //! # Why no wake-up is lost
 //!
-//! At most one caller sits in the epoll (`Seat`), beside the loop thread, which is always there. `notify`
+//! At most one caller sits in the epoll (`Seat`), beside the loop thread, which is there until the node ends. `notify`
 //! and sitting down both happen under the waiter's own lock. A notification before it is seen there and the
 //! caller does not sit; one after it finds `seated` and rings the seat's bell. The bell is edge triggered,
 //! so the ring stays pending until some `epoll_wait` takes it. If the loop thread takes it, it rings again and

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -41,6 +42,7 @@ pub struct Reactor {
     /// Held only to look up, never while a source runs.
     sources: Mutex<Slots<Arc<dyn Source>>>,
     waker: Waker,
+    is_closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Reactor {
@@ -86,8 +88,9 @@ impl Reactor {
         drop(removed);
     }
 
-    /// Tells all sources that nobody waits on the loop any more.
+    /// Tells all sources that there is no loop thread any more.
     pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
         let sources: Vec<_> = self.sources.lock().iter().map(|(_, source)| Arc::clone(source)).collect();
         sources.iter().for_each(|source| source.closed());
     }
@@ -95,8 +98,12 @@ impl Reactor {
     /// Hands an event to its source. One of a source that was removed reaches nobody.
     ///
     /// For threads beside the loop thread. A wake-up meant for the loop thread is passed on: this thread is not
-    /// waiting now, so at the latest when it does, the loop thread is among those whom the kernel chooses from.
+    /// waiting now, so at the latest when it does, the loop thread is among those whom the kernel chooses from. Once there is none,
+    /// it is for nobody.
     pub fn dispatch(&self, token: usize, readiness: Readiness) {
+        if token == WAKE.0 && self.is_closed.load(Ordering::Acquire) {
+            return;
+        }
         if token == WAKE.0 {
             // It failed for want of nothing that could be had: the event descriptor exists and is not full.
             let _ = self.waker.again();
@@ -139,7 +146,12 @@ impl EventLoop {
     pub fn new(poll: Poll) -> io::Result<Self> {
         let registry = poll.registry().try_clone()?;
         let waker = Waker::new(&registry, WAKE)?;
-        let reactor = Arc::new(Reactor { registry, sources: Mutex::default(), waker });
+        let reactor = Arc::new(Reactor {
+            registry,
+            sources: Mutex::default(),
+            waker,
+            is_closed: AtomicBool::new(false),
+        });
         Ok(Self { poll, events: Events::with_capacity(EVENTS_PER_TURN), reactor })
     }
 

@@ -42,6 +42,6 @@ pub trait Source: Send + Sync {
     /// The descriptor has become ready.
     fn ready(&self, readiness: Readiness);
 
-    /// Nobody waits on the event loop any more: no event will come.
+    /// There is no loop thread any more: events come only while somebody else waits on the epoll.
     fn closed(&self) {}
 }

@@ -324,3 +324,24 @@ fn who_waits_for_pipes_when_the_node_has_ended_gets_what_comes() {
         });
     }
 }
+
+/// > A thread that waits for a pipe when its node has ended sleeps: it is not woken for a loop that is no more.
+#[test]
+fn who_waits_for_a_pipe_when_the_node_has_ended_sleeps() {
+    let time = || {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(spent.tv_sec.cast_unsigned(), spent.tv_nsec.try_into().unwrap())
+    };
+    let (mut waited, begun) = (Duration::ZERO, time());
+    for round in 0..rounds(40) {
+        let node = Node::start().unwrap();
+        let (ours, _theirs) = node.pipe::<u64, u64>().unwrap();
+        // The loop is at work, or has just been, in some of them.
+        pause(Duration::from_micros(round % 8 * 20));
+        drop(node);
+        assert!(ours.recv_timeout(Duration::from_millis(20)).is_err());
+        waited += Duration::from_millis(20);
+    }
+    let worked = time() - begun;
+    assert!(worked < waited / 2, "of {waited:?} it worked {worked:?}");
+}

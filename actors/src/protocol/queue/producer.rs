@@ -262,9 +262,13 @@ impl Producer {
         }
         if client.line.is_here() {
             drop(state);
-            return Ok(Some(
-                client.line.offer_numbered(runtime, client, item, || self.state.lock().note(bytes, hook)),
-            ));
+            let number =
+                client.line.offer_numbered(runtime, client, item, || self.state.lock().note(bytes, hook));
+            // The end may have come between the check and the note.
+            if runtime.has_ended() {
+                client.cut_off();
+            }
+            return Ok(Some(number));
         }
         let number = state.note(bytes, hook);
         client.line.offer(runtime, client, item);
